@@ -1,0 +1,23 @@
+"""What every test may use: the folder of real CMIP6 data, where there is one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real CMIP6 files and catalogues: `CMIP6ZARR_DATA`, or `../shared/data` beside the checkout.
+
+    Where it is absent the test is skipped, or fails if `CMIP6ZARR_REQUIRE_DATA` is set (as continuous integration does).
+    """
+    folder = Path(os.environ.get("CMIP6ZARR_DATA", REPOSITORY.parent / "shared" / "data"))
+    if folder.is_dir():
+        return folder
+    reason = f"no real CMIP6 data: {folder} is not a folder; set CMIP6ZARR_DATA to one"
+    if os.environ.get("CMIP6ZARR_REQUIRE_DATA"):
+        pytest.fail(reason)
+    return pytest.skip(reason)
