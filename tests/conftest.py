@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def real_data():
     """The folder of real CMIP6 files and catalogues: `CMIP6ZARR_DATA`, or `../shared/data` beside the checkout.
 
-    Where it is absent the test is skipped, or fails if `CMIP6ZARR_REQUIRE_DATA` is set (as continuous integration does).
+    Where it is absent the test is skipped; it fails if `CMIP6ZARR_REQUIRE_DATA` is set, as continuous integration does.
     """
     folder = Path(os.environ.get("CMIP6ZARR_DATA", REPOSITORY.parent / "shared" / "data"))
     if folder.is_dir():

@@ -1,0 +1,32 @@
+"""NetCDF to Zarr, one CMIP6 dataset at a time: inventory, convert, verify, size_report; then the campaign's tables."""
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/inventory.smk"
+include: "rules/convert.smk"
+include: "rules/verify.smk"
+include: "rules/size_report.smk"
+include: "rules/campaign.smk"
+
+
+localrules:
+    all,
+    campaign,
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/sizes.tsv",
+
+
+# The campaign's tables need every dataset; where one failed, they are made of the others.
+onerror:
+    shell(CAMPAIGN)

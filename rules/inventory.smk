@@ -1,0 +1,20 @@
+"""Is the source of a dataset fit to become one store?"""
+
+
+rule inventory:
+    output:
+        ensure("<results>/inventory/{dataset}.json", non_empty=True),
+    log:
+        "<results>/logs/inventory/{dataset}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        catalogue=config["catalogue"],
+    params:
+        results=results_folder,
+        digest=row_digest,
+        policy=json.dumps(config["policy"], sort_keys=True),
+    shell:
+        "python scripts/inventory.py {wildcards.dataset} --results {params.results:q}"
+        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {params.policy:q} &> {log:q}"

@@ -1,0 +1,20 @@
+"""How big did the dataset become, and why?"""
+
+
+rule size_report:
+    input:
+        "<results>/inventory/{dataset}.json",
+        "<results>/convert/{dataset}.json",
+        "<results>/verify/{dataset}.json",
+    output:
+        ensure("<results>/size_report/{dataset}.json", non_empty=True),
+    log:
+        "<results>/logs/size_report/{dataset}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q} &> {log:q}"

@@ -1,0 +1,21 @@
+"""Is every bit of the source in the store? Then it is sealed, and opens."""
+
+
+rule verify:
+    input:
+        "<results>/inventory/{dataset}.json",
+        "<results>/convert/{dataset}.json",
+    output:
+        ensure("<results>/verify/{dataset}.json", non_empty=True),
+    log:
+        "<results>/logs/verify/{dataset}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=JOB_MIB,
+        memory_mib=config["memory_mib"],
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/verify.py {wildcards.dataset} --results {params.results:q}"
+        " --memory-mib {resources.memory_mib} &> {log:q}"

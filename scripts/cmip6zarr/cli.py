@@ -1,0 +1,80 @@
+"""What the command lines of the rules share: arguments, exit codes, and what is left behind by success or failure."""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import drs, receipts
+from .errors import DatasetError, Refused
+
+OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+"""Exit codes of the scripts; only 0 comes with a receipt."""
+
+
+def dataset_id(text: str) -> str:
+    """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
+    if not re.fullmatch(drs.DATASET_PATTERN, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dataset id: {'.'.join(drs.FACETS)}")
+    return text
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a rule's script: the dataset, and where receipts are read and written."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
+    arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
+    return arguments
+
+
+def peak_rss_mib() -> int:
+    """Return the most memory that this process has had, in MiB (Linux; elsewhere 0).
+
+    `VmHWM` and not `ru_maxrss`, which begins with the size of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
+    """Run `work` for a dataset and return the exit code of the script.
+
+    The facts that `work` returns become the rule's receipt; the dataset, the seconds of `work`, and the CPU seconds and
+    peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, message, remedy and the
+    `context`) becomes the dataset's record of failure, and goes to stderr; no receipt is left. What is not a
+    DatasetError is a fault of the program or of the machine: it is recorded too, and raised again.
+    """
+    receipt = receipts.path_of(args.results, rule, args.dataset)
+    failed = receipts.path_of(args.results, "failed", args.dataset)
+    receipt.unlink(missing_ok=True)
+    start = time.perf_counter()
+
+    def record(kind, message, remedy):
+        facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
+        receipts.write(failed, facts | context)
+
+    try:
+        facts = work()
+    except DatasetError as error:
+        refused = isinstance(error, Refused)
+        record("refused" if refused else error.kind, error.message, error.remedy)
+        print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
+        return REFUSED if refused else FAILED
+    except BaseException as error:
+        faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
+        kind = next((word for fault, word in faults.items() if isinstance(error, fault)), "bug")
+        record(kind, f"{type(error).__name__}: {error}", "See the log for the traceback, then run again.")
+        raise
+    spent = {
+        "seconds": round(time.perf_counter() - start, 3),
+        "cpu_seconds": round(time.process_time(), 3),
+        "peak_rss_mib": peak_rss_mib(),
+    }
+    receipts.write(receipt, {"dataset": args.dataset} | facts | spent)
+    failed.unlink(missing_ok=True)
+    return OK

@@ -1,0 +1,248 @@
+"""Prove that a store holds what its source files hold, bit by bit.
+
+Nothing of the reader or of the inventory's header facts is trusted: the netCDF C library reads the source again, zarr
+reads the store, and the two are compared raw. Of the inventory only the order of the files is taken, and which of their
+first steps are left out.
+"""
+
+import base64
+import math
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+
+import netCDF4
+import numpy as np
+import zarr
+
+from . import stores
+from .chunks import Array, grow, regions
+from .errors import DatasetError
+
+MOST_NAMED = 10  # mismatches that are spelled out; all are counted
+
+
+@dataclass
+class Tally:
+    """What was compared, and what was found wrong: `messages` names the first few, `mismatches` counts all."""
+
+    values_compared: int = 0
+    covered: Counter = field(default_factory=Counter)
+    mismatches: int = 0
+    messages: list[str] = field(default_factory=list)
+
+    def wrong(self, message: str, count: int = 1) -> None:
+        self.mismatches += count
+        if len(self.messages) < MOST_NAMED:
+            self.messages.append(message)
+
+    def same(self, what: str, found, expected) -> None:
+        """Note a mismatch unless both are equal; NaN equals NaN."""
+        if not equal(found, expected):
+            self.wrong(f"{what}: found {found!r}, expected {expected!r}")
+
+
+def equal(a, b) -> bool:
+    """Tell whether two JSON-like values are equal; NaN equals NaN, 1 equals 1.0.
+
+    >>> equal(float("nan"), float("nan")), equal([1, float("nan")], [1.0, float("nan")]), equal("1", 1)
+    (True, True, False)
+    """
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
+        return math.isnan(b)
+    return a == b
+
+
+def bits(values: np.ndarray) -> np.ndarray:
+    """Return numbers or characters as unsigned integers of the same size, little-endian; texts as they are."""
+    if values.dtype.kind in "OTU":
+        return values.astype(object)
+    values = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    return values.view(f"u{values.dtype.itemsize}")
+
+
+def raw(nc: netCDF4.Dataset) -> netCDF4.Dataset:
+    """Make a netCDF file return what it stores."""
+    nc.set_auto_maskandscale(False)
+    nc.set_auto_chartostring(False)
+    nc.set_always_mask(False)
+    return nc
+
+
+def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tally:
+    """Compare an open store with its source files and return the tally.
+
+    `memory_bytes` bounds what is held of the store and of the source at once. Raises OSError or RuntimeError where a
+    file cannot be read, MissingChunkError where the store lacks a chunk.
+    """
+    tally = Tally()
+    files = inventory["files"]
+    time_dim = inventory["time"]["variable"] if inventory["time"] else None
+    with raw(netCDF4.Dataset(files[0]["path"])) as first:
+        compare_header(group, first, time_dim, sum(file["stop"] - file["start"] for file in files), tally)
+    drifts = {(f["variable"], f["file"]) for f in inventory["findings"] if "variable" in f}
+    ours = times({name: dict(array.attrs) for name, array in group.arrays()})
+    for index, file in enumerate(files):
+        with raw(netCDF4.Dataset(file["path"])) as nc:
+            theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
+            for name in sorted(nc.variables.keys() & set(group.array_keys())):
+                static = time_dim not in nc[name].dimensions
+                if index and static and (name, file["path"]) in drifts:
+                    continue
+                time = (ours[name], theirs[name]) if name in ours and name in theirs else None
+                count = compare_variable(group[name], nc[name], file, time_dim, time, memory_bytes, tally)
+                tally.values_compared += count
+                tally.covered[name] += 0 if index and static else count
+    for name, array in group.arrays():
+        tally.same(f"{name}: values compared", tally.covered[name], array.size)
+    return tally
+
+
+def compare_header(group: zarr.Group, nc: netCDF4.Dataset, time_dim, steps: int, tally: Tally) -> None:
+    """Compare names, dimensions, dtypes, shapes, fill values and attributes of a store with those of its first file."""
+    tally.same("variables", sorted(group.array_keys()), sorted(nc.variables))
+    compare_attributes("global attribute", dict(group.attrs), nc, tally)
+    for name in sorted(nc.variables.keys() & set(group.array_keys())):
+        array, variable = group[name], nc[name]
+        shape = [steps if d == time_dim else n for d, n in zip(variable.dimensions, variable.shape, strict=True)]
+        tally.same(f"{name}: shape", list(array.shape), shape)
+        found = "text" if array.dtype.kind in "OTU" else array.dtype.newbyteorder("=").str
+        expected = "text" if variable.dtype is str else np.dtype(variable.dtype).newbyteorder("=").str
+        tally.same(f"{name}: dtype", found, expected)
+        attributes = dict(array.attrs)
+        if array.metadata.zarr_format == 2:
+            dims = attributes.pop("_ARRAY_DIMENSIONS", None)
+            if array.fill_value is not None:
+                attributes["_FillValue"] = array.fill_value
+        else:
+            dims = list(array.metadata.dimension_names or [])
+            attributes = decode_fill(attributes, array.dtype)
+        tally.same(f"{name}: dimensions", dims, list(variable.dimensions))
+        compare_attributes(f"{name}: attribute", attributes, variable, tally)
+
+
+def decode_fill(attributes: dict, dtype: np.dtype) -> dict:
+    """Return attributes of a Zarr v3 array with `_FillValue` as the number or text that xarray makes of it."""
+    spelled = attributes.get("_FillValue")
+    if spelled is None or dtype.kind not in "fS":
+        return attributes
+    value = base64.standard_b64decode(spelled)
+    return attributes | {"_FillValue": struct.unpack("<d", value)[0] if dtype.kind == "f" else value}
+
+
+def compare_attributes(what: str, found: dict, source, tally: Tally) -> None:
+    """Compare attributes of a store with those of a netCDF variable or file, by value; numbers have lost their type."""
+    tally.same(f"{what}s", sorted(found), sorted(source.ncattrs()))
+    for name in sorted(found.keys() & set(source.ncattrs())):
+        tally.same(f"{what} {name!r}", json_value(found[name]), json_value(source.getncattr(name)))
+
+
+def json_value(value):
+    """Return an attribute's value in plain Python."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1").rstrip("\0")
+    if isinstance(value, str):
+        return value.rstrip("\0")
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: int, tally: Tally) -> int:
+    """Compare all values of one variable in one file with their place in the store and return how many there were.
+
+    Skipped steps are left out. `time` is (units and calendar in the store, the same in the file) of what counts time.
+    """
+    dims = variable.dimensions
+    axis = dims.index(time_dim) if time_dim in dims else None
+    whole = [slice(0, size) for size in variable.shape]
+    if axis is not None:
+        whole[axis] = slice(file["start"], file["stop"])
+    if len(whole) != array.ndim or any(w.stop > size for w, size in zip(whole, array.shape, strict=True)):
+        return 0  # the difference in shape has been noted
+    itemsize = 32 if variable.dtype is str else np.dtype(variable.dtype).itemsize
+    block = grow(Array(array.name, array.shape, dims, itemsize, axis), array.chunks, memory_bytes // 4)
+    count = 0
+    for region in regions(tuple(whole), block):
+        steps = list(region)
+        if axis is not None:
+            shift = file["skip"] - file["start"]
+            steps[axis] = slice(region[axis].start + shift, region[axis].stop + shift)
+        found, expected = np.asarray(array[region or ...]), np.asarray(variable[tuple(steps) or ...])
+        count += expected.size
+        where = f"{array.name} from {[r.start for r in region]} of {file['path']}"
+        if time and time[0] != time[1]:
+            compare_dates(where, found, expected, *time, tally)
+        else:
+            compare_bits(where, found, expected, tally)
+    return count
+
+
+def compare_bits(where: str, found: np.ndarray, expected: np.ndarray, tally: Tally) -> None:
+    """Note a mismatch for each value whose bits differ; NaN payloads and the sign of zero count."""
+    if found.shape != expected.shape:
+        tally.wrong(f"{where}: found shape {found.shape}, expected {expected.shape}", expected.size)
+        return
+    different = bits(found) != bits(expected)
+    count = int(np.count_nonzero(different))
+    if count:
+        index = tuple(int(i) for i in np.argwhere(different)[0])
+        values = f"found {found[index]!r}, expected {expected[index]!r}"
+        tally.wrong(f"{where}: {count} values differ, the first at +{list(index)}: {values}", count)
+
+
+def times(attributes: dict[str, dict]) -> dict[str, tuple[str, str]]:
+    """Return {variable: (units, calendar)} of what counts time since a date; bounds have their coordinate's."""
+    found = {
+        name: (a["units"], str(a.get("calendar", "standard")).lower())
+        for name, a in attributes.items()
+        if " since " in str(a.get("units", ""))
+    }
+    for name in list(found):
+        for key in ("bounds", "climatology"):
+            if attributes[name].get(key) in attributes:
+                found.setdefault(attributes[name][key], found[name])
+    return found
+
+
+def compare_dates(where: str, found: np.ndarray, expected: np.ndarray, ours, theirs, tally: Tally) -> None:
+    """Note a mismatch for each time that is another date; `ours` and `theirs` are (units, calendar) of both."""
+    import cftime
+
+    finite = np.isfinite(found) & np.isfinite(expected) & (np.abs(expected.astype("f8")) < 1e15)
+    compare_bits(where, found[~finite], expected[~finite], tally)
+    if finite.any():
+        dates = [cftime.num2date(v[finite], *units) for v, units in ((found, ours), (expected, theirs))]
+        for date, other in zip(*dates, strict=True):
+            if date != other:
+                tally.wrong(f"{where}: found {date} ({ours[0]}), expected {other} ({theirs[0]})")
+
+
+def missing_and_stray(path, group: zarr.Group) -> tuple[int, list[str], list[str]]:
+    """Return how many chunks a store must have, which are missing, and which objects are none of its chunks."""
+    expected = {key for _, array in group.arrays() for key in stores.expected_chunks(array)}
+    listed = {key for key in stores.list_objects(path) if stores.is_chunk(key)}
+    return len(expected), sorted(expected - listed), sorted(listed - expected)
+
+
+def prove(path, group: zarr.Group, inventory: dict, memory_bytes: int) -> dict:
+    """Return the figures of the proof; raises DatasetError (`chunks`, `mismatch`) that names the first differences."""
+    expected, missing, stray = missing_and_stray(path, group)
+    if missing or stray:
+        message = (
+            f"{path}: found {len(missing)} of {expected} chunks missing {missing[:MOST_NAMED]} "
+            f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
+        )
+        raise DatasetError("chunks", message, "Convert the dataset again.")
+    tally = compare_store(group, inventory, memory_bytes)
+    if not tally.values_compared:
+        tally.wrong("no value was compared")
+    if tally.mismatches:
+        message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
+        raise DatasetError("mismatch", message, "Convert the dataset again; if it stays, report it as a bug.")
+    return {
+        "values_compared": tally.values_compared,
+        "mismatches": 0,
+        "chunks_expected": expected,
+        "chunks_missing": 0,
+    }

@@ -1,0 +1,162 @@
+"""Zarr stores: unsealed while they are written, strict when we read them, sealed when they are proven.
+
+The root metadata of an unsealed store lies under names that no reader looks for (`zarr.json.unsealed`), so the store
+does not open. Sealing gives it its name; that is the last thing that happens to a store.
+"""
+
+import shutil
+import warnings
+from contextlib import contextmanager
+from itertools import product
+from math import ceil
+from pathlib import Path
+
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, WrapperStore
+
+from .errors import DatasetError
+
+# In the order in which they are sealed: what makes a group of it comes last.
+ROOT_KEYS = {2: (".zattrs", ".zmetadata", ".zgroup"), 3: ("zarr.json",)}
+ALL_ROOT_KEYS = {key for keys in ROOT_KEYS.values() for key in keys}
+METADATA_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+UNSEALED = ".unsealed"
+
+
+def held(key: str) -> str:
+    """Return the name under which an unsealed store keeps a key: root metadata has another than readers look for."""
+    return key + UNSEALED if key in ALL_ROOT_KEYS else key
+
+
+class UnsealedStore(WrapperStore):
+    """A store that its writer and its verifier can open, and nobody else."""
+
+    async def get(self, key, prototype, byte_range=None):
+        return await self._store.get(held(key), prototype, byte_range)
+
+    async def set(self, key, value):
+        await self._store.set(held(key), value)
+
+    async def set_if_not_exists(self, key, value):
+        await self._store.set_if_not_exists(held(key), value)
+
+    async def exists(self, key):
+        return await self._store.exists(held(key))
+
+    async def delete(self, key):
+        await self._store.delete(held(key))
+
+    async def list_dir(self, prefix):
+        async for name in self._store.list_dir(prefix):
+            bare = name.removesuffix(UNSEALED)
+            yield bare if bare in ALL_ROOT_KEYS else name
+
+
+class MissingChunkError(DatasetError):
+    """A chunk that must be there is not; zarr would have read fill values instead."""
+
+
+class StrictStore(WrapperStore):
+    """A store whose absent chunks raise instead of reading as fill values."""
+
+    async def get(self, key, prototype, byte_range=None):
+        value = await self._store.get(key, prototype, byte_range)
+        if value is None and key.rsplit("/", 1)[-1] not in METADATA_NAMES:
+            raise MissingChunkError("chunks", f"{self._store}: chunk {key!r} is missing.", "Convert the dataset again.")
+        return value
+
+
+@contextmanager
+def quiet():
+    """Hush zarr's warnings of two choices made on purpose: characters as S1, and consolidated metadata in Zarr v3."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+        warnings.filterwarnings("ignore", message=".*Consolidated metadata is currently not part.*")
+        yield
+
+
+def open_store(path, read_only: bool = True) -> LocalStore:
+    """Return the bare store at a folder."""
+    return LocalStore(path, read_only=read_only)
+
+
+def open_unsealed(path, read_only: bool = True) -> zarr.Group:
+    """Open the group of a store that is not sealed; read-only, its missing chunks raise.
+
+    Raises DatasetError where there is none.
+    """
+    store = UnsealedStore(open_store(path, read_only))
+    try:
+        with quiet():
+            return zarr.open_group(StrictStore(store) if read_only else store, mode="r" if read_only else "r+")
+    except FileNotFoundError as error:
+        raise DatasetError("store", f"{path}: no unsealed store.", "Convert the dataset again.") from error
+
+
+def list_objects(path) -> dict[str, int]:
+    """Return {key: bytes} of every object of a store; empty where there is no store."""
+    root = Path(path)
+    return {file.relative_to(root).as_posix(): file.stat().st_size for file in root.rglob("*") if file.is_file()}
+
+
+def expected_chunks(array: zarr.Array) -> list[str]:
+    """Return the keys that a fully written array has, relative to the root of its store."""
+    per = array.shards or array.chunks
+    grid = product(*(range(ceil(size / chunk)) for size, chunk in zip(array.shape, per, strict=True)))
+    return [f"{array.path}/{array.metadata.encode_chunk_key(index)}" for index in grid]
+
+
+def is_chunk(key: str) -> bool:
+    """Tell whether an object's key is that of a chunk and not of metadata."""
+    return key.rsplit("/", 1)[-1].removesuffix(UNSEALED) not in METADATA_NAMES
+
+
+def is_sealed(path) -> bool:
+    """Tell whether readers can open the store."""
+    return (Path(path) / "zarr.json").is_file() or (Path(path) / ".zgroup").is_file()
+
+
+def seal(path, zarr_format: int) -> None:
+    """Give the root metadata of a verified store its names: from now on it opens."""
+    rename_root(path, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+
+
+def unseal(path) -> None:
+    """Take the store away from its readers, before a chunk of it changes. Nothing happens if it is not sealed."""
+    present = [key for keys in ROOT_KEYS.values() for key in reversed(keys) if (Path(path) / key).is_file()]
+    rename_root(path, [(key, key + UNSEALED) for key in present])
+
+
+def rename_root(path, names: list[tuple[str, str]]) -> None:
+    """Rename objects at a store's root one by one: put under the new name, then delete under the old."""
+    store = open_store(path, read_only=False)
+
+    async def rename(old, new):
+        value = await store.get(old, default_buffer_prototype())
+        if value is None:
+            raise DatasetError("store", f"{path}: {old!r} is missing.", "Convert the dataset again.")
+        await store.set(new, value)
+        await store.delete(old)
+
+    for old, new in names:
+        sync(rename(old, new))
+
+
+def marker(path) -> Path:
+    """Return the file beside a store that says it is ours: where it came from, file by file."""
+    path = Path(path)
+    return path.with_name(f"{path.name}.provenance.json")
+
+
+def clear(path) -> None:
+    """Remove a store of ours, unsealed first; raises DatasetError for a folder that this workflow did not make."""
+    path = Path(path)
+    if not path.exists():
+        return
+    if not marker(path).is_file():
+        message = f"{path}: exists, and {marker(path).name} beside it, which would make it ours, does not."
+        raise DatasetError("store", message, "Move it away, or choose another store_root.")
+    unseal(path)
+    shutil.rmtree(path)

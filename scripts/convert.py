@@ -1,0 +1,64 @@
+"""Write the NetCDF files of one dataset as one Zarr store, raw bits in and raw bits out."""
+
+import json
+import sys
+
+from cmip6zarr import chunks, cli, receipts, stores, writer
+from cmip6zarr.encoding import CODECS
+from cmip6zarr.errors import DatasetError
+
+
+def parse(argv):
+    parser = cli.parser(__doc__)
+    parser.add_argument("--store", required=True, help="folder of the store")
+    parser.add_argument("--zarr-format", type=int, choices=(2, 3), default=3)
+    parser.add_argument("--chunks", default="auto", help='JSON such as {"time": 4}, or auto: chunks of --chunk-mib')
+    parser.add_argument(
+        "--chunk-mib", type=float, default=32, help="size of a chunk of the largest field, uncompressed"
+    )
+    parser.add_argument("--codec", choices=CODECS, default="balanced")
+    parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
+    parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
+    parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
+    return parser.parse_args(argv)
+
+
+def convert(args) -> dict:
+    """Plan, write, and return the facts of the receipt."""
+    inventory = receipts.read(args.results, "inventory", args.dataset)
+    rule = None if args.chunks == "auto" else json.loads(args.chunks)
+    threads = args.threads if args.scheduler == "threads" else 1
+    chunk_bytes, memory_bytes = int(args.chunk_mib * chunks.MIB), args.memory_mib * chunks.MIB
+    try:
+        plan = chunks.plan(writer.arrays_of(inventory), rule, chunk_bytes, memory_bytes, threads)
+    except chunks.PlanError as error:
+        raise DatasetError("memory", str(error), "Then run again.") from error
+    get = writer.scheduler(args.scheduler, threads)
+    writer.write_store(inventory, args.store, plan, args.zarr_format, args.codec, get)
+    objects = stores.list_objects(args.store)
+    return {
+        "store": args.store,
+        "zarr_format": args.zarr_format,
+        "source_bytes": inventory["source_bytes"],
+        "raw_bytes": inventory["raw_bytes"],
+        "stored_bytes": sum(objects.values()),
+        "objects": len(objects),
+        "planned_objects": plan.objects,
+        "planned_mib": plan.planned_bytes // chunks.MIB,
+        "read_amplification": round(plan.read_amplification, 3),
+        "reader": writer.NetCDFReader.name,
+        "codec": args.codec,
+        "chunks": {cut.array.name: list(cut.chunks) for cut in plan.cuts},
+        "slabs": {cut.array.name: list(cut.slab) for cut in plan.cuts},
+        "scheduler": args.scheduler,
+        "threads": threads,
+    }
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    return cli.attempt("convert", args, lambda: convert(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Read the headers and coordinates of one dataset's files, and say whether they are fit to become one store."""
+
+import json
+import sys
+
+from cmip6zarr import cli, drs, source
+from cmip6zarr.catalogue import CatalogueError, read_catalogue
+from cmip6zarr.errors import DatasetError
+
+
+def parse(argv):
+    parser = cli.parser(__doc__)
+    parser.add_argument("--catalogue", required=True, help="intake-esm catalogue that lists its files")
+    parser.add_argument("--digest", required=True, help="of its row, as the catalogue was when the job was made")
+    parser.add_argument("--policy", default="{}", help="JSON: kind of refusal -> what to do about it")
+    return parser.parse_args(argv)
+
+
+def inventory(args) -> dict:
+    """Take the row from the catalogue, look at its files, and return the facts of the receipt."""
+    facets = dict(zip(drs.FACETS, args.dataset.split("."), strict=True))
+    try:
+        row = read_catalogue(args.catalogue, facets).datasets[args.dataset]
+    except CatalogueError as error:
+        raise DatasetError("catalogue", f"{error}.", "Correct the catalogue, then run again.") from error
+    if row.digest != args.digest:
+        message = (
+            f"{args.catalogue}: found another list of files ({row.digest}), expected that of digest {args.digest}."
+        )
+        raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
+    return {"row": args.digest} | source.take_inventory(row.files, json.loads(args.policy))
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    policy = json.loads(args.policy)
+    return cli.attempt("inventory", args, lambda: inventory(args), row=args.digest, policy=policy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

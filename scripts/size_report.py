@@ -1,0 +1,56 @@
+"""Say how big one verified dataset became against its NetCDF files, and why."""
+
+import os
+import sys
+from pathlib import Path
+
+import zarr
+
+from cmip6zarr import cli, receipts, sizes, stores
+
+
+def size_report(args) -> dict:
+    """Measure the sealed store and return the facts of the receipt."""
+    inventory, converted, verified = (
+        receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert", "verify")
+    )
+    path = converted["store"]
+    with stores.quiet():
+        group = zarr.open_group(stores.open_store(path), mode="r")
+    arrays = sizes.array_sizes(path, group, sizes.source_storage(inventory))
+    objects = stores.list_objects(path)
+    zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
+    causes = sizes.causes(arrays, inventory, zarr_bytes)
+    main = sizes.main_variable(inventory, args.dataset)
+    time = inventory["time"]
+    return {
+        "store": path,
+        "files": len(inventory["files"]),
+        "nc_path": os.path.commonpath([Path(file["path"]).parent for file in inventory["files"]]),
+        "time_range": f"{time['start']}/{time['end']}" if time else None,
+        "shape": " x ".join(map(str, inventory["variables"][main]["shape"])),
+        "chunks": " x ".join(map(str, converted["chunks"][main])),
+        "codec": converted["codec"],
+        "zarr_format": converted["zarr_format"],
+        "planned_mib": converted["planned_mib"],
+        "peak_rss_mib": converted["peak_rss_mib"],
+        "verified": verified["mode"],
+        "values_compared": verified["values_compared"],
+        "raw_bytes": inventory["raw_bytes"],
+        "netcdf_bytes": netcdf_bytes,
+        "zarr_bytes": zarr_bytes,
+        "ratio": round(zarr_bytes / netcdf_bytes, 4),
+        "objects": len(objects),
+        "arrays": arrays,
+        "causes": causes,
+        "reason": sizes.reason(causes, arrays, inventory, main, converted["codec"]),
+    }
+
+
+def main(argv=None) -> int:
+    args = cli.parser(__doc__).parse_args(argv)
+    return cli.attempt("size_report", args, lambda: size_report(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
