@@ -14,7 +14,7 @@ def parse(argv):
 
 
 def verify(args) -> dict:
-    """Prove the store, seal it, and return the facts of the receipt; what fails is not, or no longer, sealed."""
+    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
     inventory, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert"))
     path = converted["store"]
     for file in inventory["files"]:

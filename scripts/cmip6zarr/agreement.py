@@ -7,7 +7,7 @@ found and what was expected; nothing is aligned, filled or guessed.
 import numpy as np
 
 from .errors import Refused
-from .headers import Header, open_raw, untyped
+from .headers import Header, open_raw, reading, untyped
 from .timeaxis import is_time_units
 
 # Attributes that say what the stored numbers mean: the store has one of each.
@@ -72,18 +72,22 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Tell whether two arrays of one shape and dtype hold the same bits: NaN payloads and the sign of zero count."""
     if a.dtype == object:
         return a.tolist() == b.tolist()
+    a, b = (x.astype(x.dtype.newbyteorder("<"), copy=False) for x in (a, b))
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
-def largest_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """Return max |a - b| and max |a|; infinite where they cannot be compared (texts, NaN against a number)."""
+def largest_difference(a: np.ndarray, b: np.ndarray, missing: tuple) -> tuple[float, float]:
+    """Return max |a - b| and max |a| over numbers; values in `missing`, NaN and infinities must be the same in both.
+
+    The difference is infinite where they are not, or where texts differ.
+    """
     if a.dtype.kind not in "fiu":
         return float("inf"), 0.0
-    a, b = a.astype("f8"), b.astype("f8")
-    nan = np.isnan(a)
-    if (nan != np.isnan(b)).any():
+    numbers = np.isfinite(a) & np.isfinite(b) & ~np.isin(a, missing) & ~np.isin(b, missing)
+    if not same_bits(a[~numbers], b[~numbers]):
         return float("inf"), 0.0
-    return float(np.abs(np.where(nan, 0, a - b)).max()), float(np.abs(np.where(nan, 0, a)).max())
+    a, b = a[numbers].astype("f8"), b[numbers].astype("f8")
+    return float(np.abs(a - b).max(initial=0)), float(np.abs(a).max(initial=0))
 
 
 def check_static(header: Header, first: Header, names, tolerance: float, policy: str) -> list[dict]:
@@ -95,7 +99,8 @@ def check_static(header: Header, first: Header, names, tolerance: float, policy:
     findings = []
     with open_raw(header.path) as nc, open_raw(first.path) as reference:
         for name in names:
-            worst, magnitude = static_difference(nc[name], reference[name])
+            with reading(header.path):
+                worst, magnitude = static_difference(nc[name], reference[name], fills(first, name))
             if worst > tolerance * magnitude and policy != "first":
                 message = (
                     f"{header.path}: {name!r} differs from {first.path} by up to {worst:.6g}; "
@@ -111,13 +116,16 @@ def check_static(header: Header, first: Header, names, tolerance: float, policy:
     return findings
 
 
-def static_difference(variable, reference) -> tuple[float, float]:
-    """Return the largest difference between two netCDF variables of one shape, and the largest magnitude."""
+def static_difference(variable, reference, missing: tuple) -> tuple[float, float]:
+    """Return the largest difference between two netCDF variables of one shape, and the largest magnitude.
+
+    `missing` are the values that stand for no value.
+    """
     worst = magnitude = 0.0
     for block in blocks(reference.shape, 8):
         a, b = np.asarray(reference[block]), np.asarray(variable[block])
         if not same_bits(a, b):
-            difference, largest = largest_difference(a, b)
+            difference, largest = largest_difference(a, b, missing)
             worst, magnitude = max(worst, difference or np.finfo("f8").tiny), max(magnitude, largest)
     return worst, magnitude
 

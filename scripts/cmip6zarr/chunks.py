@@ -155,7 +155,7 @@ def grow(array: Array, chunks: tuple[int, ...], budget_bytes: int) -> tuple[int,
     slab = list(chunks)
     for axis in sorted(range(len(slab)), key=lambda axis: (axis == array.axis, -axis)):
         times = max(1, budget_bytes // (prod(slab) * array.itemsize))
-        slab[axis] = min(slab[axis] * times, ceil(array.shape[axis] / slab[axis]) * slab[axis])
+        slab[axis] = min(slab[axis] * times, ceil(max(1, array.shape[axis]) / slab[axis]) * slab[axis])
         if slab[axis] < array.shape[axis]:
             break
     return tuple(slab)

@@ -10,6 +10,7 @@ import math
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import netCDF4
 import numpy as np
@@ -19,7 +20,12 @@ from . import stores
 from .chunks import Array, grow, regions
 from .errors import DatasetError
 
+# cftime has microseconds; a double of days since year 1 has a resolution of 10 of them.
+SAME_MOMENT = timedelta(microseconds=20)
 MOST_NAMED = 10  # mismatches that are spelled out; all are counted
+
+# Names that cftime does not know: CF says that no calendar is the standard one.
+CALENDARS = {"": "standard", "none": "standard"}
 
 
 @dataclass
@@ -172,7 +178,8 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
         count += expected.size
         where = f"{array.name} from {[r.start for r in region]} of {file['path']}"
         if time and time[0] != time[1]:
-            compare_dates(where, found, expected, *time, tally)
+            missing = [variable.getncattr(a) for a in ("_FillValue", "missing_value") if a in variable.ncattrs()]
+            compare_dates(where, found, expected, missing, *time, tally)
         else:
             compare_bits(where, found, expected, tally)
     return count
@@ -194,7 +201,7 @@ def compare_bits(where: str, found: np.ndarray, expected: np.ndarray, tally: Tal
 def times(attributes: dict[str, dict]) -> dict[str, tuple[str, str]]:
     """Return {variable: (units, calendar)} of what counts time since a date; bounds have their coordinate's."""
     found = {
-        name: (a["units"], str(a.get("calendar", "standard")).lower())
+        name: (a["units"], CALENDARS.get(calendar := str(a.get("calendar", "")).strip().lower(), calendar))
         for name, a in attributes.items()
         if " since " in str(a.get("units", ""))
     }
@@ -205,16 +212,19 @@ def times(attributes: dict[str, dict]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def compare_dates(where: str, found: np.ndarray, expected: np.ndarray, ours, theirs, tally: Tally) -> None:
-    """Note a mismatch for each time that is another date; `ours` and `theirs` are (units, calendar) of both."""
+def compare_dates(where: str, found, expected, missing: list, ours, theirs, tally: Tally) -> None:
+    """Note a mismatch for each time that is another date; `ours` and `theirs` are (units, calendar) of both.
+
+    Values in `missing` are no dates and must have the same bits.
+    """
     import cftime
 
-    finite = np.isfinite(found) & np.isfinite(expected) & (np.abs(expected.astype("f8")) < 1e15)
-    compare_bits(where, found[~finite], expected[~finite], tally)
-    if finite.any():
-        dates = [cftime.num2date(v[finite], *units) for v, units in ((found, ours), (expected, theirs))]
+    numbers = np.isfinite(found) & np.isfinite(expected) & ~np.isin(expected, missing)
+    compare_bits(where, found[~numbers], expected[~numbers], tally)
+    if numbers.any():
+        dates = [cftime.num2date(v[numbers], *units) for v, units in ((found, ours), (expected, theirs))]
         for date, other in zip(*dates, strict=True):
-            if date != other:
+            if abs(date - other) > SAME_MOMENT:
                 tally.wrong(f"{where}: found {date} ({ours[0]}), expected {other} ({theirs[0]})")
 
 

@@ -4,12 +4,14 @@ Attributes are kept with their type, since JSON has none: `[type, value]` with t
 (text of variable length) or a numpy name; numbers that JSON cannot hold are spelled as text.
 """
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 
+from . import netcdf3
 from .errors import Refused
 
 # HDF5 filters that are on, as netCDF4 names them, in the words of the receipt.
@@ -59,9 +61,22 @@ def open_raw(path) -> netCDF4.Dataset:
     return nc
 
 
+@contextmanager
+def reading(path):
+    """Turn what the netCDF library raises while it reads values of a file into the refusal of the file."""
+    try:
+        yield
+    except (OSError, RuntimeError, IndexError) as error:
+        raise unreadable(path, error) from error
+
+
 def unreadable(path, error) -> Refused:
     """Return the refusal of a file that the netCDF library cannot read."""
-    return Refused("unreadable", f"{path}: the netCDF library cannot read it: {error}.", "Fetch the file again.")
+    return Refused(
+        "unreadable",
+        f"{path}: the netCDF library cannot read it: {error}.",
+        "Fetch the file again, or set policy.unreadable to leave_out.",
+    )
 
 
 def typed(value) -> list:
@@ -97,8 +112,12 @@ def read_header(path) -> Header:
     """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for."""
     try:
         stat = Path(path).stat()
-    except OSError as error:
+        expected = netcdf3.expected_bytes(path)
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
+    if expected is not None and stat.st_size < expected:
+        message = f"{path}: is cut off: found {stat.st_size} bytes, expected {expected} by its own header."
+        raise Refused("unreadable", message, "Fetch the file again, or set policy.unreadable to leave_out.")
     with open_raw(path) as nc:
         if nc.groups:
             raise Refused("structure", f"{path}: has groups {list(nc.groups)}; CMIP6 files have none.", "Flatten it.")

@@ -17,7 +17,7 @@ from .agreement import (
     same_bits,
 )
 from .errors import Refused
-from .headers import Header, open_raw, read_header
+from .headers import Header, open_raw, read_header, reading
 from .timeaxis import Move
 
 POLICY = {
@@ -134,7 +134,7 @@ def time_axis(header: Header) -> tuple[str | None, str | None]:
 
 def calendar_of(header: Header, time_name: str) -> str:
     """Return the calendar of a file's time axis by its one name."""
-    return timeaxis.calendar_name(header.variables[time_name].attributes.get("calendar", ["char", None])[1])
+    return timeaxis.calendar_name(str(header.variables[time_name].attributes.get("calendar", ["char", ""])[1]))
 
 
 def read_time(header: Header, time_name: str, calendar: str) -> File:
@@ -144,7 +144,12 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
         found = sorted(header.variables)
         message = f"{path}: variable {time_name!r}: found none among {found}, expected the time coordinate."
         raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
-    if header.variables[time_name].shape[:1] == [0]:
+    if header.variables[time_name].dims != [time_name]:
+        message = (
+            f"{path}: dimensions of {time_name!r}: found {header.variables[time_name].dims}, expected {[time_name]}."
+        )
+        raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
+    if header.variables[time_name].shape == [0]:
         message = f"{path}: {time_name!r} has 0 steps, expected at least 1."
         raise Refused("empty", message, remedy("empty", "leave_out", "Fetch the file again"))
     found = calendar_of(header, time_name)
@@ -152,9 +157,11 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
         message = f"{path}: calendar of {time_name!r} is {found!r}, expected {calendar!r} as in the first file."
         raise Refused("calendar", message, remedy("calendar", "leave_out", "Convert the files separately"))
     raw = read_whole(header, time_name)
-    units = header.variables[time_name].attributes.get("units", ["char", ""])[1]
+    units = str(header.variables[time_name].attributes.get("units", ["char", ""])[1])
     try:
         days = float_days(raw, units, calendar)
+        if np.isfinite(days).all():
+            date(days[0], calendar), date(days[-1], calendar)
     except (ValueError, OverflowError) as error:
         message = f"{path}: {time_name}:units is {units!r} in calendar {calendar!r}: {error}."
         raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file")) from error
@@ -178,11 +185,25 @@ def compare(file: File, first: Header, time_dim: str, judge: Judge) -> File:
     """Return the file if it agrees with the first in structure, meaning and static variables; raises Refused."""
     check_structure(file.header, first, time_dim)
     check_meaning(file.header, first)
-    moved = {name for name, units in time_like(file.header).items() if units != time_like(first).get(name)}
+    ours, calendar = time_like(first), calendar_of(first, time_dim)
+    moved = {
+        n for n, units in time_like(file.header).items() if n in ours and move_of(file, n, units, ours[n], calendar)
+    }
     static = [n for n, variable in first.variables.items() if time_dim not in variable.dims and n not in moved]
     tolerance, policy = judge.policy["coordinate_tolerance"], judge.policy["coordinates"]
     judge.findings += check_static(file.header, first, static, tolerance, policy)
     return file
+
+
+def move_of(file: File, name: str, units: str, to_units: str, calendar: str) -> Move:
+    """Return the move of a time from a file's units to the first file's; raises Refused (`time_units`) without one."""
+    try:
+        return timeaxis.move_between(units, to_units, calendar)
+    except ValueError as error:
+        message = f"{file.header.path}: {name!r} is in {units!r}, which cannot be moved to {to_units!r}: {error}."
+        raise Refused(
+            "time_units", message, remedy("time_units", "leave_out", "Convert the files separately")
+        ) from error
 
 
 def time_like(header: Header) -> dict[str, str]:
@@ -207,18 +228,19 @@ def move_times(file: File, first: Header, time_name: str, calendar: str, judge: 
     """
     ours = time_like(first)
     for name, units in time_like(file.header).items():
-        by = timeaxis.move_between(units, ours.get(name, units), calendar)
+        by = move_of(file, name, units, ours.get(name, units), calendar)
         if not by or file.header.variables[name].dtype[0] not in "fiu":
             continue
         raw = read_whole(file.header, name)
         error = moved_error(raw, by, fills(file.header, name))
+        integers = np.issubdtype(raw.dtype, np.integer)
         if error:
             message = (
                 f"{file.header.path}: {name!r} in {units!r} cannot be moved exactly to {ours[name]!r} of {first.path}: "
                 f"found a rounding error of {error:.3g}, expected none."
             )
             advice = remedy("time_units", "nearest (rounds to the nearest number)", "Convert the files separately")
-            judge.lift(Refused("time_units", message, advice), "nearest")
+            judge.lift(Refused("time_units", message, advice), *([] if integers else ["nearest"]))
         moved = timeaxis.move(raw, by, fills(file.header, name))[0]
         if time_name not in first.variables[name].dims and not same_bits(moved, read_whole(first, name)):
             message = f"{file.header.path}: {name!r} is {moved} in {ours[name]!r}, expected as in {first.path}."
@@ -238,7 +260,7 @@ def moved_error(raw: np.ndarray, by: Move, keep: tuple) -> float:
 
 def read_whole(header: Header, name: str) -> np.ndarray:
     """Return all of one small variable, raw."""
-    with open_raw(header.path) as nc:
+    with open_raw(header.path) as nc, reading(header.path):
         return np.asarray(nc[name][...])
 
 
@@ -247,7 +269,7 @@ def check_order(sources: list[File], time_name: str, calendar: str, judge: Judge
 
     Raises Refused (`overlap`, `gap`); sets `skip` of a file to the number of its first steps that the file before has.
     """
-    declared = sources[0].header.attributes.get("frequency", ["char", None])[1]
+    declared = str(sources[0].header.attributes.get("frequency", ["char", ""])[1])
     frequency = timeaxis.frequency_of(declared, np.concatenate([file.days for file in sources]))
     try:
         for before, file in pairwise(sources):
@@ -277,7 +299,10 @@ def trim_overlap(before: File, file: File, time_name: str, frequency, calendar: 
     )
     advice = remedy("overlap", "trim (keeps the earlier file's if all values are equal)", "Correct the catalogue")
     refusal = Refused("overlap", message, advice)
-    if judge.lift(refusal, "trim") and (shared == len(file.days) or not same_steps(before, file, shared, time_name)):
+    judge.lift(refusal, "trim")
+    if shared == len(file.days):
+        raise Refused("overlap", f"{message} No step of it is its own.", "Leave it out of the catalogue.")
+    if not same_steps(before, file, shared, time_name):
         raise Refused("overlap", message.replace("are found", "are found, with other values,"), "Correct the files.")
     file.skip = shared
 
@@ -288,13 +313,20 @@ def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
         return False
     with open_raw(before.header.path) as a, open_raw(file.header.path) as b:
         for name, variable in file.header.variables.items():
-            if time_name not in variable.dims or name in file.moves or name == time_name:
+            if time_name not in variable.dims or name == time_name:
                 continue
             axis = variable.dims.index(time_name)
             last, first = [slice(None)] * axis, [slice(None)] * axis
             last.append(slice(len(before.time) - count, len(before.time)))
             first.append(slice(0, count))
-            if not same_bits(np.asarray(a[name][tuple(last)]), np.asarray(b[name][tuple(first)])):
+            with reading(file.header.path):
+                ours, theirs = np.asarray(a[name][tuple(last)]), np.asarray(b[name][tuple(first)])
+            keep = fills(file.header, name)
+            if name in before.moves:
+                ours = timeaxis.move(ours, before.moves[name], keep)[0]
+            if name in file.moves:
+                theirs = timeaxis.move(theirs, file.moves[name], keep)[0]
+            if not same_bits(ours, theirs):
                 return False
     return True
 
@@ -302,7 +334,8 @@ def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
 def check_steps(days: np.ndarray, path: str, and_path: str, frequency, calendar: str, judge: Judge) -> None:
     """Raise Refused (`gap`, or `overlap` for repeated steps) at the first step that does not follow the one before."""
     errors = timeaxis.step_errors(days, frequency, calendar)
-    for i in np.flatnonzero(errors)[:1]:
+    repeated, left_out = np.flatnonzero(errors < 0), np.flatnonzero(errors > 0)
+    for i in (*repeated[:1], *left_out[:1]):
         span = f"{date(days[i], calendar)} and {date(days[i + 1], calendar)}"
         kind, found = ("gap", f"{errors[i]} steps left out") if errors[i] > 0 else ("overlap", "repeated steps")
         message = f"{path}{and_path}: between {span}: found {found}, expected steps of frequency {frequency!r}."

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 # CF conventions 1.11, section 4.4.1: names of one calendar.
-ALIASES = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap", "none": None, "": None}
+ALIASES = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap", "none": "standard", "": "standard"}
 # UDUNITS spellings; months and years have no fixed length and so no exact move.
 SECONDS = {
     **dict.fromkeys(("day", "days", "d"), 86400),
@@ -44,14 +44,14 @@ def is_time_units(units) -> bool:
     return isinstance(units, str) and UNITS.fullmatch(units) is not None
 
 
-def calendar_name(calendar: str | None) -> str:
-    """Return the one name that CF's aliases of a calendar share; an absent calendar is `standard`.
+def calendar_name(calendar: str) -> str:
+    """Return the one name that CF's aliases of a calendar share; an empty one is `standard`.
 
-    >>> calendar_name("365_day"), calendar_name("Gregorian"), calendar_name(None)
+    >>> calendar_name("365_day"), calendar_name("Gregorian"), calendar_name("")
     ('noleap', 'standard', 'standard')
     """
-    name = (calendar or "").strip().lower()
-    return ALIASES.get(name, name) or "standard"
+    name = calendar.strip().lower()
+    return ALIASES.get(name, name)
 
 
 def parse_units(units: str, calendar: str):
@@ -94,14 +94,14 @@ def move(values: np.ndarray, by: Move, keep=()) -> tuple[np.ndarray, float]:
     return moved, float(worst)
 
 
-def frequency_of(declared: str | None, days: np.ndarray) -> str | None:
+def frequency_of(declared: str, days: np.ndarray) -> str | None:
     """Return the frequency that steps must follow, or None where nothing can be said but that they increase.
 
     `declared` is the files' `frequency` attribute (`Pt` of instantaneous values is dropped). What most steps in `days`
     (days since anything, one per step, increasing) say is believed where it says otherwise: some daily files declare
     `mon`. Months are 28 to 31 days long.
     """
-    name = (declared or "").removesuffix("Pt")
+    name = declared.removesuffix("Pt")
     if len(days) > 2:
         step = float(np.median(np.diff(days)))
         if 27.5 < step < 31.5:

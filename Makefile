@@ -1,0 +1,38 @@
+# demo   set everything up and convert real CMIP6 data          test   run all tests
+# check  linters                                                 clean  remove what the others made
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check clean
+.DELETE_ON_ERROR:
+
+demo: .venv/run demo/catalogue.json
+	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+check: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf .venv demo .snakemake
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run: envs/requirements.txt envs/requirements-demo.txt | .venv/bin/python
+	$(PIP) -r envs/requirements.txt
+	$(PIP) --no-deps -r envs/requirements-demo.txt
+	touch $@
+
+.venv/test: envs/requirements-test.txt .venv/run
+	$(PIP) -r envs/requirements-test.txt
+	touch $@
+
+demo/catalogue.json: scripts/demo.py | .venv/run
+	$(BIN)/python scripts/demo.py demo
