@@ -33,6 +33,7 @@ REFUSED = (
     campaign.refused_before(LISTED, config["results"], config["policy"]) if config["rerun"] != "refused" else set()
 )
 DATASETS = {name: row for name, row in LISTED.items() if name not in REFUSED}
+STEPS = ("inventory", "convert", "verify", "size_report")
 
 # How a job is run, and where the catalogue lies, stand among the resources of the rules: a change of params would be a
 # reason to run again.

@@ -1,0 +1,166 @@
+"""The campaign as a whole: states, tables, the catalogue of stores."""
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+from builders import dataset_id, make_catalogue, make_dataset
+from chain import run_convert, run_inventory, run_verify
+
+import campaign as script
+import size_report
+from cmip6zarr import campaign, receipts
+from cmip6zarr.catalogue import Dataset
+
+NAMES = [dataset_id(variable_id=name) for name in ("pr", "tas", "ua")]
+ROW = {
+    "dataset": NAMES[0],
+    "files": 3,
+    "shape": "12 x 3 x 4",
+    "chunks": "4 x 3 x 4",
+    "codec": "balanced",
+    "raw_bytes": 576,
+    "netcdf_bytes": 10_000,
+    "zarr_bytes": 25_000,
+    "ratio": 2.5,
+    "objects": 19,
+    "values_compared": 63,
+    "planned_mib": 140,
+    "peak_rss_mib": 130,
+    "reason": "headers and chunk indexes +15 kB",
+}
+
+
+def leave(results, rule, name, **facts):
+    receipts.write(receipts.path_of(results, rule, name), {"dataset": name} | facts)
+
+
+def test_states_come_from_receipts(tmp_path):
+    """A dataset is in the class of its failure, else verified if it has a size report, else waiting."""
+    leave(tmp_path, "size_report", NAMES[0])
+    leave(tmp_path, "failed", NAMES[1], **{"class": "refused"})
+    leave(tmp_path, "size_report", NAMES[1])  # of a run before
+    leave(tmp_path, "verify", NAMES[2])
+    states = {name: campaign.state(name, tmp_path) for name in NAMES}
+    assert list(states.values()) == ["verified", "refused", "waiting"]
+    assert campaign.counted(states) == "3 datasets: 1 verified, 1 refused, 1 waiting"
+
+
+REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "policy": {"gap": "allow"}}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        pytest.param(REFUSED, True, id="same-row-and-policy"),
+        pytest.param(REFUSED | {"row": "other"}, False, id="other-files"),
+        pytest.param(REFUSED | {"policy": {}}, False, id="other-policy"),
+        pytest.param(REFUSED | {"class": "source"}, False, id="failed"),
+        pytest.param({"class": "refused"}, False, id="by-another-rule"),
+    ],
+)
+def test_a_refusal_is_an_answer(tmp_path, record, expected):
+    """A refusal holds while the files and the policy are the same; a failure never does."""
+    datasets = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
+    leave(tmp_path, "failed", NAMES[0], **record)
+    leave(tmp_path, "failed", NAMES[2], **REFUSED)  # not in the catalogue any more
+    assert campaign.refused_before(datasets, tmp_path, {"gap": "allow"}) == ({NAMES[0]} if expected else set())
+
+
+def test_nothing_was_refused_before_the_first_run(tmp_path):
+    """Without records nothing is left out."""
+    assert campaign.refused_before({NAMES[0]: Dataset(NAMES[0], ("a.nc",))}, tmp_path / "none", {}) == set()
+
+
+def test_size_table_has_a_row_per_dataset(tmp_path):
+    """The size table is what the size reports say, with its types even where it is empty."""
+    leave(tmp_path, "size_report", NAMES[0], **ROW)
+    table = campaign.size_table(NAMES[:1], tmp_path)
+    assert table.row(0, named=True) == ROW
+    empty = campaign.size_table([], tmp_path)
+    assert (empty.schema, empty.height) == (table.schema, 0)
+    assert campaign.total(empty) == "0 stores from 0 files: 0 B -> 0 B in 0 objects"
+
+
+def table(**change):
+    return pl.DataFrame([ROW | change], campaign.COLUMNS)
+
+
+def test_total_is_one_line():
+    """The total sums files, bytes and objects of all stores."""
+    two = pl.concat([table(), table(files=1, netcdf_bytes=10_000, zarr_bytes=5_000, objects=1)])
+    assert campaign.total(two) == "2 stores from 4 files: 20 kB -> 30 kB (1.50) in 20 objects"
+
+
+@pytest.mark.parametrize("width", [40, 120, 200])
+def test_printed_table_fits_the_terminal(width):
+    """Numbers and ids are always whole; the reason is cut to what is left of a line, but never to nothing."""
+    lines = campaign.printed(table(reason="because " * 30), width).splitlines()
+    assert lines[0].split() == ["dataset", "files", "NetCDF", "Zarr", "ratio", "objects", "why"]
+    cells = lines[1].split("  ")
+    assert (cells[0], cells[-1][:8], lines[1][-1]) == (NAMES[0], "because ", "…")
+    fixed = len(lines[1]) - len(cells[-1])
+    assert len(lines[1]) <= max(width, fixed + 20)
+
+
+def test_long_table_is_cut():
+    """Of many datasets the first are printed, and how many more there are."""
+    lines = campaign.printed(pl.concat([table()] * (campaign.MOST_PRINTED + 3)), 160).splitlines()
+    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 2, "... and 3 more")
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A catalogue of two datasets: one verified, one refused."""
+    make_dataset(tmp_path / "data")
+    (path, *_) = make_dataset(tmp_path / "data", variable_id="pr", files=1)
+    listed = make_catalogue(tmp_path / "data")
+    path.write_text("")
+    assert [run_inventory(name, listed, tmp_path) for name in NAMES[:2]] == [3, 0]
+    run_convert(tmp_path, tmp_path / "s.zarr", dataset=NAMES[1])
+    run_verify(tmp_path, NAMES[1])
+    assert size_report.main([NAMES[1], "--results", str(tmp_path)]) == 0
+    return listed
+
+
+def test_summary_of_a_campaign(tmp_path, finished, capsys):
+    """The summary writes the table and the catalogue of verified stores, and prints what became of all datasets."""
+    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "1 stores from 3 files: " in printed
+    assert "2 datasets: 1 refused, 1 verified" in printed
+    assert f"  refused: {NAMES[0]}: see {tmp_path}/failed/{NAMES[0]}.json" in printed
+    sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
+    assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(campaign.COLUMNS))
+    (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
+    assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (str(tmp_path / "s.zarr"), "tas", 3)
+    described = json.loads((tmp_path / "catalogue" / "stores.json").read_text())
+    assert described["assets"] == {"column_name": "zstore", "format": "zarr"}
+
+
+def test_summary_of_a_selection(tmp_path, finished, capsys):
+    """What is not selected is not counted."""
+    select = json.dumps({"variable_id": "pr"})
+    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path), "--select", select]) == 0
+    assert "1 datasets: 1 refused" in capsys.readouterr().out
+
+
+def test_summary_before_any_run(tmp_path, finished, capsys):
+    """Before anything ran, all datasets wait and the tables are empty."""
+    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path / "none")]) == 0
+    assert "2 datasets: 2 waiting" in capsys.readouterr().out
+    assert pl.read_csv(tmp_path / "none" / "catalogue" / "stores.csv").height == 0
+
+
+def test_summary_without_a_catalogue(tmp_path, capsys):
+    """A catalogue that cannot be read is exit code 1 and says why."""
+    assert script.main(["--catalogue", str(tmp_path / "none.json"), "--results", str(tmp_path)]) == 1
+    assert "none.json" in capsys.readouterr().err
+
+
+def test_store_is_listed_only_while_it_is_verified(tmp_path, finished):
+    """A dataset whose size report is gone is not in the catalogue of stores."""
+    shutil.rmtree(tmp_path / "size_report")
+    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    assert pl.read_csv(tmp_path / "catalogue" / "stores.csv").height == 0

@@ -1,0 +1,60 @@
+"""Receipts are whole or absent."""
+
+import json
+
+import pytest
+
+from cmip6zarr import receipts
+from cmip6zarr.errors import DatasetError, Refused
+
+ID = "CMIP6.CMIP.ZZZ.MODEL-A.historical.r1i1p1f1.Amon.tas.gn.v20200101"
+
+
+def test_receipt_comes_back(tmp_path):
+    """What is written is read, in a folder made for it, and nothing else is left there."""
+    facts = {"dataset": ID, "text": "µ", "none": None, "number": 2**63, "list": [1.5, "a"]}
+    path = receipts.path_of(tmp_path / "results", "verify", ID)
+    receipts.write(path, facts)
+    assert path == tmp_path / "results" / "verify" / f"{ID}.json"
+    assert receipts.read(tmp_path / "results", "verify", ID) == facts
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("facts", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1, 2}}], ids=["nan", "inf", "set"])
+def test_what_json_cannot_hold_leaves_the_old_receipt(tmp_path, facts):
+    """A receipt that cannot be written whole is not written, and the one before stays."""
+    receipts.write(tmp_path / "x.json", {"old": True})
+    with pytest.raises((ValueError, TypeError)):
+        receipts.write(tmp_path / "x.json", facts)
+    assert json.loads((tmp_path / "x.json").read_text()) == {"old": True}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_crash_while_writing_leaves_the_old_receipt(tmp_path, monkeypatch):
+    """A receipt that is killed half way is not seen under its name."""
+    receipts.write(tmp_path / "x.json", {"old": True})
+    monkeypatch.setattr(receipts.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        receipts.write(tmp_path / "x.json", {"new": True})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"old": True}
+
+
+@pytest.mark.parametrize("text", [None, "", '{"half": ', "\udcff".encode("utf-8", "surrogateescape")])
+def test_receipt_that_is_not_whole_is_an_error(tmp_path, text):
+    """A receipt that is missing, empty, cut off or no text is an error that names it and what to do."""
+    path = receipts.path_of(tmp_path, "convert", ID)
+    path.parent.mkdir()
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DatasetError) as error:
+        receipts.read(tmp_path, "convert", ID)
+    assert error.value.kind == "receipt"
+    assert error.value.message.startswith(f"{path}: not a receipt: ")
+    assert error.value.remedy == "Delete it; the next run makes it."
+
+
+def test_errors_say_kind_and_remedy():
+    """An error reads as message, kind and remedy, and a refusal is one of them."""
+    refusal = Refused("gap", "a.nc: a year is missing.", "Fetch it.")
+    assert str(refusal) == "a.nc: a year is missing. [gap] Fetch it."
+    assert isinstance(refusal, DatasetError)

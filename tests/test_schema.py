@@ -1,0 +1,108 @@
+"""The configuration: its schema says what the code does."""
+
+import jsonschema
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+import convert
+from cmip6zarr import chunks, drs, encoding
+from cmip6zarr.source import POLICY
+
+SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
+KEYS = SCHEMA["properties"]
+CHOICES = KEYS["policy"]["properties"]
+
+
+def walk(properties, path=()):
+    """Yield every key of the schema, (path, what is said of it)."""
+    for name, said in properties.items():
+        yield (*path, name), said
+        yield from walk(said.get("properties", {}), (*path, name))
+
+
+def valid(config):
+    return jsonschema.Draft202012Validator(SCHEMA).is_valid(config)
+
+
+def test_schema_is_one():
+    """The schema itself is valid, and knows every key."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), list(walk(KEYS)), ids=lambda value: ".".join(value) if type(value) is tuple else ""
+)
+def test_every_key_says_what_it_is(path, said):
+    """Every key has a description, and every one but a selection has a default that is valid."""
+    assert len(said["description"]) > 10
+    if path[0] == "select" and len(path) > 1:
+        return
+    jsonschema.Draft202012Validator(said).validate(said["default"])
+
+
+def test_policy_is_that_of_the_code():
+    """The choices of the schema are for the kinds of refusal that the code knows, with the same defaults."""
+    assert {kind: choice["default"] for kind, choice in CHOICES.items()} == POLICY
+
+
+def test_codecs_and_facets_are_those_of_the_code():
+    """What may be chosen is what the code has."""
+    assert set(KEYS["codec"]["enum"]) == set(encoding.CODECS)
+    assert set(KEYS["select"]["properties"]) == {*drs.FACETS, "limit"}
+
+
+def test_defaults_are_those_of_the_script():
+    """A script run by hand does what the workflow does by default."""
+    args = convert.parse(["a.b.c.d.e.f.g.h.i.j", "--results", "r", "--store", "s"])
+    for key in ("zarr_format", "chunks", "chunk_mib", "codec", "memory_mib", "scheduler", "threads"):
+        assert getattr(args, key) == KEYS[key]["default"], key
+
+
+def test_largest_chunk_that_may_be_asked_for_can_be_written():
+    """No allowed `chunk_mib` asks for what cannot be compressed, and the least memory holds the process itself."""
+    assert KEYS["chunk_mib"]["maximum"] * chunks.MIB <= chunks.MOST_CHUNK_BYTES
+    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > chunks.BASE_BYTES + chunks.PIECE_BYTES
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+def test_configuration_files_are_valid(name):
+    """What is shipped passes the schema."""
+    assert valid(yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"catalog": "x.json"},
+        {"catalogue": ""},
+        {"zarr_format": 1},
+        {"chunks": {}},
+        {"chunks": {"time": 0}},
+        {"chunks": "4"},
+        {"chunk_mib": 0},
+        {"codec": "zip"},
+        {"memory_mib": 10},
+        {"threads": 0},
+        {"policy": {"gap": "leave_out"}},
+        {"policy": {"gaps": "allow"}},
+        {"policy": {"coordinate_tolerance": -1}},
+        {"select": {"variable": "tas"}},
+        {"select": {"limit": 0}},
+    ],
+    ids=str,
+)
+def test_wrong_configuration_is_refused(config):
+    """A misspelled key or a value out of range does not pass."""
+    assert not valid(config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"chunks": {"time": 4}}, {"select": {"variable_id": ["tas", "pr"], "limit": 3}}, {"chunk_mib": 0.5}],
+    ids=str,
+)
+def test_right_configuration_passes(config):
+    """What the documentation shows passes."""
+    assert valid(config)

@@ -1,0 +1,159 @@
+"""Whether the steps of a dataset follow one another through its files, and times of other units move exactly."""
+
+import pytest
+from builders import UNITS, make_dataset
+from spoil import add_reference_time, each, last, put
+
+from cmip6zarr.errors import Refused
+from cmip6zarr.source import take_inventory
+
+HOURS = UNITS.replace("days", "hours")
+
+
+def inventory(paths, **policy):
+    return take_inventory([str(path) for path in paths], policy)
+
+
+# id: (frequency, calendar, first step since 1850-01-01, days by which all is moved)
+FOLLOWING = {
+    "360-day": ("mon", "360_day", 0, 0),
+    "noleap": ("mon", "noleap", 0, 0),
+    "gregorian": ("mon", "gregorian", 0, 0),
+    "julian-days": ("day", "julian", 0, 0),
+    "leap-day": ("day", "standard", 365 * 2 + 55, 0),
+    "year-0": ("mon", "360_day", 0, -360 * 1850 - 180),
+    "where-datetime64-ends": ("mon", "standard", 12 * 412 - 2, 0),
+    "year-2850-days": ("day", "noleap", 1000 * 365, 0),
+}
+
+
+@pytest.mark.parametrize(("frequency", "calendar", "start", "moved"), FOLLOWING.values(), ids=FOLLOWING)
+def test_missing_file_is_a_gap(tmp_path, frequency, calendar, start, moved):
+    """Files that follow one another fit without a word; without the one between them they are refused, or allowed."""
+    paths = make_dataset(tmp_path, frequency=frequency, calendar=calendar, start=start)
+    each(lambda nc, _: put("time", slice(None), nc["time"][:] + moved)(nc))(paths)
+    facts = inventory(paths)
+    assert (facts["verdict"], facts["findings"], facts["time"]["steps"]) == ("ok", [], 12)
+    with pytest.raises(Refused) as refusal:
+        inventory([paths[0], paths[2]])
+    assert refusal.value.kind == "gap"
+    assert refusal.value.message.startswith(f"{paths[0]} and {paths[2]}: between ")
+    assert refusal.value.message.endswith(f"found 4 steps left out, expected steps of frequency {frequency!r}.")
+    assert "policy.gap to allow" in refusal.value.remedy
+    facts = inventory([paths[0], paths[2]], gap="allow")
+    assert facts["findings"] == [{"kind": "gap", "policy": "allow", "message": refusal.value.message}]
+    assert [(file["start"], file["stop"]) for file in facts["files"]] == [(0, 4), (4, 8)]
+
+
+@pytest.mark.parametrize(
+    ("times", "kind", "said"),
+    [
+        pytest.param(
+            [0, 0.25, 0.75, 1.0], "gap", "found 1 steps left out, expected steps of frequency '6hr'", id="6hr"
+        ),
+        pytest.param([15, 45, 46, 75], "overlap", "found repeated steps", id="repeated-month"),
+    ],
+)
+def test_wrong_step_within_a_file_is_refused(tmp_path, times, kind, said):
+    """A step left out or repeated within a file is refused with its dates, whatever frequency the file declares."""
+    (path,) = make_dataset(tmp_path, files=1)
+    last(put("time", slice(None), times))([path])
+    with pytest.raises(Refused) as refusal:
+        inventory([path])
+    assert refusal.value.kind == kind
+    assert refusal.value.message.startswith(f"{path}: between 1850-0")
+    assert said in refusal.value.message
+
+
+def test_allowed_gap_hides_no_repeated_step(tmp_path):
+    """A repeated step is refused though a gap before it is allowed."""
+    (path,) = make_dataset(tmp_path, files=1)
+    last(put("time", slice(None), [15, 75, 76, 105]))([path])
+    with pytest.raises(Refused, match="found repeated steps"):
+        inventory([path], gap="allow")
+
+
+def sharing(tmp_path, shared, **options):
+    """Return two files of four steps of which the later begins with some that the earlier has."""
+    return make_dataset(tmp_path, files=1) + make_dataset(tmp_path, files=1, start=4 - shared, **options)
+
+
+@pytest.mark.parametrize("units", [UNITS, HOURS, "days since 1840-01-01"])
+def test_equal_steps_of_two_files_are_trimmed(tmp_path, units):
+    """Steps that two files share are refused; if all their values are equal policy trims them off the later file."""
+    paths = sharing(tmp_path, 2, units=units)
+    with pytest.raises(Refused) as refusal:
+        inventory(paths)
+    assert refusal.value.kind == "overlap"
+    assert refusal.value.message.startswith(f"{paths[1]}: its first 2 steps, from 1850-03-16")
+    assert f"found in {paths[0]} too, which ends 1850-04-16" in refusal.value.message
+    assert "policy.overlap to trim" in refusal.value.remedy
+    facts = inventory(paths, overlap="trim")
+    assert [(f["skip"], f["start"], f["stop"], f["steps"]) for f in facts["files"]] == [(0, 0, 4, 4), (2, 4, 6, 4)]
+    assert facts["findings"] == [{"kind": "overlap", "policy": "trim", "message": refusal.value.message}]
+
+
+@pytest.mark.parametrize(
+    ("shared", "spoil", "said"),
+    [
+        pytest.param(2, last(put("tas", (1, 0, 0), 1.0)), "found, with other values, in", id="other-values"),
+        pytest.param(2, last(put("time_bnds", (0, 0), 1.0)), "found, with other values, in", id="other-bounds"),
+        pytest.param(2, last(put("time", 0, 74.0)), "found, with other values, in", id="other-times"),
+    ],
+)
+def test_other_steps_of_two_files_are_not_trimmed(tmp_path, shared, spoil, said):
+    """Steps that two files share with other values are refused whatever the policy."""
+    paths = sharing(tmp_path, shared)
+    spoil(paths)
+    with pytest.raises(Refused) as refusal:
+        inventory(paths, overlap="trim")
+    assert refusal.value.kind == "overlap"
+    assert said in refusal.value.message
+
+
+def test_file_without_steps_of_its_own_is_refused(tmp_path):
+    """A file whose steps are all in the one before it is refused, as it should not be in the catalogue."""
+    paths = make_dataset(tmp_path, files=1)
+    copy = paths[0].with_name("zz.nc")
+    copy.write_bytes(paths[0].read_bytes())
+    with pytest.raises(Refused, match="No step of it is its own") as refusal:
+        inventory([*paths, copy], overlap="trim")
+    assert refusal.value.message.startswith(f"{copy}: its first 4 steps")
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+@pytest.mark.parametrize(
+    ("units", "move"),
+    [
+        (UNITS, {}),
+        ("days since 1850-1-1 00:00:00", {}),
+        (HOURS, ["1/24", "0"]),
+        ("minutes since 1850-01-01", ["1/1440", "0"]),
+        ("days since 1840-01-01", ["1", "-3600"]),
+        ("hours since 1840-01-01 12:00", ["1/24", "-7199/2"]),
+    ],
+)
+def test_other_time_units_move_exactly(tmp_path, units, move, dtype):
+    """Times and bounds of other units move to the first file's exactly: no refusal, no finding."""
+    paths = make_dataset(tmp_path, units=[UNITS, units, units], time_dtype=dtype)
+    facts = inventory(paths)
+    assert facts["findings"] == []
+    assert [file["moves"] for file in facts["files"][1:]] == [{"time": move, "time_bnds": move} if move else {}] * 2
+    assert (facts["time"]["end"], facts["time"]["units"]) == ("1850-12-16 00:00", UNITS)
+
+
+def test_reference_time_in_other_units_moves(tmp_path):
+    """A static time that is the same moment in other units is the same."""
+    paths = make_dataset(tmp_path, files=2)
+    each(lambda nc, i: add_reference_time(nc, (UNITS, HOURS)[i], (2, 48)[i]))(paths)
+    facts = inventory(paths)
+    assert (facts["findings"], facts["files"][1]["moves"]) == ([], {"reftime": ["1/24", "0"]})
+
+
+def test_times_are_rounded_by_policy(tmp_path):
+    """Policy `nearest` accepts that times of other units are rounded, and reports the error."""
+    paths = make_dataset(tmp_path, files=2, units=[UNITS, HOURS], time_dtype="f4")
+    last(put("time", 0, 2917))(paths)
+    (finding,) = inventory(paths, time_units="nearest")["findings"]
+    assert (finding["kind"], finding["policy"]) == ("time_units", "nearest")
+    assert "found a rounding error of 2.54e-06" in finding["message"]

@@ -1,0 +1,216 @@
+"""Exact moves between time units, and which steps follow one another."""
+
+from fractions import Fraction
+
+import cftime
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmip6zarr import timeaxis
+from cmip6zarr.timeaxis import Move
+
+CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
+DAYS_TO_HOURS = Move(Fraction(24), Fraction(0))
+
+
+def days_since_year_1(dates, calendar):
+    return cftime.date2num([cftime.datetime(*d, calendar=calendar) for d in dates], "days since 0001-01-01", calendar)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "name"),
+    [
+        ("gregorian", "standard"),
+        ("STANDARD", "standard"),
+        (" 365_day ", "noleap"),
+        ("366_day", "all_leap"),
+        ("proleptic_gregorian", "proleptic_gregorian"),
+        ("360_day", "360_day"),
+        ("", "standard"),
+        ("none", "standard"),
+    ],
+)
+def test_aliases_of_a_calendar_share_one_name(calendar, name):
+    """CF's names of one calendar are one, and an empty name is the standard one."""
+    assert timeaxis.calendar_name(calendar) == name
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ("days since 1850-1-1", True),
+        (" Hours  SINCE 1850-01-01 00:00:00.0 ", True),
+        ("months since 1850-01-01", True),
+        ("days", False),
+        ("since 1850", False),
+        ("days since", False),
+        (1.0, False),
+        (["days since 1850-01-01"], False),
+    ],
+)
+def test_time_units_are_known_by_their_form(units, expected):
+    """A text of the form `<unit> since <date>` is a time unit, whether or not the unit has a fixed length."""
+    assert timeaxis.is_time_units(units) is expected
+
+
+@pytest.mark.parametrize(
+    ("units", "to_units", "calendar", "scale", "offset"),
+    [
+        pytest.param("days since 1850-01-01", "hours since 1850-01-01", "360_day", 24, 0, id="days-hours"),
+        pytest.param("hours since 1850-01-01", "days since 1850-01-01", "360_day", Fraction(1, 24), 0, id="hours-days"),
+        pytest.param("s since 1970-01-01", "min since 1970-01-01", "standard", Fraction(1, 60), 0, id="s-min"),
+        pytest.param("days since 1970-01-01", "days since 1850-1-1 00:00", "noleap", 1, 120 * 365, id="noleap"),
+        pytest.param("days since 1970-01-01", "days since 1850-01-01", "360_day", 1, 120 * 360, id="360-day"),
+        pytest.param("days since 1970-01-01", "days since 1850-01-01", "standard", 1, 43829, id="standard"),
+        pytest.param("days since 1582-10-15", "days since 1582-10-04", "standard", 1, 1, id="gregorian-reform"),
+        pytest.param("days since 0400-01-01", "days since 0000-01-01", "noleap", 1, 400 * 365, id="year-0"),
+        pytest.param("days since 3000-01-01", "days since 2263-01-01", "360_day", 1, 737 * 360, id="beyond-2262"),
+        pytest.param("days since 1850-01-01 12:00", "days since 1850-01-01", "julian", 1, Fraction(1, 2), id="noon"),
+        pytest.param("days since 1850-1-1", "days since 1850-01-01 00:00:00", "standard", 1, 0, id="spelling"),
+        pytest.param("months since 1850-01-01", "months since 1850-01-01", "noleap", 1, 0, id="equal-needs-no-length"),
+    ],
+)
+def test_move_between_units_is_exact(units, to_units, calendar, scale, offset):
+    """The move between two units is the exact fraction that their lengths and reference dates make in the calendar."""
+    assert timeaxis.move_between(units, to_units, calendar) == Move(Fraction(scale), Fraction(offset))
+
+
+@pytest.mark.parametrize(
+    ("units", "calendar", "message"),
+    [
+        ("months since 1850-01-01", "noleap", "are not days, hours, minutes or seconds"),
+        ("years since 1850-01-01", "noleap", "are not days, hours, minutes or seconds"),
+        ("K", "noleap", "are not days, hours, minutes or seconds"),
+        ("days since 0000-01-01", "standard", "zero"),  # the standard calendar has no year 0
+        ("days since 1850-02-30", "noleap", "day"),
+        ("days since 1850-01-01", "lunar", "calendar"),
+    ],
+)
+def test_units_without_fixed_length_or_date_are_refused(units, calendar, message):
+    """Months, years, dates that are none and unknown calendars raise ValueError and say which."""
+    with pytest.raises(ValueError, match=message):
+        timeaxis.move_between(units, "days since 1850-01-02", calendar)
+
+
+def test_only_a_move_that_changes_numbers_is_true():
+    """The identity is false, so that what need not move is not moved."""
+    assert not timeaxis.move_between("days since 1850-1-1", "days since 1850-01-01", "noleap")
+    assert Move(Fraction(1), Fraction(1))
+    assert Move(Fraction(2), Fraction(0))
+
+
+@given(
+    st.sampled_from(CALENDARS),
+    st.sampled_from(["days", "hours", "minutes", "seconds"]),
+    st.sampled_from(["days", "hours", "minutes", "seconds"]),
+    st.tuples(st.integers(1, 4000), st.integers(1, 12), st.integers(1, 28)),
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=5),
+)
+def test_moved_numbers_are_the_same_dates(calendar, unit, to_unit, reference, numbers):
+    """Whatever the calendar and the units, cftime reads the moved numbers as the dates that they were."""
+    units = f"{unit} since {'{:04d}-{:02d}-{:02d}'.format(*reference)}"
+    to_units = f"{to_unit} since 1850-01-01"
+    by = timeaxis.move_between(units, to_units, calendar)
+    exact = [Fraction(n) * by.scale + by.offset for n in numbers]
+    to_seconds = timeaxis.move_between(to_units, "seconds since 1850-01-01", calendar)
+    seconds = [int(number * to_seconds.scale) for number in exact]
+    expected = cftime.num2date(numbers, units, calendar)
+    assert (cftime.num2date(seconds, "seconds since 1850-01-01", calendar) == expected).all()
+
+
+@given(st.lists(st.integers(-(2**26), 2**26), max_size=5), st.sampled_from(["i4", "i8", "f8", ">f8"]))
+def test_move_there_and_back_changes_nothing(numbers, dtype):
+    """Days moved to hours and back are the same bits, without error, and keep their dtype."""
+    values = np.array(numbers, dtype)
+    there, error = timeaxis.move(values, DAYS_TO_HOURS)
+    back, error_back = timeaxis.move(there, Move(Fraction(1, 24), Fraction(0)))
+    assert (error, error_back, there.dtype) == (0.0, 0.0, values.dtype)
+    assert there.tolist() == [24 * n for n in numbers]
+    assert back.tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "by", "moved", "error"),
+    [
+        ("i4", 13, Move(Fraction(1, 24), Fraction(0)), 1, Fraction(11, 24)),
+        ("f4", 2**24, Move(Fraction(1), Fraction(1)), 2**24, 1),
+        ("f8", 0.5, Move(Fraction(1, 3), Fraction(0)), 1 / 6, abs(Fraction(1 / 6) - Fraction(1, 6))),
+        ("f8", 0.5, Move(Fraction(24), Fraction(24)), 36, 0),
+    ],
+)
+def test_rounding_error_of_a_move_is_reported(dtype, value, by, moved, error):
+    """What does not fit the dtype is rounded to the nearest number, and the largest error is told."""
+    values, worst = timeaxis.move(np.array([0, value], dtype), by)
+    assert values[1] == moved
+    assert worst == float(error)
+
+
+def test_fill_values_and_non_numbers_do_not_move():
+    """NaN with its payload, infinities and fill values keep their bits, and the source array is not touched."""
+    payload = np.array([0x7FF8_0000_0000_BEEF], "u8").view("f8")
+    values = np.array([payload[0], np.inf, -np.inf, 1e20, -999.0, 2.0])
+    before = values.tobytes()
+    moved, error = timeaxis.move(values, DAYS_TO_HOURS, (np.float64(1e20), -999.0))
+    assert moved[:5].tobytes() == values[:5].tobytes()
+    assert (moved[5], error, values.tobytes()) == (48.0, 0.0, before)
+
+
+def test_scalars_move_too():
+    """A 0-d time, as of a static reference time, moves and stays 0-d."""
+    moved, _ = timeaxis.move(np.array(2.5), DAYS_TO_HOURS)
+    assert (moved.shape, moved[()]) == ((), 60.0)
+
+
+@pytest.mark.parametrize(("dtype", "value", "by"), [("i4", 2**30, 24), ("u2", 1, -1), ("i2", 2000, 24)])
+def test_integer_that_does_not_fit_raises(dtype, value, by):
+    """A moved integer never wraps around."""
+    with pytest.raises(OverflowError):
+        timeaxis.move(np.array([value], dtype), Move(Fraction(by), Fraction(0)))
+
+
+@pytest.mark.parametrize(
+    ("declared", "days", "expected"),
+    [
+        pytest.param("mon", [0, 31, 59, 90], "mon", id="mon"),
+        pytest.param("mon", [0, 1, 2, 3], "day", id="daily-declared-mon"),
+        pytest.param("day", [0, 0.25, 0.5], "6hr", id="6hr-declared-day"),
+        pytest.param("", [0, 1 / 8, 2 / 8], "3hr", id="undeclared-3hr"),
+        pytest.param("", np.arange(5) / 24, "1hr", id="undeclared-1hr"),
+        pytest.param("yr", [0, 365, 730], "yr", id="yr"),
+        pytest.param("dec", [0, 3652, 7305], "dec", id="dec"),
+        pytest.param("", [0, 365, 730], None, id="undeclared-yr"),
+        pytest.param("subhrPt", np.arange(4) / 48, None, id="half-hours"),
+        pytest.param("monPt", [0, 31], "mon", id="two-steps-believe-the-file"),
+        pytest.param("3hrPt", [0], "3hr", id="one-step"),
+        pytest.param("fx", [0], None, id="unknown-word"),
+        pytest.param("", [0, 31], None, id="nothing-known"),
+    ],
+)
+def test_frequency_is_what_most_steps_say(declared, days, expected):
+    """The median step is believed where it is a known one; the file's word only where there are too few steps."""
+    assert timeaxis.frequency_of(declared, np.asarray(days, "f8")) == expected
+
+
+@pytest.mark.parametrize(
+    ("frequency", "calendar", "dates", "expected"),
+    [
+        ("mon", "noleap", [(1850, 1, 16), (1850, 2, 15), (1850, 3, 16)], [0, 0]),
+        ("mon", "360_day", [(1850, 11, 16), (1850, 12, 16), (1851, 1, 16)], [0, 0]),
+        ("mon", "360_day", [(0, 12, 16), (1, 1, 16)], [0]),  # year 0
+        ("mon", "standard", [(2262, 3, 16), (2262, 5, 16)], [1]),  # where datetime64 ends
+        ("mon", "standard", [(1850, 1, 16), (1850, 1, 31), (1850, 2, 1)], [-1, 0]),
+        ("yr", "noleap", [(1850, 7, 2), (1851, 7, 2), (1853, 7, 2)], [0, 1]),
+        ("dec", "noleap", [(1850, 7, 2), (1860, 7, 2), (1890, 7, 2)], [0, 2]),
+        ("day", "noleap", [(1852, 2, 28), (1852, 3, 1)], [0]),
+        ("day", "standard", [(1852, 2, 28), (1852, 3, 1)], [1]),  # 1852 is a leap year
+        ("day", "standard", [(1582, 10, 4), (1582, 10, 15)], [0]),  # the Gregorian reform
+        ("day", "360_day", [(1850, 2, 30), (1850, 3, 1), (1850, 3, 1)], [0, -1]),
+        ("6hr", "julian", [(1900, 2, 28, 18), (1900, 2, 29, 0), (1900, 2, 29, 18)], [0, 2]),
+        (None, "noleap", [(1850, 1, 1), (1853, 1, 1), (1853, 1, 1), (1852, 1, 1)], [0, -1, -1]),
+    ],
+)
+def test_step_errors_count_what_is_missing_or_repeated(frequency, calendar, dates, expected):
+    """Zero follows; a positive figure is the number of steps left out, a negative one a step repeated."""
+    assert timeaxis.step_errors(days_since_year_1(dates, calendar), frequency, calendar).tolist() == expected

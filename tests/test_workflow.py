@@ -1,0 +1,231 @@
+"""The workflow, run as a user types it: what it makes, what it refuses to begin, what a failure leaves behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import clones
+import polars as pl
+import pytest
+import xarray as xr
+from builders import dataset_id, make_catalogue, make_dataset
+from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
+
+from cmip6zarr import drs
+
+pytestmark = pytest.mark.workflow
+
+CUT, TAKEN, LONG = (dataset_id(source_id=name) for name in ("CUT", "TAKEN", "LONG"))
+# zarr 3 takes no options with a path, and intake-esm passes some unless it is told not to.
+NO_OPTIONS = {"backend_kwargs": {"storage_options": None}}
+
+
+@pytest.fixture
+def checkout(tmp_path_factory):
+    return clones.checkout(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def campaign(tmp_path_factory):
+    return clones.campaign(tmp_path_factory.getbasetemp())
+
+
+def listed(clone):
+    """Return the datasets in the table of sizes; the catalogue of stores must hold the same."""
+    names = pl.read_csv(clone.results / "sizes.tsv", separator="\t")["dataset"].to_list()
+    rows = read_rows(clone.results / "catalogue" / "stores.json")
+    assert [".".join(row[facet] for facet in drs.FACETS) for row in rows] == names
+    return names
+
+
+def summary(said):
+    """Return how many datasets are in each state, as the campaign prints it."""
+    counts = re.search(r"^\d+ datasets: (.+)$", said, re.MULTILINE)[1]
+    return {word: int(number) for number, word in (count.split(" ", 1) for count in counts.split(", "))}
+
+
+def failure(clone, dataset):
+    return json.loads((clone.results / "failed" / f"{dataset}.json").read_text())
+
+
+def test_verbatim_command_converts_everything(campaign):
+    """`snakemake --cores 1 --profile lotus --executor local` makes stores that xarray reads like the files."""
+    assert_converted(campaign, A, B)
+    assert listed(campaign) == [A, B]
+    assert not (campaign.results / "failed").exists()
+
+
+def test_second_run_has_nothing_to_do(campaign):
+    """The same command again touches no file."""
+    before = campaign.files()
+    assert "Nothing to be done" in campaign.snakemake(*HERE)
+    assert campaign.files() == before
+
+
+def test_stores_open_by_their_catalogue(campaign, tmp_path, monkeypatch):
+    """intake-esm opens the stores of the catalogue, whatever the working folder; its keys are the ids of datasets."""
+    import intake  # takes seconds, and no other test needs it
+
+    monkeypatch.chdir(tmp_path)
+    stores = intake.open_esm_datastore(campaign.results / "catalogue" / "stores.json")
+    assert sorted(stores.keys()) == [A, B]
+    found = stores.search(source_id="MODEL-B").to_dataset_dict(progressbar=False, xarray_open_kwargs=NO_OPTIONS)
+    assert list(found) == [B]
+    with xr.open_zarr(campaign.stores / drs.store_folder(B)) as store:
+        xr.testing.assert_equal(found[B].compute(), store.compute())
+
+
+def test_profile_resolves_without_slurm(checkout):
+    """The verbatim command finds the profile, and a dry run of it asks SLURM nothing."""
+    said = checkout.snakemake(*LOTUS, "-n")
+    assert "Using profile lotus" in said
+    assert "slurm_partition=standard" in said
+    assert "rule convert" in said
+
+
+def test_linters_are_content(checkout):
+    """Snakemake's own linter and snakefmt have nothing to say."""
+    assert "Congratulations" in checkout.snakemake("--lint")
+    command = (sys.executable, "-m", "snakefmt", "--check", "Snakefile", "rules")
+    run = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_refuses_to_begin(checkout, tmp_path):
+    """A wrong configuration or catalogue is one error that names what is wrong, before anything is written."""
+    clone = checkout.copy(tmp_path / "clone")
+    rows = read_rows(clone.catalogue)
+    write_rows(clone.folder / "no_source.csv", [{k: v for k, v in row.items() if k != "source_id"} for row in rows])
+    wrong = {
+        "chunk=auto": "'chunk' was unexpected",
+        "policy={unreadble: leave_out}": "'unreadble' was unexpected",
+        "codec=zst": "'zst' is not one of ['balanced'",
+        "catalogue=nowhere.json": "nowhere.json: cannot be read",
+        "catalogue=no_source.csv": "no_source.csv: it has no column source_id",
+        "select={source_id: NONE}": "select: no source_id is ['NONE']",
+    }
+    # All at once: there is nothing that they could take from one another.
+    runs = [clone.start("--config", setting) for setting in wrong]
+    for run, named in zip(runs, wrong.values(), strict=True):
+        said = finish(run, expect=1)
+        assert named in said
+        assert said.count("WorkflowError") == 1
+        assert "Traceback" not in said
+    assert not clone.results.exists()
+
+
+def test_names_with_spaces_and_quotes(checkout, tmp_path):
+    """Results, stores and catalogue may lie in folders whose names a shell would take apart."""
+    clone = checkout.copy(tmp_path / "clone")
+    clone.results, clone.stores = clone.folder / "it's a result", tmp_path / 'so "they" say'
+    moved = clone.folder / "o'clock 4" / "list.json"
+    shutil.copytree(clone.catalogue.parent, moved.parent)
+    (moved.parent / "catalogue.json").rename(moved)
+    clone.catalogue = moved.parent / "catalogue"
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
+    settings = (f"results={clone.results.name}", f"store_root={clone.stores}", f"catalogue={moved}")
+    clone.snakemake("--config", *settings)
+    assert_converted(clone, A)
+    assert listed(clone) == [A]
+
+
+def test_killed_in_the_middle_of_convert(checkout, tmp_path):
+    """Where everything is killed while a store is written the store does not open, and the next run completes it."""
+    clone = checkout.copy(tmp_path / "clone")
+    (clone.folder / "chunks.yaml").write_text("chunks: {time: 1}")
+    make_dataset(tmp_path / "more", source_id="LONG", files=2, steps=100)
+    make_catalogue(tmp_path / "more", clone.catalogue)
+    store = clone.stores / drs.store_folder(LONG)
+    run = clone.start("--configfile", "chunks.yaml")
+    while not list(store.glob("tas/c/*")):
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert not (clone.results / "convert" / f"{LONG}.json").exists()
+    assert 0 < len(list(store.glob("tas/c/*"))) < 200
+    with pytest.raises(FileNotFoundError):
+        xr.open_zarr(store)
+    clone.snakemake("--unlock")
+    clone.snakemake("--rerun-incomplete", "--configfile", "chunks.yaml")
+    assert_converted(clone, LONG)
+    assert listed(clone) == [LONG]
+
+
+def test_killed_verify_takes_the_store_from_its_readers(campaign, tmp_path):
+    """A store that was verified once, and then was made again without an end, is waiting and in no table."""
+    clone = campaign.copy(tmp_path / "clone")
+    script = clone.folder / "scripts" / "verify.py"
+    script.write_text("import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:-1])
+    assert summary(clone.snakemake(*HERE, expect=1)) == {"verified": 1, "waiting": 1}
+    assert listed(clone) == [A]
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory):
+    """A clone, and what was said when A, CUT (one file cut short) and TAKEN (a foreign folder for a store) were run."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    clone = clones.checkout(tmp_path_factory.getbasetemp()).copy(folder / "clone")
+    for name in ("CUT", "TAKEN"):
+        *_, last = make_dataset(folder / "more", source_id=name, files=2, steps=2)
+        if name == "CUT":
+            os.truncate(last, last.stat().st_size // 2)
+    more = read_rows(make_catalogue(folder / "more"))
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2] + more)
+    (clone.stores / drs.store_folder(TAKEN) / "notes").mkdir(parents=True)
+    return clone, clone.snakemake(*HERE, expect=1)
+
+
+def test_failures_leave_the_others_complete(spoilt):
+    """What is not refused and does not fail is converted and listed; of the rest a record says what to do."""
+    clone, said = spoilt
+    assert_converted(clone, A)
+    assert listed(clone) == [A]
+    assert summary(said) == {"verified": 1, "refused": 1, "store": 1}
+    for dataset, rule, kind in ((CUT, "inventory", "refused"), (TAKEN, "convert", "store")):
+        record = failure(clone, dataset)
+        assert (record["rule"], record["class"]) == (rule, kind)
+        log = (clone.results / "logs" / rule / f"{dataset}.log").read_text()
+        assert record["message"] in log
+        assert record["remedy"] in log
+    assert read_rows(clone.catalogue)[3]["path"] in failure(clone, CUT)["message"]
+
+
+def test_next_run_tries_only_what_failed(spoilt, tmp_path):
+    """A failed dataset goes on from where it failed, once its cause is gone; a refused one is left alone."""
+    clone = spoilt[0].copy(tmp_path / "clone")
+    assert clone.plan(*HERE) == chain(TAKEN, rules=RULES[1:])
+    before = clone.files()
+    shutil.rmtree(clone.stores / drs.store_folder(TAKEN))
+    assert summary(clone.snakemake(*HERE)) == {"verified": 2, "refused": 1}
+    assert sources(changed(before, clone.files())) == {"TAKEN"}
+    assert_converted(clone, A, TAKEN)
+    assert listed(clone) == [A, TAKEN]
+    assert [path.stem for path in (clone.results / "failed").iterdir()] == [CUT]
+
+
+def test_refused_is_asked_again(spoilt):
+    """A refused dataset is tried again on demand, and under another policy."""
+    for plan in spoilt[0].plans(("--config", "rerun=refused"), ("--config", "policy={unreadable: leave_out}")):
+        assert plan >= chain(CUT)
+
+
+def test_refused_is_asked_again_with_other_files(spoilt, tmp_path):
+    """A refused dataset is tried again when its row has changed."""
+    clone = spoilt[0].copy(tmp_path / "clone")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:3])
+    assert clone.plan() == chain(CUT)
+
+
+def test_tables_after_a_failed_run(spoilt, tmp_path):
+    """Tables that a failed run has written are brought up to date like those of any other."""
+    clone = spoilt[0].copy(tmp_path / "clone")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[2:4])
+    clone.snakemake()
+    assert listed(clone) == []

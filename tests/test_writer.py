@@ -1,0 +1,297 @@
+"""Raw bits in, raw bits out."""
+
+import json
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+from builders import UNITS, make_dataset
+from chain import take, write
+
+from cmip6zarr import chunks, stores
+from cmip6zarr.errors import DatasetError
+from cmip6zarr.reader import NetCDFReader
+
+BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
+STEPS = (3, 2)
+LENGTHS = {"x": 3, "z": 0, "strlen": 4}
+
+
+def payloads(kind):
+    """Return NaN with two payloads, and the numbers that comparison does not tell apart."""
+    nan = {"f4": [0x7FC0BEEF, 0xFFC00001], "f8": [0x7FF8000000BEEF01, 0xFFF8000000000001]}[kind]
+    return np.concatenate([np.array(nan, f"u{kind[1]}").view(kind), np.array([-0.0, 0.0, np.inf, 1e20], kind)])
+
+
+def letters(*texts):
+    return np.array([list(text) for text in texts], "S1")
+
+
+def extremes(kind):
+    return np.array([np.iinfo(kind).min, np.iinfo(kind).max, 1], kind)
+
+
+FILL = np.float32(1e20)
+# id: (dtype, dimensions, values that are repeated to fill it, attributes, settings)
+VARIABLES = {
+    **{f"{kind}-bits": (kind, ("time", "x"), payloads(kind), {}, {}) for kind in ("f4", "f8")},
+    **{
+        kind: (kind, ("time", "x"), extremes(kind), {}, {}) for kind in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
+    },
+    "big-endian-f4": (">f4", ("time", "x"), payloads("f4"), {}, {"endian": "big"}),
+    "big-endian-i2": (">i2", ("x",), extremes("i2"), {}, {"endian": "big"}),
+    "characters": ("S1", ("time", "strlen"), letters("a b ", "\0  \0", "abcd"), {}, {}),
+    "static-characters": ("S1", ("x", "strlen"), letters("land", "ice ", "\0\0\0\0"), {}, {}),
+    "texts": (str, ("time",), np.array(["", "å水", "b "], object), {}, {}),
+    "static-texts": (str, ("x",), np.array(["", "µ", "longer than others"], object), {}, {}),
+    "scalar": ("f8", (), payloads("f8"), {"units": "m"}, {}),
+    "scalar-character": ("S1", (), np.array([b"a"]), {}, {}),
+    "scalar-text": (str, (), np.array(["ö"], object), {}, {}),
+    "static": ("f4", ("x",), payloads("f4"), {}, {}),
+    "no-length": ("f4", ("z",), payloads("f4"), {}, {}),
+    "no-length-in-time": ("f4", ("time", "z", "x"), payloads("f4"), {}, {}),
+    "time-last": ("i2", ("x", "time"), np.arange(7, dtype="i2"), {}, {}),
+    "time-in-the-middle": ("f4", ("x", "time", "strlen"), np.arange(7, dtype="f4"), {}, {}),
+    "fill": ("f4", ("time", "x"), np.array([1, FILL], "f4"), {}, {"fill_value": FILL}),
+    "fill-and-wider-missing": (
+        "f4",
+        ("time",),
+        np.array([1, FILL], "f4"),
+        {"missing_value": 1e20},
+        {"fill_value": FILL},
+    ),
+    "two-fills": (
+        "f4",
+        ("time",),
+        np.array([1, FILL, -1], "f4"),
+        {"missing_value": np.float32(-1)},
+        {"fill_value": FILL},
+    ),
+    "nan-fill": ("f8", ("time", "x"), payloads("f8"), {}, {"fill_value": np.nan}),
+    "nan-missing": ("f4", ("time", "x"), payloads("f4"), {"missing_value": np.float32("nan")}, {}),
+    "integer-fill": ("u8", ("time",), extremes("u8"), {}, {"fill_value": np.uint64(2**64 - 1)}),
+    "character-fill": ("S1", ("time",), np.array([b"x", b"a"]), {}, {"fill_value": b"x"}),
+    "packed": (
+        "i2",
+        ("time", "x"),
+        np.arange(5, dtype="i2"),
+        {"scale_factor": 0.1, "add_offset": 273.15},
+        {"fill_value": 3},
+    ),
+}
+
+
+def add(nc, name, dtype, dims, values, attributes, settings):
+    """Add a variable to an open file, its values stored as they are."""
+    variable = nc.createVariable(name, dtype, dims, **settings)
+    variable.set_auto_maskandscale(False)
+    variable.set_auto_chartostring(False)
+    variable.setncatts(attributes)
+    shape = [len(nc.dimensions[dim]) for dim in dims]
+    if np.prod(shape):
+        variable[...] = np.resize(values.reshape(-1), shape) if shape else values.reshape(-1)[0]
+
+
+def source(folder, variables):
+    """Write a dataset of two files of unequal length with some of VARIABLES, and return their paths."""
+    paths, start = [], 0
+    for index, steps in enumerate(STEPS):
+        paths.append(folder / f"{index}.nc")
+        with netCDF4.Dataset(paths[-1], "w") as nc:
+            nc.createDimension("time", steps)
+            for name, size in LENGTHS.items():
+                nc.createDimension(name, size)
+            days = np.arange(start, start + steps, dtype="f8")
+            add(nc, "time", "f8", ("time",), days, {"units": UNITS, "calendar": "noleap"}, {})
+            for name in variables:
+                add(nc, name, *VARIABLES[name])
+        start += steps
+    return paths
+
+
+def stored(path, name):
+    """Return what a file stores of a variable."""
+    with netCDF4.Dataset(path) as nc:
+        nc.set_auto_maskandscale(False)
+        nc.set_auto_chartostring(False)
+        return np.asarray(nc[name][...]), nc[name].dimensions
+
+
+def whole(paths, name):
+    """Return what all files store of a variable, one after another in time, little-endian."""
+    values, dims = stored(paths[0], name)
+    if "time" in dims:
+        values = np.concatenate([stored(path, name)[0] for path in paths], dims.index("time"))
+    return values.astype(values.dtype.newbyteorder("<"))
+
+
+@BOTH
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_bit_of_a_variable_is_kept(tmp_path, name, zarr_format):
+    """Each kind of variable has in the store the bits and the dimensions that it has in the files."""
+    paths = source(tmp_path, [name])
+    write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format, {"time": 2})
+    with stores.quiet():
+        array = stores.open_unsealed(tmp_path / "s.zarr")[name]
+        found = np.asarray(array[...])
+    expected = whole(paths, name)
+    assert found.shape == expected.shape
+    if VARIABLES[name][0] is str:
+        assert found.tolist() == expected.tolist()
+    else:
+        assert (found.dtype, found.tobytes()) == (expected.dtype, expected.tobytes())
+    dims = array.attrs["_ARRAY_DIMENSIONS"] if zarr_format == 2 else list(array.metadata.dimension_names or [])
+    assert dims == list(VARIABLES[name][1])
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:variable .* has multiple fill values")
+def test_xarray_reads_the_store_as_the_files(tmp_path, zarr_format):
+    """xarray decodes the sealed store of one file as it decodes the file itself."""
+    paths = source(tmp_path, VARIABLES)[:1]
+    write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format)
+    stores.seal(tmp_path / "s.zarr", zarr_format)
+    times = xr.coders.CFDatetimeCoder(use_cftime=True)
+    with stores.quiet(), xr.open_dataset(paths[0], decode_times=times) as expected:
+        xr.testing.assert_identical(xr.open_zarr(tmp_path / "s.zarr", decode_times=times).load(), expected.load())
+
+
+ATTRIBUTES = {
+    "text": "K",
+    "empty": "",
+    "non_ascii": "M\N{EN DASH}µ\n",
+    "texts": ["one", "två"],
+    **{kind: np.dtype(kind).type(7) for kind in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")},
+    "largest": np.uint64(2**64 - 1),
+    "numbers": np.array([1.5, -2], "f4"),
+    "nothing": np.array([], "f8"),
+    "nan": np.float64("nan"),
+    "infinite": np.array([np.inf, 1]),
+}
+
+
+@BOTH
+def test_attributes_of_all_types_are_kept(tmp_path, zarr_format):
+    """Attributes of the dataset and of a variable have the values that they have in the first file."""
+    (path,) = make_dataset(tmp_path, files=1, attributes=ATTRIBUTES, field_attributes=ATTRIBUTES)
+    write(take([path], tmp_path), tmp_path / "s.zarr", zarr_format)
+    group = stores.open_unsealed(tmp_path / "s.zarr")
+    for attributes in (dict(group.attrs), dict(group["tas"].attrs)):
+        for name, value in ATTRIBUTES.items():
+            np.testing.assert_array_equal(attributes[name], value, strict=False)
+    with netCDF4.Dataset(path) as nc:
+        assert sorted(group.attrs) == sorted(nc.ncattrs())
+
+
+@BOTH
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_many_slabs_and_threads_write_the_same_objects(tmp_path, zarr_format, scheduler):
+    """Slabs of few chunks, in this thread or in several, write the same bytes as one slab does."""
+    facts = take(make_dataset(tmp_path, steps=5, lat=60, lon=50), tmp_path)
+    one, many = tmp_path / "one.zarr", tmp_path / "many.zarr"
+    plan = write(facts, one, zarr_format, {"time": 2, "lat": 32})
+    largest = max(cut.chunk_bytes for cut in plan.cuts)
+    tight = plan.planned_bytes - next(c.array.bytes for c in plan.cuts if c.array.name == "tas") + 2 * largest
+    cuts = write(facts, many, zarr_format, {"time": 2, "lat": 32}, scheduler=scheduler, memory=tight).cuts
+    assert len(list(next(cut for cut in cuts if cut.array.name == "tas").slabs())) > 4
+    assert stores.list_objects(one).keys() == stores.list_objects(many).keys()
+    assert all((one / key).read_bytes() == (many / key).read_bytes() for key in stores.list_objects(one))
+
+
+@BOTH
+def test_every_planned_chunk_is_written(tmp_path, zarr_format):
+    """Chunks that hold nothing but fill are written too, so that an absent one is a lost one."""
+    paths = source(tmp_path, ["fill", "static", "scalar", "texts", "no-length"])
+    for path in paths:
+        with netCDF4.Dataset(path, "a") as nc:
+            nc["fill"][:] = FILL
+            nc["static"][:] = 0
+    plan = write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format, {"time": 1})
+    written = [key for key in stores.list_objects(tmp_path / "s.zarr") if stores.is_chunk(key)]
+    assert len(written) == plan.objects == 5 + 4
+
+
+def test_static_variables_stay_static(tmp_path):
+    """What does not depend on time in the files does not in the store."""
+    write(take(make_dataset(tmp_path), tmp_path), tmp_path / "s.zarr")
+    group = stores.open_unsealed(tmp_path / "s.zarr")
+    assert {name: array.shape for name, array in group.arrays()} == {
+        "time": (12,),
+        "time_bnds": (12, 2),
+        "lat": (3,),
+        "lat_bnds": (3, 2),
+        "lon": (4,),
+        "lon_bnds": (4, 2),
+        "tas": (12, 3, 4),
+    }
+
+
+@pytest.mark.parametrize("seal", [False, True], ids=["unsealed", "sealed"])
+def test_store_of_ours_is_replaced(tmp_path, seal):
+    """A store that an earlier run wrote, sealed or not, is replaced whole."""
+    path = tmp_path / "s.zarr"
+    write(take(make_dataset(tmp_path), tmp_path), path, 2)
+    if seal:
+        stores.seal(path, 2)
+    (path / "stray").touch()
+    write(take(make_dataset(tmp_path, files=1), tmp_path), path, 3)
+    assert stores.open_unsealed(path)["tas"].shape == (4, 3, 4)
+    assert not [key for key in stores.list_objects(path) if "zgroup" in key or key == "stray"]
+
+
+def test_foreign_folder_is_not_touched(tmp_path):
+    """A folder at the store's place that has no provenance of ours beside it is an error and stays as it is."""
+    path = tmp_path / "s.zarr"
+    path.mkdir()
+    (path / "precious").write_text("data")
+    with pytest.raises(DatasetError, match="which would make it ours, does not") as error:
+        write(take(make_dataset(tmp_path), tmp_path), path)
+    assert error.value.kind == "store"
+    assert [file.name for file in path.iterdir()] == ["precious"]
+    assert not stores.marker(path).exists()
+
+
+def test_provenance_lies_beside_the_store(tmp_path):
+    """What the store's attributes do not say, file by file, is kept beside it."""
+    facts = take(make_dataset(tmp_path), tmp_path)
+    write(facts, tmp_path / "s.zarr")
+    kept = json.loads(stores.marker(tmp_path / "s.zarr").read_text())
+    assert (kept["dataset"], kept["files"]) == (facts["dataset"], facts["files"])
+    assert [row["attribute"] for row in kept["differing_attributes"]] == ["tracking_id"]
+
+
+def test_source_that_changed_since_the_inventory_is_caught(tmp_path):
+    """A file that changed is an error before the store there is touched."""
+    paths, path = make_dataset(tmp_path), tmp_path / "s.zarr"
+    facts = take(paths, tmp_path)
+    write(facts, path)
+    stores.seal(path, 3)
+    paths[1].touch()
+    with pytest.raises(DatasetError, match="has changed since the inventory") as error:
+        write(facts, path)
+    assert (error.value.kind, stores.is_sealed(path)) == ("source", True)
+
+
+def test_source_that_changes_while_it_is_read_is_caught(tmp_path, monkeypatch):
+    """A file that changes after its values have been read is an error too."""
+    paths, read = make_dataset(tmp_path), NetCDFReader.read
+
+    def touching(self, name, *where):
+        values = read(self, name, *where)
+        Path(paths[0]).touch()
+        return values
+
+    facts = take(paths, tmp_path)
+    monkeypatch.setattr(NetCDFReader, "read", touching)
+    with pytest.raises(DatasetError, match="has changed since the inventory"):
+        write(facts, tmp_path / "s.zarr")
+
+
+def test_fields_are_what_the_chunk_rule_is_for(tmp_path):
+    """Bounds, series and static variables are not cut by the rule."""
+    plan = write(take(make_dataset(tmp_path), tmp_path), tmp_path / "s.zarr", rule={"time": 4})
+    assert [cut.array.name for cut in plan.cuts if cut.array.field] == ["tas"]
+    assert {cut.array.name: cut.chunks for cut in plan.cuts}["time_bnds"] == (12, 2)
+    assert isinstance(plan, chunks.Plan)
