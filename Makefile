@@ -1,10 +1,11 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
-# check  linters                                                 clean  remove what the others made
+# check  linters                                                 bench  measure, against the script of June 2020
+# clean  remove what the others made
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -18,6 +19,9 @@ check: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+bench: .venv/test
+	$(BIN)/python experiments/benchmark.py
 
 clean:
 	rm -rf .venv demo .snakemake

@@ -21,10 +21,11 @@ rule convert:
         zarr_format=config["zarr_format"],
         chunks=json.dumps(config["chunks"]).strip('"'),
         chunk_mib=config["chunk_mib"],
+        shard_mib=config["shard_mib"],
         codec=config["codec"],
         recipe=RECIPE,
     shell:
         "python scripts/convert.py {wildcards.dataset} --results {params.results:q}"
         " --store {params.store:q} --zarr-format {params.zarr_format} --chunks {params.chunks:q}"
-        " --chunk-mib {params.chunk_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
+        " --chunk-mib {params.chunk_mib} --shard-mib {params.shard_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
         " --scheduler {resources.scheduler} --threads {threads} &> {log:q}"

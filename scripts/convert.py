@@ -1,10 +1,11 @@
 """Write the NetCDF files of one dataset as one Zarr store, raw bits in and raw bits out."""
 
 import json
+import os
 import sys
 
 from cmip6zarr import chunks, cli, receipts, stores, writer
-from cmip6zarr.encoding import CODECS
+from cmip6zarr.codecs import PRESETS
 from cmip6zarr.errors import DatasetError
 
 
@@ -16,7 +17,8 @@ def parse(argv):
     parser.add_argument(
         "--chunk-mib", type=float, default=32, help="size of a chunk of the largest field, uncompressed"
     )
-    parser.add_argument("--codec", choices=CODECS, default="balanced")
+    parser.add_argument("--shard-mib", type=float, default=0, help="size of a shard, uncompressed; 0: no sharding")
+    parser.add_argument("--codec", choices=PRESETS, default="balanced")
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
     parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
     parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
@@ -27,14 +29,14 @@ def convert(args) -> dict:
     """Plan, write, and return the facts of the receipt."""
     inventory = receipts.read(args.results, "inventory", args.dataset)
     rule = None if args.chunks == "auto" else json.loads(args.chunks)
-    threads = args.threads if args.scheduler == "threads" else 1
-    chunk_bytes, memory_bytes = int(args.chunk_mib * chunks.MIB), args.memory_mib * chunks.MIB
+    threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
+    sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
     try:
-        plan = chunks.plan(writer.arrays_of(inventory), rule, chunk_bytes, memory_bytes, threads)
+        plan = chunks.plan(writer.arrays_of(inventory), rule, *sizes, threads)
     except chunks.PlanError as error:
         raise DatasetError("memory", str(error), "Then run again.") from error
     get = writer.scheduler(args.scheduler, threads)
-    writer.write_store(inventory, args.store, plan, args.zarr_format, args.codec, get)
+    done = writer.write_store(inventory, args.store, plan, args.zarr_format, args.codec, get)
     objects = stores.list_objects(args.store)
     return {
         "store": args.store,
@@ -46,13 +48,13 @@ def convert(args) -> dict:
         "planned_objects": plan.objects,
         "planned_mib": plan.planned_bytes // chunks.MIB,
         "read_amplification": round(plan.read_amplification, 3),
-        "reader": writer.NetCDFReader.name,
         "codec": args.codec,
         "chunks": {cut.array.name: list(cut.chunks) for cut in plan.cuts},
+        "shards": {cut.array.name: list(cut.shards) for cut in plan.cuts},
         "slabs": {cut.array.name: list(cut.slab) for cut in plan.cuts},
         "scheduler": args.scheduler,
         "threads": threads,
-    }
+    } | done
 
 
 def main(argv=None) -> int:

@@ -3,12 +3,13 @@
 import json
 
 import polars as pl
+import zarr
 from builders import dataset_id
 
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, chunks, drs, receipts, source, writer
+from cmip6zarr import catalogue, chunks, drs, receipts, source, stores, writer
 
 ID = dataset_id()
 MEMORY = 2**30
@@ -47,6 +48,26 @@ def take(paths, results, **policy):
 
 def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="synchronous", memory=MEMORY):
     """Write the unsealed store of an inventory and return the plan of it."""
-    plan = chunks.plan(writer.arrays_of(facts), rule, chunk_bytes, memory, 1)
+    plan = chunks.plan(writer.arrays_of(facts), rule, chunk_bytes, 0, memory, 1)
     writer.write_store(facts, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
     return plan
+
+
+def leave_receipts(results, facts, store, zarr_format):
+    """Leave the receipts that verify reads, of the default dataset and a store that was written without the script."""
+    receipts.write(receipts.path_of(results, "inventory", ID), facts)
+    receipts.write(receipts.path_of(results, "convert", ID), {"store": str(store), "zarr_format": zarr_format})
+
+
+def failed_verify(results):
+    """Run verify.py, which must fail and leave no receipt, and return the record of its failure."""
+    assert run_verify(results) == 1
+    assert not receipts.path_of(results, "verify", ID).exists()
+    return receipts.read(results, "failed", ID)
+
+
+def writable(store):
+    """Open the group of an unsealed store to write into it."""
+    with stores.quiet():
+        root = stores.UnsealedStore(stores.open_store(store, read_only=False))
+        return zarr.open_group(root, mode="r+", use_consolidated=False)

@@ -260,11 +260,3 @@ def test_attributes_that_differ_are_kept_by_index_range():
             ],
         },
     ]
-
-
-def test_fills_are_both_marks_of_missing_numbers():
-    """`_FillValue` and `missing_value` both mark missing numbers; neither is needed."""
-    two = header()
-    two.variables["tas"].attributes["missing_value"] = ["float64", 1e20]
-    assert agreement.fills(two, "tas") == (np.float32(1e20), np.float64(1e20))
-    assert agreement.fills(two, "lat") == ()

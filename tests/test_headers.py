@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from cmip6zarr import headers, netcdf3
+from cmip6zarr import attributes, headers, netcdf3
 from cmip6zarr.errors import Refused
 
 NUMBERS = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
@@ -44,7 +44,7 @@ def file(path, *changes, format="NETCDF4"):
 )
 def test_attribute_survives_json_with_its_type(value):
     """An attribute comes back from JSON with its type and bits, as numbers that JSON cannot hold do too."""
-    back = headers.untyped(json.loads(json.dumps(headers.typed(value), allow_nan=False)))
+    back = attributes.untyped(json.loads(json.dumps(attributes.typed(value), allow_nan=False)))
     assert type(back) is type(value)
     if isinstance(value, np.generic | np.ndarray):
         assert (back.dtype, back.shape, back.tobytes()) == (value.dtype, value.shape, value.tobytes())
@@ -54,7 +54,7 @@ def test_attribute_survives_json_with_its_type(value):
 
 def test_attribute_of_other_byte_order_has_the_same_type():
     """Byte order is no part of an attribute's type."""
-    assert headers.typed(np.array([1, 2], ">i4")) == ["int32", [1, 2]]
+    assert attributes.typed(np.array([1, 2], ">i4")) == ["int32", [1, 2]]
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -1,6 +1,7 @@
 """The source as one array per variable."""
 
 import os
+import re
 
 import netCDF4
 import numpy as np
@@ -9,8 +10,9 @@ from builders import UNITS, make_dataset
 from chain import take
 from spoil import add_reference_time, damage, each, last, put
 
+from cmip6zarr import encoding, hdf5, writer
 from cmip6zarr.errors import DatasetError
-from cmip6zarr.reader import NetCDFReader
+from cmip6zarr.reader import OPEN_FILES, Reader, check_unchanged
 
 HOURS = UNITS.replace("days", "hours")
 
@@ -22,6 +24,18 @@ def raw(path, name):
         return np.asarray(nc[name][...])
 
 
+def read(facts, name, region, ways=None):
+    """Return a region of a variable, read by all its jobs; `ways` collects how it was read."""
+    (array,) = (a for a in writer.arrays_of(facts) if a.name == name)
+    values = np.empty([axis.stop - axis.start for axis in region], encoding.dtype_of(facts["variables"][name]))
+    with Reader(facts) as reader:
+        for _, fill in reader.jobs(array, region, values):
+            fill()
+    if ways is not None:
+        ways |= reader.used[name]
+    return values
+
+
 def steps(start, stop):
     return slice(start, stop), slice(0, 3), slice(0, 4)
 
@@ -29,30 +43,35 @@ def steps(start, stop):
 def test_region_is_read_from_its_file(tmp_path):
     """A region in indices of the whole dataset has the bits that lie in its file."""
     paths = make_dataset(tmp_path)
-    with NetCDFReader(take(paths, tmp_path)) as reader:
-        assert reader.ranges("tas") == [(0, 4), (4, 8), (8, 12)]
-        for index, path in enumerate(paths):
-            values = reader.read("tas", index, steps(4 * index + 1, 4 * index + 3))
-            assert values.tobytes() == raw(path, "tas")[1:3].tobytes()
+    facts = take(paths, tmp_path)
+    for index, path in enumerate(paths):
+        values = read(facts, "tas", steps(4 * index + 1, 4 * index + 3))
+        assert values.tobytes() == raw(path, "tas")[1:3].tobytes()
+
+
+def test_region_of_many_files_is_joined(tmp_path):
+    """A region that crosses files has the end of one, all of the next, and the beginning of the last."""
+    paths = make_dataset(tmp_path)
+    values = read(take(paths, tmp_path), "tas", steps(3, 9))
+    joined = np.concatenate([raw(path, "tas") for path in paths])
+    assert values.tobytes() == joined[3:9].tobytes()
 
 
 def test_trimmed_steps_are_skipped(tmp_path):
     """Where a file's first steps are left out its range begins after them."""
     paths = make_dataset(tmp_path, files=1) + make_dataset(tmp_path, files=1, start=1)
-    with NetCDFReader(take(paths, tmp_path, overlap="trim")) as reader:
-        assert reader.ranges("tas") == [(0, 4), (4, 5)]
-        assert reader.read("tas", 1, steps(4, 5)).tobytes() == raw(paths[1], "tas")[3:].tobytes()
+    values = read(take(paths, tmp_path, overlap="trim"), "tas", steps(4, 5))
+    assert values.tobytes() == raw(paths[1], "tas")[3:].tobytes()
 
 
 def test_static_variable_is_the_first_files(tmp_path):
     """What does not depend on time is read from the first file, be it an array or a scalar."""
     paths = make_dataset(tmp_path, files=2)
     each(lambda nc, i: add_reference_time(nc, UNITS, i))(paths)
-    with NetCDFReader(take(paths, tmp_path, coordinates="first")) as reader:
-        assert (reader.ranges("lat"), reader.ranges("reftime")) == ([(0, 3)], [(0, 1)])
-        assert reader.read("lat", 0, (slice(1, 3),)).tolist() == [0.0, 60.0]
-        scalar = reader.read("reftime", 0, ())
-        assert (scalar.shape, scalar[()]) == ((), 0.0)
+    facts = take(paths, tmp_path, coordinates="first")
+    assert read(facts, "lat", (slice(1, 3),)).tolist() == [0.0, 60.0]
+    scalar = read(facts, "reftime", ())
+    assert (scalar.shape, scalar[()]) == ((), 0.0)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
@@ -62,10 +81,11 @@ def test_times_come_in_the_first_files_units(tmp_path, dtype):
     fill = np.dtype(dtype).type(-999)
     each(lambda nc, _: nc["time_bnds"].setncattr("missing_value", fill))(paths)
     last(put("time_bnds", (1, 0), fill))(paths)
-    with NetCDFReader(take(paths, tmp_path)) as reader:
-        times = reader.read("time", 1, (slice(4, 8),))
-        assert (times.tolist(), times.dtype) == ([135, 165, 195, 225], np.dtype(dtype))
-        assert reader.read("time_bnds", 1, (slice(4, 6), slice(0, 2))).tolist() == [[120, 150], [-999, 180]]
+    facts, ways = take(paths, tmp_path), set()
+    times = read(facts, "time", (slice(4, 8),), ways)
+    assert (times.tolist(), times.dtype) == ([135, 165, 195, 225], np.dtype(dtype))
+    assert ways == {"netcdf4"}
+    assert read(facts, "time_bnds", (slice(4, 6), slice(0, 2))).tolist() == [[120, 150], [-999, 180]]
 
 
 def test_big_endian_values_come_little_endian(tmp_path):
@@ -73,21 +93,30 @@ def test_big_endian_values_come_little_endian(tmp_path):
     paths = make_dataset(tmp_path, files=1)
     each(lambda nc, _: nc.createVariable("v", ">f4", ("lat",), endian="big").__setitem__(slice(None), [1, 2, 3]))(paths)
     assert raw(paths[0], "v").dtype == np.dtype(">f4")
-    with NetCDFReader(take(paths, tmp_path)) as reader:
-        values = reader.read("v", 0, (slice(0, 3),))
+    values = read(take(paths, tmp_path), "v", (slice(0, 3),))
     assert (values.dtype, values.tolist()) == (np.dtype("<f4"), [1, 2, 3])
 
 
+@pytest.mark.parametrize(("form", "way"), [("NETCDF4", "direct"), ("NETCDF3_CLASSIC", "netcdf4")])
+def test_receipt_tells_which_way_it_was_read(tmp_path, form, way):
+    """Numbers in NetCDF-4 files are read past the library, classic files through it; values are the same."""
+    paths, ways = make_dataset(tmp_path, files=1, format=form), set()
+    values = read(take(paths, tmp_path), "tas", steps(0, 4), ways)
+    assert ways == {way}
+    assert values.tobytes() == raw(paths[0], "tas").astype("<f4").tobytes()
+
+
 def test_few_files_are_open_at_once(tmp_path):
-    """A dataset of many files opens two at a time, and none stays open."""
-    paths = make_dataset(tmp_path, files=5, steps=1)
-    with NetCDFReader(take(paths, tmp_path)) as reader:
-        for index in range(5):
-            reader.read("tas", index, steps(index, index + 1))
-        opened = list(reader.opened.values())
-        assert list(reader.opened) == [str(path) for path in paths[-2:]]
+    """Of a dataset of many files the netCDF library holds a few open, and none in the end."""
+    paths = make_dataset(tmp_path, files=6, steps=1, format="NETCDF3_CLASSIC")
+    facts = take(paths, tmp_path)
+    (array,) = (a for a in writer.arrays_of(facts) if a.name == "tas")
+    with Reader(facts) as reader:
+        for _, fill in reader.jobs(array, steps(0, 6), np.empty((6, 3, 4), "f4")):
+            fill()
+        opened = list(reader._opened.values())
+        assert list(reader._opened) == [str(path) for path in paths[-OPEN_FILES:]]
     assert not any(nc.isopen() for nc in opened)
-    assert not reader.opened
 
 
 def touch(path):
@@ -104,26 +133,35 @@ def touch(path):
         pytest.param(touch, "has changed since the inventory", id="time"),
     ],
 )
-def test_changed_file_is_not_read(tmp_path, spoil, said):
-    """A file that is not what the inventory saw is an error that names it, before a value of it is used."""
+def test_changed_file_is_an_error(tmp_path, spoil, said):
+    """A file that is not what the inventory saw is an error that names it."""
     paths = make_dataset(tmp_path)
-    with NetCDFReader(take(paths, tmp_path)) as reader:
-        spoil(paths[1])
-        with pytest.raises(DatasetError) as error:
-            reader.read("tas", 1, steps(4, 8))
+    facts = take(paths, tmp_path)
+    spoil(paths[1])
+    with pytest.raises(DatasetError) as error:
+        check_unchanged(facts["files"][1])
     assert error.value.kind == "source"
     assert error.value.message.startswith(f"{paths[1]}: ")
     assert said in error.value.message
 
 
+@pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])
+def test_file_that_is_gone_while_it_is_read_is_an_error(tmp_path, form):
+    """A file that vanishes after the inventory is an error with file and variable, whichever way it is read."""
+    paths = make_dataset(tmp_path, format=form)
+    facts = take(paths, tmp_path)
+    paths[1].unlink()
+    hdf5.layouts.cache_clear()
+    with pytest.raises(DatasetError, match=re.escape(f"{paths[1]}: 'tas' cannot be read")) as error:
+        read(facts, "tas", steps(4, 8))
+    assert error.value.kind == "source"
+
+
 def test_damaged_values_are_an_error(tmp_path):
-    """Values that HDF5 cannot decode are an error with file, variable and region."""
+    """Values that cannot be decoded are an error with file, variable and region."""
     paths = make_dataset(tmp_path)
     facts = take(paths, tmp_path)
-    broken_path = paths[1]
-    status = broken_path.stat()
-    damage(broken_path, "tas")
-    os.utime(broken_path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    with NetCDFReader(facts) as reader, pytest.raises(DatasetError, match="'tas' cannot be read at") as error:
-        reader.read("tas", 1, steps(4, 8))
-    assert (error.value.kind, error.value.message.split(":")[0]) == ("source", str(broken_path))
+    damage(paths[1], "tas")
+    with pytest.raises(DatasetError, match="'tas' cannot be read at") as error:
+        read(facts, "tas", steps(4, 8))
+    assert (error.value.kind, error.value.message.split(":")[0]) == ("source", str(paths[1]))

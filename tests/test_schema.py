@@ -6,8 +6,8 @@ import yaml
 from conftest import REPOSITORY
 
 import convert
-from cmip6zarr import chunks, drs, encoding
-from cmip6zarr.source import POLICY
+from cmip6zarr import chunks, codecs, drs
+from cmip6zarr.policy import POLICY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 KEYS = SCHEMA["properties"]
@@ -49,7 +49,7 @@ def test_policy_is_that_of_the_code():
 
 def test_codecs_and_facets_are_those_of_the_code():
     """What may be chosen is what the code has."""
-    assert set(KEYS["codec"]["enum"]) == set(encoding.CODECS)
+    assert set(KEYS["codec"]["enum"]) == set(codecs.PRESETS)
     assert set(KEYS["select"]["properties"]) == {*drs.FACETS, "limit"}
 
 
@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_script():
 def test_largest_chunk_that_may_be_asked_for_can_be_written():
     """No allowed `chunk_mib` asks for what cannot be compressed, and the least memory holds the process itself."""
     assert KEYS["chunk_mib"]["maximum"] * chunks.MIB <= chunks.MOST_CHUNK_BYTES
-    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > chunks.BASE_BYTES + chunks.PIECE_BYTES
+    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > chunks.BASE_BYTES + chunks.LEAST_SLAB_BYTES
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])

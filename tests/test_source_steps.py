@@ -148,12 +148,3 @@ def test_reference_time_in_other_units_moves(tmp_path):
     each(lambda nc, i: add_reference_time(nc, (UNITS, HOURS)[i], (2, 48)[i]))(paths)
     facts = inventory(paths)
     assert (facts["findings"], facts["files"][1]["moves"]) == ([], {"reftime": ["1/24", "0"]})
-
-
-def test_times_are_rounded_by_policy(tmp_path):
-    """Policy `nearest` accepts that times of other units are rounded, and reports the error."""
-    paths = make_dataset(tmp_path, files=2, units=[UNITS, HOURS], time_dtype="f4")
-    last(put("time", 0, 2917))(paths)
-    (finding,) = inventory(paths, time_units="nearest")["findings"]
-    assert (finding["kind"], finding["policy"]) == ("time_units", "nearest")
-    assert "found a rounding error of 2.54e-06" in finding["message"]

@@ -5,13 +5,13 @@ import pytest
 import xarray as xr
 import zarr
 from builders import make_dataset
-from chain import take, write
+from chain import take, writable, write
 
 from cmip6zarr import stores
 from cmip6zarr.errors import DatasetError
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
-CHUNK = {2: "tas/1.0.0", 3: "tas/c/1/0/0"}
+CHUNK = {2: "tas/1.0.0", 3: "tas/c.1.0.0"}
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_unsealed_store_is_read_only_unless_asked(unsealed):
     """A store is opened for reading, and for writing only where that is said."""
     with pytest.raises(ValueError, match="read-only"):
         stores.open_unsealed(unsealed)["tas"][0] = 0
-    stores.open_unsealed(unsealed, read_only=False)["tas"][0] = 0
+    writable(unsealed)["tas"][0] = 0
     assert (stores.open_unsealed(unsealed)["tas"][0] == 0).all()
 
 

@@ -68,6 +68,9 @@ def test_time_units_are_known_by_their_form(units, expected):
         pytest.param("days since 0400-01-01", "days since 0000-01-01", "noleap", 1, 400 * 365, id="year-0"),
         pytest.param("days since 3000-01-01", "days since 2263-01-01", "360_day", 1, 737 * 360, id="beyond-2262"),
         pytest.param("days since 1850-01-01 12:00", "days since 1850-01-01", "julian", 1, Fraction(1, 2), id="noon"),
+        pytest.param(
+            "s since 1850-01-01 00:00:00.5", "s since 1850-01-01", "noleap", 1, Fraction(1, 2), id="half-second"
+        ),
         pytest.param("days since 1850-1-1", "days since 1850-01-01 00:00:00", "standard", 1, 0, id="spelling"),
         pytest.param("months since 1850-01-01", "months since 1850-01-01", "noleap", 1, 0, id="equal-needs-no-length"),
     ],
@@ -208,7 +211,7 @@ def test_frequency_is_what_most_steps_say(declared, days, expected):
         ("day", "standard", [(1582, 10, 4), (1582, 10, 15)], [0]),  # the Gregorian reform
         ("day", "360_day", [(1850, 2, 30), (1850, 3, 1), (1850, 3, 1)], [0, -1]),
         ("6hr", "julian", [(1900, 2, 28, 18), (1900, 2, 29, 0), (1900, 2, 29, 18)], [0, 2]),
-        (None, "noleap", [(1850, 1, 1), (1853, 1, 1), (1853, 1, 1), (1852, 1, 1)], [0, -1, -1]),
+        (None, "noleap", [(1850, 1, 1), (1850, 1, 1, 1), (1853, 1, 1), (1853, 1, 1), (1852, 1, 1)], [0, 0, -1, -1]),
     ],
 )
 def test_step_errors_count_what_is_missing_or_repeated(frequency, calendar, dates, expected):

@@ -12,7 +12,7 @@ from chain import take, write
 
 from cmip6zarr import chunks, stores
 from cmip6zarr.errors import DatasetError
-from cmip6zarr.reader import NetCDFReader
+from cmip6zarr.reader import Reader
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 STEPS = (3, 2)
@@ -149,8 +149,12 @@ def test_every_bit_of_a_variable_is_kept(tmp_path, name, zarr_format):
 @BOTH
 @pytest.mark.filterwarnings("ignore:variable .* has multiple fill values")
 def test_xarray_reads_the_store_as_the_files(tmp_path, zarr_format):
-    """xarray decodes the sealed store of one file as it decodes the file itself."""
-    paths = source(tmp_path, VARIABLES)[:1]
+    """xarray decodes the sealed store of one file as it decodes the file itself.
+
+    In Zarr v3 it cannot decode a fill value of characters: without one the store opens at least.
+    """
+    variables = {name: v for name, v in VARIABLES.items() if zarr_format == 2 or name != "character-fill"}
+    paths = source(tmp_path, variables)[:1]
     write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format)
     stores.seal(tmp_path / "s.zarr", zarr_format)
     times = xr.coders.CFDatetimeCoder(use_cftime=True)
@@ -187,14 +191,13 @@ def test_attributes_of_all_types_are_kept(tmp_path, zarr_format):
 
 @BOTH
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
-def test_many_slabs_and_threads_write_the_same_objects(tmp_path, zarr_format, scheduler):
+def test_many_slabs_and_threads_write_the_same_objects(tmp_path, monkeypatch, zarr_format, scheduler):
     """Slabs of few chunks, in this thread or in several, write the same bytes as one slab does."""
     facts = take(make_dataset(tmp_path, steps=5, lat=60, lon=50), tmp_path)
     one, many = tmp_path / "one.zarr", tmp_path / "many.zarr"
-    plan = write(facts, one, zarr_format, {"time": 2, "lat": 32})
-    largest = max(cut.chunk_bytes for cut in plan.cuts)
-    tight = plan.planned_bytes - next(c.array.bytes for c in plan.cuts if c.array.name == "tas") + 2 * largest
-    cuts = write(facts, many, zarr_format, {"time": 2, "lat": 32}, scheduler=scheduler, memory=tight).cuts
+    write(facts, one, zarr_format, {"time": 2, "lat": 32})
+    monkeypatch.setattr(chunks, "LEAST_SLAB_BYTES", 1)
+    cuts = write(facts, many, zarr_format, {"time": 2, "lat": 32}, scheduler=scheduler).cuts
     assert len(list(next(cut for cut in cuts if cut.array.name == "tas").slabs())) > 4
     assert stores.list_objects(one).keys() == stores.list_objects(many).keys()
     assert all((one / key).read_bytes() == (many / key).read_bytes() for key in stores.list_objects(one))
@@ -276,15 +279,14 @@ def test_source_that_changed_since_the_inventory_is_caught(tmp_path):
 
 def test_source_that_changes_while_it_is_read_is_caught(tmp_path, monkeypatch):
     """A file that changes after its values have been read is an error too."""
-    paths, read = make_dataset(tmp_path), NetCDFReader.read
+    paths, jobs = make_dataset(tmp_path), Reader.jobs
 
-    def touching(self, name, *where):
-        values = read(self, name, *where)
+    def touching(self, *where):
         Path(paths[0]).touch()
-        return values
+        return jobs(self, *where)
 
     facts = take(paths, tmp_path)
-    monkeypatch.setattr(NetCDFReader, "read", touching)
+    monkeypatch.setattr(Reader, "jobs", touching)
     with pytest.raises(DatasetError, match="has changed since the inventory"):
         write(facts, tmp_path / "s.zarr")
 

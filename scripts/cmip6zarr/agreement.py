@@ -6,19 +6,16 @@ found and what was expected; nothing is aligned, filled or guessed.
 
 import numpy as np
 
+from .attributes import missing_values
 from .errors import Refused
-from .headers import Header, open_raw, reading, untyped
+from .headers import Header, open_raw, reading
+from .policy import remedy
 from .timeaxis import is_time_units
 
 # Attributes that say what the stored numbers mean: the store has one of each.
 MEANING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units")
 # Most that is held of one variable of one file while static variables are compared.
 BLOCK_BYTES = 16 * 2**20
-
-
-def remedy(kind: str, choice: str, otherwise: str) -> str:
-    """Return what to do about a refusal that the policy can lift."""
-    return f"{otherwise}, or set policy.{kind} to {choice}."
 
 
 def check_structure(header: Header, first: Header, time_dim: str | None) -> None:
@@ -100,7 +97,9 @@ def check_static(header: Header, first: Header, names, tolerance: float, policy:
     with open_raw(header.path) as nc, open_raw(first.path) as reference:
         for name in names:
             with reading(header.path):
-                worst, magnitude = static_difference(nc[name], reference[name], fills(first, name))
+                worst, magnitude = static_difference(
+                    nc[name], reference[name], missing_values(first.variables[name].attributes)
+                )
             if worst > tolerance * magnitude and policy != "first":
                 message = (
                     f"{header.path}: {name!r} differs from {first.path} by up to {worst:.6g}; "
@@ -150,9 +149,3 @@ def differing_attributes(headers: list[Header], ranges: list[tuple[int, int]]) -
             if len(values) > 1:
                 rows.append({"variable": variable, "attribute": attribute, "values": values})
     return rows
-
-
-def fills(header: Header, name: str) -> tuple:
-    """Return the values that mark missing numbers of a variable."""
-    attributes = header.variables[name].attributes
-    return tuple(untyped(attributes[key]) for key in ("_FillValue", "missing_value") if key in attributes)

@@ -1,7 +1,7 @@
-"""How a dataset is cut, in pure integers: chunks, slabs, pieces of files, memory, reads. No I/O, no array library.
+"""How a dataset is cut, in pure integers: chunks, shards, slabs, pieces, memory, reads. No I/O, no array library.
 
-An array is written in **chunks**; a **slab** is what is in memory at once, a whole number of chunks; a **piece** is the
-part of a slab that lies in one file.
+A **chunk** is what is compressed at once, a **shard** what is written at once (one chunk, where there is no sharding),
+a **slab** what is in memory at once: a whole number of shards along every axis.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,19 @@ from math import ceil, prod
 
 MIB = 2**20
 # Measured: peak RSS of convert on a dataset of a few kB, on Python 3.11 and 3.12.
-BASE_BYTES = 130 * MIB
-# What encoding one chunk holds besides the slab: a contiguous copy, the compressed bytes, the same with a checksum.
-COPIES = 3
+BASE_BYTES = 110 * MIB
+# What encoding holds of a shard besides the slab: a copy where it is not contiguous, its compressed form, and that cut
+# to length.
+ENCODING_COPIES = 2
 # HDF5's chunk cache of netCDF-C 4.9; a larger native chunk is inflated outside it, beside its compressed form.
 CACHE_BYTES = 16 * MIB
 # Blosc cannot compress 2 GiB or more at once.
 MOST_CHUNK_BYTES = 2**31 - 2**20
-# Large enough that a read's fixed cost is nothing, small enough to be nothing beside a slab.
-PIECE_BYTES = 16 * MIB
+# Large enough that the fixed cost of a slab is nothing, small enough to be nothing in memory.
+LEAST_SLAB_BYTES = 16 * MIB
+# Reads of up to this much more than is needed are as good as none.
+GOOD_AMPLIFICATION = 1.05
+MOST_AMPLIFICATION = 1.5
 
 
 class PlanError(ValueError):
@@ -28,7 +32,11 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Array:
-    """One array to be written: `axis` is the time axis or None; `field`: it is cut by the chunk rule."""
+    """One array to be written.
+
+    `axis` is the time axis or None, `field` whether the chunk rule cuts it, `native` the chunk shapes in the files
+    (None: contiguous), `files` their [start, stop) along the time axis.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -37,40 +45,43 @@ class Array:
     axis: int | None = None
     field: bool = False
     native: tuple[tuple[int, ...] | None, ...] = ()
+    files: tuple[tuple[int, int], ...] = ()
 
     @property
     def bytes(self) -> int:
         return prod(self.shape) * self.itemsize
 
+    def bytes_of(self, shape) -> int:
+        """Return the bytes of a block, of which only what lies in the array counts."""
+        return prod(min(n, size) for n, size in zip(shape, self.shape, strict=True)) * self.itemsize
+
 
 @dataclass(frozen=True)
 class Cut:
-    """How one array is cut: `chunks` as written, `slab` as held in memory, a whole number of chunks on every axis."""
+    """How one array is cut; every shard is a whole number of chunks, every slab one of shards, on every axis."""
 
     array: Array
     chunks: tuple[int, ...]
+    shards: tuple[int, ...]
     slab: tuple[int, ...]
+    read_amplification: float
 
     def __post_init__(self):
-        for size, chunk, slab in zip(self.array.shape, self.chunks, self.slab, strict=True):
-            if not (slab % chunk == 0 or slab >= size):
-                raise AssertionError(f"{self.array.name}: slab {self.slab} is no whole number of chunks {self.chunks}")
+        for inner, outer in ((self.chunks, self.shards), (self.shards, self.slab)):
+            if any(b % a for a, b in zip(inner, outer, strict=True)):
+                raise AssertionError(f"{self.array.name}: {outer} is no whole number of {inner}")
 
     @property
     def objects(self) -> int:
-        return prod(ceil(size / chunk) for size, chunk in zip(self.array.shape, self.chunks, strict=True))
-
-    @property
-    def chunk_bytes(self) -> int:
-        return prod(self.chunks) * self.array.itemsize
+        return prod(ceil(size / shard) for size, shard in zip(self.array.shape, self.shards, strict=True))
 
     def slabs(self) -> Iterator[tuple[slice, ...]]:
         """Yield the regions of the array that are in memory at once, in order; together they are the array."""
         return regions(tuple(slice(0, size) for size in self.array.shape), self.slab)
 
-    def chunks_of(self, slab: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
-        """Yield the regions of the chunks of a slab."""
-        return regions(slab, self.chunks)
+    def shards_of(self, slab: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
+        """Yield the regions of the shards of a slab."""
+        return regions(slab, self.shards)
 
 
 @dataclass(frozen=True)
@@ -91,19 +102,22 @@ class Plan:
 
     @property
     def read_amplification(self) -> float:
-        """Source values that are inflated for each that is needed: 1.0 is none too many."""
+        """Source bytes that are inflated for each that is needed: 1.0 is none too many."""
         needed = sum(cut.array.bytes for cut in self.cuts)
-        return sum(cut.array.bytes * amplification(cut) for cut in self.cuts) / needed if needed else 1.0
+        return sum(cut.array.bytes * cut.read_amplification for cut in self.cuts) / needed if needed else 1.0
 
 
 def regions(whole: tuple[slice, ...], step: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Yield blocks of `step` that cover `whole`, in C order; the last on an axis may be short.
+    """Yield what `whole` has of the blocks of a grid of `step`, in C order.
 
-    >>> [(a.start, a.stop, b.start, b.stop) for a, b in regions((slice(4, 9), slice(0, 2)), (4, 2))]
-    [(4, 8, 0, 2), (8, 9, 0, 2)]
+    >>> [(a.start, a.stop, b.start, b.stop) for a, b in regions((slice(3, 9), slice(0, 2)), (4, 2))]
+    [(3, 4, 0, 2), (4, 8, 0, 2), (8, 9, 0, 2)]
     """
     axes = [
-        [slice(start, min(start + size, axis.stop)) for start in range(axis.start, axis.stop, size)]
+        [
+            slice(max(start, axis.start), min(start + size, axis.stop))
+            for start in range(axis.start // size * size, axis.stop, size)
+        ]
         for axis, size in zip(whole, step, strict=True)
     ]
     return product(*axes)
@@ -146,86 +160,132 @@ def chunk_shapes(arrays: list[Array], rule: dict[str, int] | None, target_bytes:
     return shapes
 
 
-def grow(array: Array, chunks: tuple[int, ...], budget_bytes: int) -> tuple[int, ...]:
-    """Return the slab: as many whole chunks as fit into `budget_bytes`, last axes first, the time axis last of all.
+def shard_shape(array: Array, chunks: tuple[int, ...], target_bytes: int) -> tuple[int, ...]:
+    """Return whole chunks of at most `target_bytes` (at least one), last axes first, the time axis last of all.
 
-    >>> grow(Array("ta", (100, 8, 10, 10), ("time", "plev", "lat", "lon"), 4, axis=0), (4, 8, 10, 10), 2**16)
-    (20, 8, 10, 10)
+    >>> ta = Array("ta", (100, 8, 10, 10), ("time", "plev", "lat", "lon"), 4, axis=0)
+    >>> shard_shape(ta, (4, 8, 10, 10), 2**16), shard_shape(ta, (4, 8, 10, 10), 0)
+    ((20, 8, 10, 10), (4, 8, 10, 10))
     """
-    slab = list(chunks)
-    for axis in sorted(range(len(slab)), key=lambda axis: (axis == array.axis, -axis)):
-        times = max(1, budget_bytes // (prod(slab) * array.itemsize))
-        slab[axis] = min(slab[axis] * times, ceil(max(1, array.shape[axis]) / slab[axis]) * slab[axis])
-        if slab[axis] < array.shape[axis]:
+    shard = list(chunks)
+    for axis in sorted(range(len(shard)), key=lambda axis: (axis == array.axis, -axis)):
+        times = max(1, target_bytes // (prod(shard) * array.itemsize))
+        shard[axis] *= min(times, ceil(max(1, array.shape[axis]) / shard[axis]))
+        if shard[axis] < array.shape[axis]:
             break
-    return tuple(slab)
+    return tuple(shard)
 
 
-def plan(arrays: list[Array], rule: dict[str, int] | None, chunk_bytes: int, memory_bytes: int, threads: int) -> Plan:
+def touched(size: int, step: int, native: int, files: tuple[tuple[int, int], ...]) -> int:
+    """Return how many values of an axis are inflated when it is read in blocks of `step` and stored in `native` ones.
+
+    Native chunks begin anew in every file.
+
+    >>> touched(360, 60, 180, ((0, 360),)), touched(360, 60, 180, ((0, 180), (180, 360))), touched(10, 4, 1, ())
+    (1080, 1080, 10)
+    """
+    total = 0
+    for first, last in files or ((0, size),):
+        for start in range(first // step * step, last, step):
+            a, b = max(start, first) - first, min(start + step, last) - first
+            total += min(ceil(b / native) * native, last - first) - a // native * native
+    return total
+
+
+def amplifications(array: Array, axis: int, steps: list[int]) -> list[float]:
+    """Return for each slab length of an axis how much more is inflated than needed, for the worst native layout."""
+    size, files = array.shape[axis], array.files if axis == array.axis else ()
+    lengths = {native[axis] for native in array.native if native} or {1}
+    return [max(touched(size, s, n, files) for n in lengths) / max(1, size) for s in steps]
+
+
+def slab_lengths(size: int, shard: int, natives: set[int]) -> list[int]:
+    """Return the slab lengths worth considering on an axis: doublings of the shard, what covers native chunks, all.
+
+    >>> slab_lengths(360, 4, {180}), slab_lengths(10, 10, {3})
+    ([4, 8, 16, 32, 64, 128, 180, 256, 360], [10])
+    """
+    whole = ceil(max(1, size) / shard) * shard
+    wanted = {shard * 2**n for n in range((whole // shard).bit_length())}
+    wanted |= {ceil(native / shard) * shard for native in natives}
+    return [*sorted(n for n in wanted if n < whole), whole]
+
+
+def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads: int) -> tuple[tuple[int, ...], float]:
+    """Return the slab and its read amplification: the least one that reads nothing twice and keeps `threads` at work.
+
+    If no slab of at most `most_bytes` does the first, the one that comes nearest.
+    """
+    axes = range(len(shards))
+    natives = [{native[axis] for native in array.native if native} for axis in axes]
+    lengths = [slab_lengths(array.shape[axis], shards[axis], natives[axis]) for axis in axes]
+    factors = [dict(zip(lengths[axis], amplifications(array, axis, lengths[axis]), strict=True)) for axis in axes]
+    least = min(array.bytes, max(LEAST_SLAB_BYTES, threads * array.bytes_of(shards)))
+
+    def cost(slab):
+        amplification, size = prod(factors[axis][n] for axis, n in enumerate(slab)), array.bytes_of(slab)
+        too_small = max(0, least - size)
+        return max(amplification, GOOD_AMPLIFICATION), too_small, size, [-n for n in reversed(slab)]
+
+    fitting = [slab for slab in product(*lengths) if array.bytes_of(slab) <= most_bytes]
+    slab = min(fitting, key=cost, default=tuple(shards))
+    return slab, prod(factors[axis][n] for axis, n in enumerate(slab))
+
+
+def beside_slab(array: Array, shards: tuple[int, ...], threads: int) -> int:
+    """Return the bytes that are held while an array is converted, the slab aside.
+
+    Each thread encodes a shard or inflates a native chunk; HDF5 holds its cache where it is asked to read.
+    """
+    native = max((prod(chunks) for chunks in array.native if chunks), default=0) * array.itemsize
+    encoding = ENCODING_COPIES * array.bytes_of(shards)
+    return BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
+
+
+def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_bytes: int, threads: int) -> Cut:
+    """Return how one array is cut; raises PlanError with the MiB that would do if `memory_bytes` do not."""
+    one = prod(chunks) * array.itemsize
+    if one > MOST_CHUNK_BYTES:
+        message = f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}"
+        raise PlanError(f"{message}: choose shorter chunks in config key `chunks`.")
+    fixed = beside_slab(array, shards, threads)
+    slab, amplification = choose_slab(array, shards, memory_bytes - fixed, threads)
+    if fixed + array.bytes_of(slab) <= memory_bytes and amplification <= MOST_AMPLIFICATION:
+        return Cut(array, chunks, shards, slab, amplification)
+    wide, amplified = choose_slab(array, shards, array.bytes, threads)
+    if amplified > MOST_AMPLIFICATION:
+        wide = tuple(ceil(max(1, n) / shard) * shard for n, shard in zip(array.shape, shards, strict=True))
+    needed = ceil((fixed + array.bytes_of(wide)) / MIB)
+    raise PlanError(
+        f"{array.name}: shards {shards} of native chunks {array.native} need {needed} MiB with {threads} threads, "
+        f"expected at most memory_mib = {memory_bytes // MIB} (with less, each source byte would be read "
+        f"{amplification:.1f} times): raise memory_mib to {needed}, or choose other chunks."
+    )
+
+
+def plan(
+    arrays: list[Array],
+    rule: dict[str, int] | None,
+    chunk_bytes: int,
+    shard_bytes: int,
+    memory_bytes: int,
+    threads: int,
+) -> Plan:
     """Return how to cut the arrays so that converting them takes at most `memory_bytes` with `threads` at work.
 
-    `rule` and `chunk_bytes` as in `chunk_shapes`. Raises PlanError, with the number that would do, if it cannot be.
+    `rule` and `chunk_bytes` as in `chunk_shapes`; `shard_bytes` is the size of shards, 0 for none. Raises PlanError,
+    with the number that would do for all arrays, if it cannot be.
     """
     shapes = chunk_shapes(arrays, rule, chunk_bytes)
-    cuts, peak = [], BASE_BYTES
+    cuts, errors = [], []
     for array in arrays:
         chunks = shapes[array.name]
-        one = prod(chunks) * array.itemsize
-        if one > MOST_CHUNK_BYTES:
-            raise PlanError(
-                f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}: "
-                "choose shorter chunks in config key `chunks`."
-            )
-        fixed = BASE_BYTES + COPIES * threads * one + native_bytes(array) + PIECE_BYTES
-        if fixed + one > memory_bytes:
-            raise PlanError(
-                f"{array.name}: a chunk {chunks} of {one / MIB:.0f} MiB needs {ceil((fixed + one) / MIB)} MiB "
-                f"with {threads} threads, expected at most memory_mib = {memory_bytes // MIB}: "
-                "raise memory_mib or choose smaller chunks."
-            )
-        slab = grow(array, chunks, memory_bytes - fixed)
-        cuts.append(Cut(array, chunks, slab))
-        held = prod(min(n, size) for n, size in zip(slab, array.shape, strict=True)) * array.itemsize
-        peak = max(peak, fixed + held)
+        shards = shard_shape(array, chunks, shard_bytes) if array.field and shard_bytes else chunks
+        try:
+            cuts.append(cut(array, chunks, shards, memory_bytes, threads))
+        except PlanError as error:
+            errors.append(str(error))
+    if errors:
+        raise PlanError(" ".join(errors))
+    peak = max((beside_slab(c.array, c.shards, threads) + c.array.bytes_of(c.slab) for c in cuts), default=BASE_BYTES)
     return Plan(tuple(cuts), peak)
-
-
-def native_bytes(array: Array) -> int:
-    """Return what HDF5 holds while it reads: its cache, or a chunk too large for it and its compressed form."""
-    largest = max((prod(chunks) for chunks in array.native if chunks), default=0) * array.itemsize
-    return 2 * largest if largest > CACHE_BYTES else min(CACHE_BYTES, array.bytes)
-
-
-def amplification(cut: Cut) -> float:
-    """Return source values inflated for each needed when the array is read slab by slab; the axes multiply.
-
-    Files are taken to begin at a native chunk's edge, and the worst of the native layouts to hold for all.
-
-    >>> ta = Array("ta", (360, 10), ("time", "x"), 4, axis=0, field=True, native=((180, 10),))
-    >>> amplification(Cut(ta, (4, 10), (60, 10)))
-    3.0
-    """
-    worst = 1.0
-    for native in filter(None, cut.array.native):
-        factor = 1.0
-        for size, chunk, step in zip(cut.array.shape, native, cut.slab, strict=True):
-            if size == 0:
-                return 1.0
-            edges = range(0, size, step)
-            touched = sum(min(size, ceil(min(size, e + step) / chunk) * chunk) - e // chunk * chunk for e in edges)
-            factor *= touched / size
-        worst = max(worst, factor)
-    return worst
-
-
-def pieces(files: list[tuple[int, int]], start: int, stop: int, steps: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (file, start, stop) that cover [start, stop) of the time axis, each in one file and at most `steps` long.
-
-    `files` are their [start, stop) along the axis.
-
-    >>> list(pieces([(0, 5), (5, 9)], 3, 8, 2))
-    [(0, 3, 5), (1, 5, 7), (1, 7, 8)]
-    """
-    for index, (first, last) in enumerate(files):
-        for a in range(max(start, first), min(stop, last), steps):
-            yield index, a, min(a + steps, last, stop)

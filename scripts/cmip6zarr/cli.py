@@ -13,6 +13,9 @@ from .errors import DatasetError, Refused
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
 
+UNTRUE = {"source": "inventory", "chunks": "convert", "mismatch": "convert", "store": "convert"}
+"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
+
 
 def dataset_id(text: str) -> str:
     """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
@@ -63,6 +66,8 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     except DatasetError as error:
         refused = isinstance(error, Refused)
         record("refused" if refused else error.kind, error.message, error.remedy)
+        if error.kind in UNTRUE:
+            receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
         print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         return REFUSED if refused else FAILED
     except BaseException as error:

@@ -9,6 +9,7 @@ import base64
 import math
 import struct
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,11 +18,15 @@ import numpy as np
 import zarr
 
 from . import stores
-from .chunks import Array, grow, regions
+from .chunks import Array, regions, shard_shape
 from .errors import DatasetError
 
 # cftime has microseconds; a double of days since year 1 has a resolution of 10 of them.
 SAME_MOMENT = timedelta(microseconds=20)
+# Compared at once, if no shard is larger: enough that the cost of a call is nothing.
+BLOCK_BYTES = 32 * 2**20
+FETCH = "Fetch the file again, then run again."
+CONVERT_AGAIN = "Run again: the dataset will be converted again."
 MOST_NAMED = 10  # mismatches that are spelled out; all are counted
 
 # Names that cftime does not know: CF says that no calendar is the standard one.
@@ -69,8 +74,12 @@ def bits(values: np.ndarray) -> np.ndarray:
     return values.view(f"u{values.dtype.itemsize}")
 
 
-def raw(nc: netCDF4.Dataset) -> netCDF4.Dataset:
-    """Make a netCDF file return what it stores."""
+def opened(path) -> netCDF4.Dataset:
+    """Open a netCDF file to read what it stores; raises DatasetError (`source`) if that cannot be."""
+    try:
+        nc = netCDF4.Dataset(path)
+    except (OSError, RuntimeError) as error:
+        raise DatasetError("source", f"{path}: the netCDF library cannot open it: {error}.", FETCH) from error
     nc.set_auto_maskandscale(False)
     nc.set_auto_chartostring(False)
     nc.set_always_mask(False)
@@ -80,18 +89,19 @@ def raw(nc: netCDF4.Dataset) -> netCDF4.Dataset:
 def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tally:
     """Compare an open store with its source files and return the tally.
 
-    `memory_bytes` bounds what is held of the store and of the source at once. Raises OSError or RuntimeError where a
-    file cannot be read, MissingChunkError where the store lacks a chunk.
+    `memory_bytes` bounds what is held of the store and of the source at once. Raises DatasetError (`source`, `chunks`)
+    where either cannot be read.
     """
     tally = Tally()
     files = inventory["files"]
     time_dim = inventory["time"]["variable"] if inventory["time"] else None
-    with raw(netCDF4.Dataset(files[0]["path"])) as first:
-        compare_header(group, first, time_dim, sum(file["stop"] - file["start"] for file in files), tally)
+    steps = sum(file["stop"] - file["start"] for file in files)
+    with opened(files[0]["path"]) as first:
+        compare_header(group, first, time_dim, steps, tally)
     drifts = {(f["variable"], f["file"]) for f in inventory["findings"] if "variable" in f}
     ours = times({name: dict(array.attrs) for name, array in group.arrays()})
     for index, file in enumerate(files):
-        with raw(netCDF4.Dataset(file["path"])) as nc:
+        with opened(file["path"]) as nc:
             theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
             for name in sorted(nc.variables.keys() & set(group.array_keys())):
                 static = time_dim not in nc[name].dimensions
@@ -124,18 +134,21 @@ def compare_header(group: zarr.Group, nc: netCDF4.Dataset, time_dim, steps: int,
                 attributes["_FillValue"] = array.fill_value
         else:
             dims = list(array.metadata.dimension_names or [])
-            attributes = decode_fill(attributes, array.dtype)
+            attributes = decode_fill(attributes, array)
         tally.same(f"{name}: dimensions", dims, list(variable.dimensions))
         compare_attributes(f"{name}: attribute", attributes, variable, tally)
 
 
-def decode_fill(attributes: dict, dtype: np.dtype) -> dict:
-    """Return attributes of a Zarr v3 array with `_FillValue` as the number or text that xarray makes of it."""
-    spelled = attributes.get("_FillValue")
-    if spelled is None or dtype.kind not in "fS":
+def decode_fill(attributes: dict, array: zarr.Array) -> dict:
+    """Return attributes of a Zarr v3 array with `_FillValue` as the number that xarray makes of it.
+
+    Characters have theirs in the array's fill value alone; without any, that is empty.
+    """
+    if array.dtype.kind == "S" and array.fill_value:
+        return attributes | {"_FillValue": array.fill_value}
+    if array.dtype.kind != "f" or "_FillValue" not in attributes:
         return attributes
-    value = base64.standard_b64decode(spelled)
-    return attributes | {"_FillValue": struct.unpack("<d", value)[0] if dtype.kind == "f" else value}
+    return attributes | {"_FillValue": struct.unpack("<d", base64.standard_b64decode(attributes["_FillValue"]))[0]}
 
 
 def compare_attributes(what: str, found: dict, source, tally: Tally) -> None:
@@ -158,6 +171,7 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
     """Compare all values of one variable in one file with their place in the store and return how many there were.
 
     Skipped steps are left out. `time` is (units and calendar in the store, the same in the file) of what counts time.
+    The store is read by another thread while the netCDF library reads the file.
     """
     dims = variable.dimensions
     axis = dims.index(time_dim) if time_dim in dims else None
@@ -167,21 +181,33 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
     if len(whole) != array.ndim or any(w.stop > size for w, size in zip(whole, array.shape, strict=True)):
         return 0  # the difference in shape has been noted
     itemsize = 32 if variable.dtype is str else np.dtype(variable.dtype).itemsize
-    block = grow(Array(array.name, array.shape, dims, itemsize, axis), array.chunks, memory_bytes // 4)
+    shape = Array(array.name, array.shape, dims, itemsize, axis)
+    block = shard_shape(shape, array.shards or array.chunks, min(memory_bytes // 8, BLOCK_BYTES))
     count = 0
-    for region in regions(tuple(whole), block):
-        steps = list(region)
-        if axis is not None:
-            shift = file["skip"] - file["start"]
-            steps[axis] = slice(region[axis].start + shift, region[axis].stop + shift)
-        found, expected = np.asarray(array[region or ...]), np.asarray(variable[tuple(steps) or ...])
-        count += expected.size
-        where = f"{array.name} from {[r.start for r in region]} of {file['path']}"
-        if time and time[0] != time[1]:
-            missing = [variable.getncattr(a) for a in ("_FillValue", "missing_value") if a in variable.ncattrs()]
-            compare_dates(where, found, expected, missing, *time, tally)
-        else:
-            compare_bits(where, found, expected, tally)
+    with ThreadPoolExecutor(1) as store_reader:
+        for region in regions(tuple(whole), block):
+            steps = list(region)
+            if axis is not None:
+                shift = file["skip"] - file["start"]
+                steps[axis] = slice(region[axis].start + shift, region[axis].stop + shift)
+            where = f"{array.name} from {[r.start for r in region]} of {file['path']}"
+            reading = store_reader.submit(array.__getitem__, region or ...)
+            try:
+                expected = np.asarray(variable[tuple(steps) or ...])
+            except (OSError, RuntimeError, IndexError) as error:
+                message = f"{where}: the netCDF library cannot read it: {error}."
+                raise DatasetError("source", message, FETCH) from error
+            try:
+                found = np.asarray(reading.result())
+            except (OSError, RuntimeError, ValueError) as error:
+                message = f"{where}: zarr cannot read it from the store: {error}."
+                raise DatasetError("chunks", message, CONVERT_AGAIN) from error
+            count += expected.size
+            if time and time[0] != time[1]:
+                missing = [variable.getncattr(a) for a in ("_FillValue", "missing_value") if a in variable.ncattrs()]
+                compare_dates(where, found, expected, missing, *time, tally)
+            else:
+                compare_bits(where, found, expected, tally)
     return count
 
 
@@ -235,21 +261,27 @@ def missing_and_stray(path, group: zarr.Group) -> tuple[int, list[str], list[str
     return len(expected), sorted(expected - listed), sorted(listed - expected)
 
 
-def prove(path, group: zarr.Group, inventory: dict, memory_bytes: int) -> dict:
+def prove(path, inventory: dict, memory_bytes: int) -> dict:
     """Return the figures of the proof; raises DatasetError (`chunks`, `mismatch`) that names the first differences."""
+    group, consolidated = stores.open_unsealed(path), stores.open_unsealed(path, consolidated=True)
     expected, missing, stray = missing_and_stray(path, group)
     if missing or stray:
         message = (
             f"{path}: found {len(missing)} of {expected} chunks missing {missing[:MOST_NAMED]} "
             f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
         )
-        raise DatasetError("chunks", message, "Convert the dataset again.")
+        raise DatasetError("chunks", message, CONVERT_AGAIN)
     tally = compare_store(group, inventory, memory_bytes)
+    with stores.quiet():
+        ours, theirs = ({n: a.metadata.to_dict() for n, a in g.arrays()} for g in (group, consolidated))
+    tally.same("consolidated arrays", sorted(theirs), sorted(ours))
+    for name in ours.keys() & theirs.keys():
+        tally.same(f"{name}: consolidated metadata", theirs[name], ours[name])
     if not tally.values_compared:
         tally.wrong("no value was compared")
     if tally.mismatches:
         message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
-        raise DatasetError("mismatch", message, "Convert the dataset again; if it stays, report it as a bug.")
+        raise DatasetError("mismatch", message, f"{CONVERT_AGAIN} If it stays, report it as a bug.")
     return {
         "values_compared": tally.values_compared,
         "mismatches": 0,

@@ -1,4 +1,4 @@
-"""What a NetCDF variable becomes in Zarr: dtype, fill value, attributes, codecs.
+"""What a NetCDF variable becomes in Zarr: dtype, fill value, attributes, and the array that has them.
 
 The choices make plain `xarray.open_zarr` decode what `xarray.open_dataset` decodes from the source, in both formats.
 """
@@ -6,17 +6,11 @@ The choices make plain `xarray.open_zarr` decode what `xarray.open_dataset` deco
 import base64
 import struct
 
-import numcodecs
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
 
-from .headers import untyped
-
-# Blosc's (inner codec, level, block bytes). Measured on 55 whole-grid fields of real models, relative to what CMOR
-# writes (shuffle + deflate 1): balanced 0.95 of the size, fast 1.16. Blosc's automatic block size would make balanced
-# 1.06: it is the block size that loses to deflate, not zstd. For lz4 the automatic one (0) is best.
-CODECS = {"balanced": ("zstd", 1, 8 * 2**20), "fast": ("lz4", 5, 0)}
+from .attributes import untyped
+from .codecs import Blosc, Form, Pcodec
 
 
 def plain(attribute: list):
@@ -31,7 +25,7 @@ def fill_value(variable: dict):
         return None
     value = untyped(variable["attributes"]["_FillValue"])
     if variable["dtype"] == "S1":
-        return np.bytes_(value)
+        return np.bytes_(value.encode("latin-1"))
     return value if variable["dtype"] == "str" else np.dtype(variable["dtype"]).type(value)
 
 
@@ -50,31 +44,50 @@ def attributes(variable: dict, zarr_format: int) -> dict:
     if isinstance(fill, np.floating):
         return plains | {"_FillValue": base64.standard_b64encode(struct.pack("<d", float(fill))).decode()}
     if isinstance(fill, bytes):
-        return plains | {"_FillValue": base64.standard_b64encode(fill).decode()}
+        return plains  # xarray writes, but cannot read one of characters; the array's own fill value has it
     return plains | {"_FillValue": fill.item() if isinstance(fill, np.generic) else fill}
 
 
-def create_array(group: zarr.Group, name: str, variable: dict, chunks: tuple[int, ...], codec: str) -> zarr.Array:
-    """Create the array of a variable, with every chunk to be written: an absent chunk of ours is a lost one."""
-    dtype, fill, zarr_format = variable["dtype"], fill_value(variable), group.metadata.zarr_format
-    cname, level, block_bytes = CODECS[codec]
-    kind = np.dtype("S1" if dtype == "str" else dtype)
+def dtype_of(variable: dict) -> np.dtype:
+    """Return the dtype of a variable's values in memory: little-endian, `object` for texts of variable length."""
+    return np.dtype(object) if variable["dtype"] == "str" else np.dtype(variable["dtype"]).newbyteorder("<")
+
+
+def create_array(
+    group: zarr.Group,
+    name: str,
+    variable: dict,
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...],
+    codec: Blosc | Pcodec,
+) -> zarr.Array:
+    """Create the array of a variable; every chunk of it will be written: an absent one is a lost one.
+
+    Chunk keys have dots: slashes would make a folder for each chunk and dimension.
+    """
+    dtype, fill, zarr_format = dtype_of(variable), fill_value(variable), group.metadata.zarr_format
+    text = dtype.kind == "O"
     if zarr_format == 2:
-        compressors = numcodecs.Blosc(cname, level, numcodecs.Blosc.SHUFFLE, block_bytes)
-        own = {"compressors": compressors, "fill_value": fill}
+        own = {"compressors": codec.v2(), "fill_value": fill}
     else:
-        blosc = BloscCodec(cname=cname, clevel=level, shuffle="shuffle", typesize=kind.itemsize, blocksize=block_bytes)
-        own = {
-            "compressors": [blosc, Crc32cCodec()],
+        own = codec.v3(np.dtype("u1") if text else dtype) | {
             "dimension_names": variable["dims"],
-            "fill_value": fill if fill is not None else "" if dtype == "str" else kind.type(),
+            "fill_value": fill if fill is not None else "" if text else dtype.type(),
+            "chunk_key_encoding": {"name": "default", "separator": "."},
+            "shards": shards if shards != chunks else None,
         }
     return group.create_array(
         name,
         shape=variable["shape"],
-        dtype=str if dtype == "str" else kind.newbyteorder("<"),
+        dtype=str if text else dtype,
         chunks=chunks,
         attributes=attributes(variable, zarr_format),
         config={"write_empty_chunks": True},
         **own,
     )
+
+
+def form_of(array: zarr.Array, codec: Blosc | Pcodec) -> Form:
+    """Return how blocks of an array of numbers or characters become objects."""
+    beyond = array.dtype.type() if array.fill_value is None else array.fill_value
+    return Form(array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3)

@@ -1,8 +1,4 @@
-"""What one NetCDF file says of itself: header and coordinates, no data.
-
-Attributes are kept with their type, since JSON has none: `[type, value]` with the type `char` (text), `string`
-(text of variable length) or a numpy name; numbers that JSON cannot hold are spelled as text.
-"""
+"""What one NetCDF file says of itself: header and coordinates, no data."""
 
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -12,7 +8,9 @@ import netCDF4
 import numpy as np
 
 from . import netcdf3
+from .attributes import typed
 from .errors import Refused
+from .timeaxis import Move
 
 # HDF5 filters that are on, as netCDF4 names them, in the words of the receipt.
 NO_FILTERS = ("complevel", "blosc_shuffle")
@@ -44,6 +42,17 @@ class Header:
 
     def as_json(self) -> dict:
         return asdict(self)
+
+
+@dataclass
+class File:
+    """One file of the source: `time` are its raw time values, `days` the same as days since 0001-01-01."""
+
+    header: Header
+    time: np.ndarray
+    days: np.ndarray
+    skip: int = 0
+    moves: dict[str, Move] = field(default_factory=dict)
 
 
 def open_raw(path) -> netCDF4.Dataset:
@@ -79,35 +88,6 @@ def unreadable(path, error) -> Refused:
     )
 
 
-def typed(value) -> list:
-    """Return an attribute's value with its type, fit for JSON.
-
-    >>> typed("K"), typed(np.float32(1e20)), typed(np.array([1, 2], "i4")), typed(np.float64("nan"))
-    (['char', 'K'], ['float32', 1.0000000200408773e+20], ['int32', [1, 2]], ['float64', 'nan'])
-    """
-    if isinstance(value, str):
-        return ["char", value]
-    if isinstance(value, list):
-        return ["string", value]
-    array = np.asarray(value)
-    plain = array.tolist()
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        plain = [str(v) for v in plain] if array.ndim else str(plain)
-    return [array.dtype.newbyteorder("=").name, plain]
-
-
-def untyped(attribute: list):
-    """Return the value of a typed attribute: text, list of texts, numpy scalar or 1-D array.
-
-    >>> untyped(["float32", "nan"]), untyped(["int32", [1, 2]])
-    (np.float32(nan), array([1, 2], dtype=int32))
-    """
-    kind, value = attribute
-    if kind in ("char", "string"):
-        return value
-    return np.array(value, dtype=kind)[()] if not isinstance(value, str) else np.dtype(kind).type(value)
-
-
 def read_header(path) -> Header:
     """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for."""
     try:
@@ -120,7 +100,11 @@ def read_header(path) -> Header:
         raise Refused("unreadable", message, "Fetch the file again, or set policy.unreadable to leave_out.")
     with open_raw(path) as nc:
         if nc.groups:
-            raise Refused("structure", f"{path}: has groups {list(nc.groups)}; CMIP6 files have none.", "Flatten it.")
+            raise Refused(
+                "structure",
+                f"{path}: has groups {list(nc.groups)}; CMIP6 files have none.",
+                "Flatten it, or set policy.structure to leave_out.",
+            )
         try:
             return Header(
                 path=str(path),
@@ -143,7 +127,11 @@ def variable_header(path, variable: netCDF4.Variable) -> Variable:
         dtype = "S1" if variable.dtype == "S1" else np.dtype(variable.dtype).newbyteorder("=").name
     else:
         message = f"{path}: variable {variable.name!r} has the user-defined type {variable.datatype!r}."
-        raise Refused("structure", message, "Only numbers, characters and strings have a Zarr form.")
+        raise Refused(
+            "structure",
+            message,
+            "Only numbers, characters and texts have a Zarr form: drop it, or set policy.structure to leave_out.",
+        )
     chunks = None if variable.chunking() in ("contiguous", None) else list(variable.chunking())
     filters = variable.filters() or {}
     return Variable(
@@ -154,3 +142,9 @@ def variable_header(path, variable: netCDF4.Variable) -> Variable:
         filters=sorted(name for name, on in filters.items() if on and name not in NO_FILTERS),
         attributes={name: typed(variable.getncattr(name)) for name in variable.ncattrs()},
     )
+
+
+def read_whole(header: Header, name: str) -> np.ndarray:
+    """Return all of one small variable, raw."""
+    with open_raw(header.path) as nc, reading(header.path):
+        return np.asarray(nc[name][...])

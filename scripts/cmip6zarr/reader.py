@@ -1,81 +1,140 @@
-"""Read the source of a dataset as one array per variable: the only place where convert touches NetCDF files."""
+"""Read the source of a dataset as one array per variable: the only place where convert touches NetCDF files.
+
+Plain numbers in NetCDF-4 files are read past the HDF5 library (`direct`), everything else through netCDF4 (`netcdf4`).
+"""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 
-import netCDF4
 import numpy as np
 
-from .errors import DatasetError
-from .headers import open_raw, untyped
+from . import chunks, hdf5
+from .attributes import missing_values
+from .errors import DatasetError, Refused
+from .hdf5 import Job, Region
 from .timeaxis import Move, move
 
-OPEN_FILES = 2  # a slab that spans many files reads them in order
+OPEN_FILES = 4
+# What the netCDF library is asked for at once, if no native chunk is larger.
+PIECE_BYTES = 16 * 2**20
 
 
-class NetCDFReader:
-    """The files of an inventory receipt, opened when they are read; use as a context manager.
+class Reader:
+    """The files of an inventory receipt as arrays; use as a context manager.
 
-    The netCDF library is not thread-safe, so one lock holds every call to it.
+    `used` tells by which ways each variable was read.
     """
-
-    name = "netcdf4"
 
     def __init__(self, inventory: dict):
         self.files, self.variables = inventory["files"], inventory["variables"]
         self.time_dim = inventory["time"]["variable"] if inventory["time"] else None
-        self.opened: OrderedDict[str, netCDF4.Dataset] = OrderedDict()
-        self.lock = Lock()
+        self.used: dict[str, set[str]] = {name: set() for name in self.variables}
+        self._opened: OrderedDict = OrderedDict()
+        self._lock = Lock()  # the netCDF library is not thread-safe
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        while self.opened:
-            self.opened.popitem()[1].close()
+        while self._opened:
+            self._opened.popitem()[1].close()
 
-    def ranges(self, name: str) -> list[tuple[int, int]]:
-        """Return each file's [start, stop) along the time axis; a static variable is the first file's."""
-        if self.variables[name]["static"]:
-            return [(0, self.variables[name]["shape"][0] if self.variables[name]["shape"] else 1)]
-        return [(file["start"], file["stop"]) for file in self.files]
+    def jobs(self, array: chunks.Array, slab: Region, out: np.ndarray) -> Iterator[Job]:
+        """Yield the jobs that fill `out` with a slab of an array: raw, little-endian, times in the first file's units.
 
-    def read(self, name: str, file_index: int, region: tuple[slice, ...]) -> np.ndarray:
-        """Return the raw values of a region (in indices of the whole dataset) that lies in one file.
-
-        Times come in the first file's units. Raises DatasetError (`source`) if the file cannot be read.
+        Each comes with the part of the slab (in indices of the whole dataset) that it fills. It raises DatasetError
+        (`source`) where the file cannot be read.
         """
-        file, variable = self.files[file_index], self.variables[name]
-        if not variable["static"]:
-            axis = variable["dims"].index(self.time_dim)
-            shift = file["skip"] - file["start"]
-            steps = slice(region[axis].start + shift, region[axis].stop + shift)
-            region = (*region[:axis], steps, *region[axis + 1 :])
-        try:
-            with self.lock:
-                values = np.asarray(self.open(file)[name][region or ...])
-        except (OSError, RuntimeError, IndexError) as error:
-            message = f"{file['path']}: {name!r} cannot be read at {region}: {error}."
-            raise DatasetError("source", message, "Fetch the file again.") from error
-        if values.dtype.kind in "iuf":
-            values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        if array.axis is None:
+            yield from self._file_jobs(array, self.files[0], slab, out, slab)
+            return
+        axis, wanted = array.axis, slab[array.axis]
+        for file in self.files:
+            steps = slice(max(wanted.start, file["start"]), min(wanted.stop, file["stop"]))
+            if steps.start < steps.stop:
+                part = (*slab[:axis], steps, *slab[axis + 1 :])
+                yield from self._file_jobs(array, file, part, out, slab)
+
+    def _file_jobs(self, array: chunks.Array, file: dict, part: Region, out: np.ndarray, slab: Region) -> Iterator[Job]:
+        """Yield the jobs for the part of a slab that lies in one file; `shift` takes indices to those of the file."""
+        shift = [0] * len(part)
+        if array.axis is not None:
+            shift[array.axis] = file["skip"] - file["start"]
+        region = moved(part, shift)
+        origin = tuple(axis.start for axis in moved(slab, shift))
+        layout = self._layout(array, file)
+        self.used[array.name].add("direct" if layout else "netcdf4")
+        if layout:
+            work = hdf5.jobs(file["path"], layout, region, out, origin)
+        else:
+            work = self._pieces(array, file, region, out, origin)
+        back = [-n for n in shift]
+        for covered, fill in work:
+            yield moved(covered, back), named(fill, array.name, file["path"], covered)
+
+    def _layout(self, array: chunks.Array, file: dict) -> hdf5.Layout | None:
+        """Return where the values of a variable lie in a file, or None if netCDF4 must read it."""
+        layout = hdf5.layouts(file["path"]).get(array.name)
+        expected = list(array.shape)
+        if array.axis is not None:
+            expected[array.axis] = file["steps"]
+        # A variable shorter than an unlimited dimension is filled up by the netCDF library.
+        return layout if layout and list(layout.shape) == expected and array.name not in file["moves"] else None
+
+    def _pieces(self, array: chunks.Array, file: dict, region: Region, out: np.ndarray, origin) -> Iterator[Job]:
+        """Yield jobs that read rows of a region through netCDF4, whole native chunks at a time."""
+        axis = array.axis or 0
+        if not region:
+            yield region, lambda: self._read(array.name, file, region, out)
+            return
+        row_bytes = max(1, array.itemsize * int(np.prod([r.stop - r.start for i, r in enumerate(region) if i != axis])))
+        native = max((native[axis] for native in array.native if native), default=1)
+        rows = max(native, PIECE_BYTES // row_bytes // native * native)
+        for start in range(region[axis].start, region[axis].stop, rows):
+            piece = (*region[:axis], slice(start, min(start + rows, region[axis].stop)), *region[axis + 1 :])
+            target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(piece, origin, strict=True))]
+            yield piece, lambda piece=piece, target=target: self._read(array.name, file, piece, target)
+
+    def _read(self, name: str, file: dict, region: Region, target: np.ndarray) -> None:
+        """Put a region of a variable, as netCDF4 reads it, into `target`."""
+        with self._lock:
+            values = np.asarray(self._open(file["path"])[name][region or ...])
         if name in file["moves"]:
             scale, offset = map(Fraction, file["moves"][name])
-            fills = [variable["attributes"].get(key) for key in ("_FillValue", "missing_value")]
-            values = move(values, Move(scale, offset), tuple(untyped(fill) for fill in fills if fill))[0]
-        return values
+            values = move(values, Move(scale, offset), missing_values(self.variables[name]["attributes"]))[0]
+        target[...] = values
 
-    def open(self, file: dict) -> netCDF4.Dataset:
-        """Return the open file; closes the one opened first if too many are."""
-        path = file["path"]
-        if path not in self.opened:
-            check_unchanged(file)
-            self.opened[path] = open_raw(path)
-            if len(self.opened) > OPEN_FILES:
-                self.opened.popitem(last=False)[1].close()
-        return self.opened[path]
+    def _open(self, path: str):
+        """Return the open file; closes the one opened first if there are too many."""
+        from .headers import open_raw  # netCDF4 costs a tenth of a second, and most datasets do without
+
+        if path not in self._opened:
+            self._opened[path] = open_raw(path)
+            if len(self._opened) > OPEN_FILES:
+                self._opened.popitem(last=False)[1].close()
+        return self._opened[path]
+
+
+def moved(region: Region, by) -> Region:
+    """Return a region with each axis moved."""
+    return tuple(slice(r.start + n, r.stop + n) for r, n in zip(region, by, strict=True))
+
+
+def named(fill, name: str, path: str, region: Region):
+    """Return a job that says what it read where it cannot."""
+
+    def job():
+        try:
+            fill()
+        except (OSError, RuntimeError, ValueError, IndexError, Refused) as error:
+            where = [(r.start, r.stop) for r in region]
+            message = f"{path}: {name!r} cannot be read at {where}: {error}."
+            raise DatasetError("source", message, "Fetch the file again.") from error
+
+    return job
 
 
 def check_unchanged(file: dict) -> None:
@@ -83,13 +142,11 @@ def check_unchanged(file: dict) -> None:
     try:
         stat = Path(file["path"]).stat()
     except OSError as error:
-        raise DatasetError(
-            "source", f"{file['path']}: {error.strerror}.", "Bring the file back and run again."
-        ) from error
+        message = f"{file['path']}: {error.strerror}."
+        raise DatasetError("source", message, "Bring the file back and run again.") from error
     found, expected = (stat.st_size, stat.st_mtime_ns), (file["bytes"], file["mtime_ns"])
     if found != expected:
         message = (
             f"{file['path']}: has changed since the inventory: found (bytes, mtime in ns) {found}, expected {expected}."
         )
-        remedy = "Delete its inventory receipt and run again: the dataset starts anew."
-        raise DatasetError("source", message, remedy)
+        raise DatasetError("source", message, "Run again: the dataset starts anew.")

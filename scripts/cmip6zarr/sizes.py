@@ -28,12 +28,14 @@ def source_storage(inventory: dict) -> dict[str, int]:
     """
     import h5py
 
+    from .hdf5 import hdf5_name
+
     stored: Counter[str] = Counter()
     for file in inventory["files"]:
         if h5py.is_hdf5(file["path"]):
             with h5py.File(file["path"]) as opened:
                 for name in inventory["variables"]:
-                    stored[name] += opened[name].id.get_storage_size()
+                    stored[name] += opened[hdf5_name(opened, name)].id.get_storage_size()
         else:
             for name, variable in inventory["variables"].items():
                 share = 1 if variable["static"] else file["steps"] / inventory["time"]["steps"]
@@ -58,7 +60,9 @@ def array_sizes(path, group: zarr.Group, source: dict[str, int]) -> dict[str, di
         }
     for key, size in stores.list_objects(path).items():
         if stores.is_chunk(key):
-            entry = sizes[key.split("/", 1)[0]]
+            entry = sizes.get(key.split("/", 1)[0])
+            if entry is None:
+                continue
             entry["objects"] += 1
             entry["stored_bytes"] += size
     return sizes

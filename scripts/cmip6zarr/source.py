@@ -1,85 +1,23 @@
 """The source of a dataset: its NetCDF files in time order, and whether they are fit to become one store."""
 
 import glob
-from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from . import timeaxis
-from .agreement import (
-    check_meaning,
-    check_static,
-    check_structure,
-    differing_attributes,
-    fills,
-    remedy,
-    same_bits,
-)
+from .agreement import check_meaning, check_static, check_structure, differing_attributes
+from .attributes import missing_values
+from .continuity import check_order
 from .errors import Refused
-from .headers import Header, open_raw, read_header, reading
-from .timeaxis import Move
-
-POLICY = {
-    "unreadable": "refuse",
-    "empty": "refuse",
-    "structure": "refuse",
-    "encoding": "refuse",
-    "calendar": "refuse",
-    "time_units": "refuse",
-    "time_order": "refuse",
-    "gap": "refuse",
-    "overlap": "refuse",
-    "coordinates": "refuse",
-    "coordinate_tolerance": 1e-12,
-    "inflation": "refuse",
-}
-"""What may be done about each kind of refusal; the choices are in config/config.schema.yaml."""
+from .headers import File, Header, read_header, read_whole
+from .moves import move_of, move_times, time_like
+from .policy import Judge, remedy
+from .timeaxis import date
 
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
 MOST_DEFLATED = 1032
 HARMLESS_BYTES = 2**30
 STRING_BYTES = 32  # taken for one text of variable length where sizes are planned
-
-
-@dataclass
-class File:
-    """One file of the source: `time` are its raw time values, `days` the same as days since 0001-01-01."""
-
-    header: Header
-    time: np.ndarray
-    days: np.ndarray
-    skip: int = 0
-    moves: dict[str, Move] = field(default_factory=dict)
-
-
-class Judge:
-    """Applies the policy: a refusal is raised unless the policy lifts it, and then it is a finding."""
-
-    def __init__(self, policy: dict):
-        self.policy = POLICY | policy
-        self.findings: list[dict] = []
-
-    def note(self, refusal: Refused, choice: str) -> None:
-        self.findings.append({"kind": refusal.kind, "policy": choice, "message": refusal.message})
-
-    def lift(self, refusal: Refused, *choices: str) -> str:
-        """Return the policy's choice if it is one of `choices` and note the finding; else raise the refusal."""
-        choice = self.policy[refusal.kind]
-        if choice not in choices:
-            raise refusal
-        self.note(refusal, choice)
-        return choice
-
-    def keep(self, items: list, check) -> list:
-        """Return what `check` returns for each item; a refused one is left out if the policy says so."""
-        kept = []
-        for item in items:
-            try:
-                kept.append(check(item))
-            except Refused as refusal:
-                self.lift(refusal, "leave_out")
-        return kept
 
 
 def take_inventory(files, policy: dict) -> dict:
@@ -106,7 +44,7 @@ def take_inventory(files, policy: dict) -> dict:
     sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
     first = sources[0].header
     sources[1:] = judge.keep(sources[1:], lambda file: compare(file, first, time_dim, judge))
-    sources[1:] = judge.keep(sources[1:], lambda file: move_times(file, first, time_name, calendar, judge))
+    sources[1:] = judge.keep(sources[1:], lambda file: move_times(file, first, time_name, calendar))
     check_order(sources, time_name, calendar, judge)
     return facts(sources, time_name, time_dim, judge, calendar)
 
@@ -160,18 +98,21 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
     units = str(header.variables[time_name].attributes.get("units", ["char", ""])[1])
     try:
         days = float_days(raw, units, calendar)
-        if np.isfinite(days).all():
-            date(days[0], calendar), date(days[-1], calendar)
     except (ValueError, OverflowError) as error:
         message = f"{path}: {time_name}:units is {units!r} in calendar {calendar!r}: {error}."
         raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file")) from error
-    missing = ~np.isfinite(days) | np.isin(raw, fills(header, time_name))
+    missing = ~np.isfinite(days) | np.isin(raw, missing_values(header.variables[time_name].attributes))
     if missing.any() or (np.diff(days) <= 0).any():
         where = int(np.argmax(missing)) if missing.any() else int(np.argmax(np.diff(days) <= 0)) + 1
         message = (
             f"{path}: {time_name}[{where}] is {raw[where]} after {raw[max(0, where - 1)]}, expected increasing numbers."
         )
         raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file"))
+    try:
+        date(days[0], calendar), date(days[-1], calendar)
+    except (ValueError, OverflowError) as error:
+        message = f"{path}: {time_name} from {raw[0]} to {raw[-1]} in {units!r}: {error}."
+        raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file")) from error
     return File(header, raw, days)
 
 
@@ -193,162 +134,6 @@ def compare(file: File, first: Header, time_dim: str, judge: Judge) -> File:
     tolerance, policy = judge.policy["coordinate_tolerance"], judge.policy["coordinates"]
     judge.findings += check_static(file.header, first, static, tolerance, policy)
     return file
-
-
-def move_of(file: File, name: str, units: str, to_units: str, calendar: str) -> Move:
-    """Return the move of a time from a file's units to the first file's; raises Refused (`time_units`) without one."""
-    try:
-        return timeaxis.move_between(units, to_units, calendar)
-    except ValueError as error:
-        message = f"{file.header.path}: {name!r} is in {units!r}, which cannot be moved to {to_units!r}: {error}."
-        raise Refused(
-            "time_units", message, remedy("time_units", "leave_out", "Convert the files separately")
-        ) from error
-
-
-def time_like(header: Header) -> dict[str, str]:
-    """Return {variable: units} of all that counts time since a date; bounds without units have their coordinate's."""
-    units = {
-        name: variable.attributes["units"][1]
-        for name, variable in header.variables.items()
-        if "units" in variable.attributes and timeaxis.is_time_units(variable.attributes["units"][1])
-    }
-    for name in list(units):
-        for attribute in ("bounds", "climatology"):
-            bounds = header.variables[name].attributes.get(attribute, ["char", ""])[1]
-            if bounds in header.variables:
-                units.setdefault(bounds, units[name])
-    return units
-
-
-def move_times(file: File, first: Header, time_name: str, calendar: str, judge: Judge) -> File:
-    """Return the file with the moves that bring its times to the first file's units.
-
-    Raises Refused (`time_units`) if a move is not exact, and `coordinates` if a static time is another moment.
-    """
-    ours = time_like(first)
-    for name, units in time_like(file.header).items():
-        by = move_of(file, name, units, ours.get(name, units), calendar)
-        if not by or file.header.variables[name].dtype[0] not in "fiu":
-            continue
-        raw = read_whole(file.header, name)
-        error = moved_error(raw, by, fills(file.header, name))
-        integers = np.issubdtype(raw.dtype, np.integer)
-        if error:
-            message = (
-                f"{file.header.path}: {name!r} in {units!r} cannot be moved exactly to {ours[name]!r} of {first.path}: "
-                f"found a rounding error of {error:.3g}, expected none."
-            )
-            advice = remedy("time_units", "nearest (rounds to the nearest number)", "Convert the files separately")
-            judge.lift(Refused("time_units", message, advice), *([] if integers else ["nearest"]))
-        moved = timeaxis.move(raw, by, fills(file.header, name))[0]
-        if time_name not in first.variables[name].dims and not same_bits(moved, read_whole(first, name)):
-            message = f"{file.header.path}: {name!r} is {moved} in {ours[name]!r}, expected as in {first.path}."
-            raise Refused("coordinates", message, remedy("coordinates", "leave_out", "Make two datasets of it"))
-        file.moves[name] = by
-        file.time = moved if name == time_name else file.time
-    return file
-
-
-def moved_error(raw: np.ndarray, by: Move, keep: tuple) -> float:
-    """Return the largest rounding error of a move, infinite where a number does not fit its dtype."""
-    try:
-        return timeaxis.move(raw, by, keep)[1]
-    except OverflowError:
-        return float("inf")
-
-
-def read_whole(header: Header, name: str) -> np.ndarray:
-    """Return all of one small variable, raw."""
-    with open_raw(header.path) as nc, reading(header.path):
-        return np.asarray(nc[name][...])
-
-
-def check_order(sources: list[File], time_name: str, calendar: str, judge: Judge) -> None:
-    """Check that the steps follow one another through all files; trims what two files share if the policy says so.
-
-    Raises Refused (`overlap`, `gap`); sets `skip` of a file to the number of its first steps that the file before has.
-    """
-    declared = str(sources[0].header.attributes.get("frequency", ["char", ""])[1])
-    frequency = timeaxis.frequency_of(declared, np.concatenate([file.days for file in sources]))
-    try:
-        for before, file in pairwise(sources):
-            trim_overlap(before, file, time_name, frequency, calendar, judge)
-        for file in sources:
-            check_steps(file.days[file.skip :], file.header.path, "", frequency, calendar, judge)
-        for before, file in pairwise(sources):
-            days = np.array([before.days[-1], file.days[file.skip]])
-            check_steps(days, before.header.path, f" and {file.header.path}", frequency, calendar, judge)
-    except (ValueError, OverflowError) as error:  # cftime, of numbers that are no date
-        message = f"{sources[0].header.path}: {time_name!r} holds numbers that are no dates in {calendar!r}: {error}."
-        raise Refused("time_order", message, "Correct the file.") from error
-
-
-def trim_overlap(before: File, file: File, time_name: str, frequency, calendar: str, judge: Judge) -> None:
-    """Raise Refused (`overlap`) if a file begins before the one before it ends, or trim its steps if they are equal."""
-    shared = 0
-    while shared < len(file.days):
-        if timeaxis.step_errors(np.array([before.days[-1], file.days[shared]]), frequency, calendar)[0] >= 0:
-            break
-        shared += 1
-    if not shared:
-        return
-    message = (
-        f"{file.header.path}: its first {shared} steps, from {date(file.days[0], calendar)}, are found in "
-        f"{before.header.path} too, which ends {date(before.days[-1], calendar)}; expected each step in one file."
-    )
-    advice = remedy("overlap", "trim (keeps the earlier file's if all values are equal)", "Correct the catalogue")
-    refusal = Refused("overlap", message, advice)
-    judge.lift(refusal, "trim")
-    if shared == len(file.days):
-        raise Refused("overlap", f"{message} No step of it is its own.", "Leave it out of the catalogue.")
-    if not same_steps(before, file, shared, time_name):
-        raise Refused("overlap", message.replace("are found", "are found, with other values,"), "Correct the files.")
-    file.skip = shared
-
-
-def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
-    """Tell whether the last `count` steps of one file and the first of the next hold the same bits in all variables."""
-    if count > len(before.time) or not same_bits(before.time[-count:], file.time[:count]):
-        return False
-    with open_raw(before.header.path) as a, open_raw(file.header.path) as b:
-        for name, variable in file.header.variables.items():
-            if time_name not in variable.dims or name == time_name:
-                continue
-            axis = variable.dims.index(time_name)
-            last, first = [slice(None)] * axis, [slice(None)] * axis
-            last.append(slice(len(before.time) - count, len(before.time)))
-            first.append(slice(0, count))
-            with reading(file.header.path):
-                ours, theirs = np.asarray(a[name][tuple(last)]), np.asarray(b[name][tuple(first)])
-            keep = fills(file.header, name)
-            if name in before.moves:
-                ours = timeaxis.move(ours, before.moves[name], keep)[0]
-            if name in file.moves:
-                theirs = timeaxis.move(theirs, file.moves[name], keep)[0]
-            if not same_bits(ours, theirs):
-                return False
-    return True
-
-
-def check_steps(days: np.ndarray, path: str, and_path: str, frequency, calendar: str, judge: Judge) -> None:
-    """Raise Refused (`gap`, or `overlap` for repeated steps) at the first step that does not follow the one before."""
-    errors = timeaxis.step_errors(days, frequency, calendar)
-    repeated, left_out = np.flatnonzero(errors < 0), np.flatnonzero(errors > 0)
-    for i in (*repeated[:1], *left_out[:1]):
-        span = f"{date(days[i], calendar)} and {date(days[i + 1], calendar)}"
-        kind, found = ("gap", f"{errors[i]} steps left out") if errors[i] > 0 else ("overlap", "repeated steps")
-        message = f"{path}{and_path}: between {span}: found {found}, expected steps of frequency {frequency!r}."
-        if kind == "overlap":
-            raise Refused(kind, message, "Correct the files.")
-        judge.lift(Refused(kind, message, remedy("gap", "allow", "Fetch the files that are missing")), "allow")
-
-
-def date(days: float, calendar: str) -> str:
-    """Return a day count since 0001-01-01 as a date."""
-    import cftime
-
-    return cftime.num2date(days, "days since 0001-01-01", calendar).strftime("%Y-%m-%d %H:%M")
 
 
 def facts(sources: list[File], time_name, time_dim, judge: Judge, calendar=None) -> dict:

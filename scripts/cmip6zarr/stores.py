@@ -4,6 +4,7 @@ The root metadata of an unsealed store lies under names that no reader looks for
 does not open. Sealing gives it its name; that is the last thing that happens to a store.
 """
 
+import os
 import shutil
 import warnings
 from contextlib import contextmanager
@@ -64,16 +65,17 @@ class StrictStore(WrapperStore):
     async def get(self, key, prototype, byte_range=None):
         value = await self._store.get(key, prototype, byte_range)
         if value is None and key.rsplit("/", 1)[-1] not in METADATA_NAMES:
-            raise MissingChunkError("chunks", f"{self._store}: chunk {key!r} is missing.", "Convert the dataset again.")
+            raise MissingChunkError("chunks", f"{self._store}: chunk {key!r} is missing.", "Run again.")
         return value
 
 
 @contextmanager
 def quiet():
-    """Hush zarr's warnings of two choices made on purpose: characters as S1, and consolidated metadata in Zarr v3."""
+    """Hush zarr's warnings of what is done on purpose in Zarr v3: characters as S1, pcodec, consolidated metadata."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
         warnings.filterwarnings("ignore", message=".*Consolidated metadata is currently not part.*")
+        warnings.filterwarnings("ignore", message="Numcodecs codecs are not in the Zarr version 3 specification.*")
         yield
 
 
@@ -82,17 +84,17 @@ def open_store(path, read_only: bool = True) -> LocalStore:
     return LocalStore(path, read_only=read_only)
 
 
-def open_unsealed(path, read_only: bool = True) -> zarr.Group:
-    """Open the group of a store that is not sealed; read-only, its missing chunks raise.
+def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
+    """Open the group of a store that is not sealed, to read; missing chunks raise.
 
-    Raises DatasetError where there is none.
+    Metadata are each array's own, or the consolidated ones at the root. Raises DatasetError where there is no store.
     """
-    store = UnsealedStore(open_store(path, read_only))
+    store = UnsealedStore(open_store(path))
     try:
         with quiet():
-            return zarr.open_group(StrictStore(store) if read_only else store, mode="r" if read_only else "r+")
+            return zarr.open_group(StrictStore(store), mode="r", use_consolidated=consolidated)
     except FileNotFoundError as error:
-        raise DatasetError("store", f"{path}: no unsealed store.", "Convert the dataset again.") from error
+        raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
 
 def list_objects(path) -> dict[str, int]:
@@ -105,7 +107,24 @@ def expected_chunks(array: zarr.Array) -> list[str]:
     """Return the keys that a fully written array has, relative to the root of its store."""
     per = array.shards or array.chunks
     grid = product(*(range(ceil(size / chunk)) for size, chunk in zip(array.shape, per, strict=True)))
-    return [f"{array.path}/{array.metadata.encode_chunk_key(index)}" for index in grid]
+    return [chunk_key(array, index) for index in grid]
+
+
+def chunk_key(array: zarr.Array, index: tuple[int, ...]) -> str:
+    """Return the key of the object that holds a shard (or chunk) of an array, relative to the root of its store."""
+    return f"{array.path}/{array.metadata.encode_chunk_key(index)}"
+
+
+def put(path, key: str, parts: list) -> None:
+    """Write an object of a store, the bytes of `parts` one after another; it is there whole or not at all."""
+    target = Path(path, key)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with part.open("wb", buffering=0) as file:
+        for data in parts:
+            written = 0
+            while written < len(data):
+                written += file.write(memoryview(data)[written:])
+    part.replace(target)
 
 
 def is_chunk(key: str) -> bool:
@@ -136,7 +155,7 @@ def rename_root(path, names: list[tuple[str, str]]) -> None:
     async def rename(old, new):
         value = await store.get(old, default_buffer_prototype())
         if value is None:
-            raise DatasetError("store", f"{path}: {old!r} is missing.", "Convert the dataset again.")
+            raise DatasetError("store", f"{path}: {old!r} is missing.", "Run again.")
         await store.set(new, value)
         await store.delete(old)
 

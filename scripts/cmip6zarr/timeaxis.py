@@ -101,18 +101,15 @@ def frequency_of(declared: str, days: np.ndarray) -> str | None:
     (days since anything, one per step, increasing) say is believed where it says otherwise: some daily files declare
     `mon`. Months are 28 to 31 days long.
     """
-    name = declared.removesuffix("Pt")
     if len(days) > 2:
         step = float(np.median(np.diff(days)))
         if 27.5 < step < 31.5:
             return "mon"
-        return next((f for f, length in STEP_DAYS.items() if abs(step / length - 1) < 0.01), name_of_long(name))
+        for name, length in STEP_DAYS.items():
+            if abs(step / length - 1) < 0.01:
+                return name
+    name = declared.removesuffix("Pt")
     return name if name in STEP_DAYS or name in STEP_MONTHS else None
-
-
-def name_of_long(name: str) -> str | None:
-    """Return a frequency of years as declared: their steps are of several lengths; anything else is unknown."""
-    return name if STEP_MONTHS.get(name, 0) > 1 else None
 
 
 def step_errors(days: np.ndarray, frequency: str | None, calendar: str) -> np.ndarray:
@@ -131,3 +128,10 @@ def step_errors(days: np.ndarray, frequency: str | None, calendar: str) -> np.nd
     if frequency in STEP_DAYS:
         return np.rint(steps / STEP_DAYS[frequency]).astype(int) - 1
     return np.where(steps > 0, 0, -1)
+
+
+def date(days: float, calendar: str) -> str:
+    """Return a day count since 0001-01-01 as a date."""
+    import cftime
+
+    return cftime.num2date(days, "days since 0001-01-01", calendar).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,154 @@
+"""`make bench`: what converting costs, against the script of June 2020, in ratios taken side by side in one run.
+
+All commands run in turn, round after round, so that a machine whose speed drifts slows all of them; each figure is the
+median over the rounds. Fields are made up (`scripts/demo.py`); sizes on real fields: `experiments/sizes.py`. Writes
+`performance.md` and `performance.tsv` to the results folder. Standard library only: the memory of a child process is
+counted from that of its parent.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATASET = "CMIP6.CMIP.cmip6-zarr.SYNTHETIC.control-1950.r1i1p1f1.day.ta.gn.v20200601"
+VERSIONS = ("xarray", "zarr", "numcodecs", "netCDF4", "h5py", "dask", "imagecodecs", "pcodec", "numpy")
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "results" / "benchmark", help="folder for data and tables")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=60, help="time steps in each file")
+    parser.add_argument("--files", type=int, default=3)
+    parser.add_argument("--grid", type=int, nargs=2, default=(384, 512), metavar=("LATITUDES", "LONGITUDES"))
+    return parser.parse_args(argv)
+
+
+def run(command: list, expected: int = 0) -> dict:
+    """Run a command and return its wall and CPU seconds and its peak memory in MiB."""
+    start = time.perf_counter()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    if os.waitstatus_to_exitcode(status) != expected:
+        raise SystemExit(f"{command} failed with {os.waitstatus_to_exitcode(status)}")
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss_mib": usage.ru_maxrss / 1024}
+
+
+def make_data(args) -> Path:
+    """Make the NetCDF files of the made-up dataset, unless they are there, and its catalogue; return their folder."""
+    folder = args.work / f"{args.grid[0]}x{args.grid[1]}x{args.steps}" / "nc"
+    if len(list(folder.glob("*.nc"))) < args.files:
+        make = (
+            "import sys, demo, pathlib; lat, lon, steps, files = map(int, sys.argv[2:]);"
+            "demo.LATITUDES, demo.LONGITUDES = lat, lon;"
+            "demo.make_files(pathlib.Path(sys.argv[1]), files, steps)"
+        )
+        run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {make}",
+             folder, *args.grid, args.steps, args.files])  # fmt: skip
+    catalogue = folder.parent / "files.csv"
+    names = (
+        "mip_era activity_id institution_id source_id experiment_id member_id table_id variable_id grid_label version"
+    )
+    facets = dict(zip(names.split(), DATASET.split("."), strict=True))
+    rows = [",".join([*facets.values(), str(path)]) for path in sorted(folder.glob("*.nc"))[: args.files]]
+    catalogue.write_text("\n".join([",".join([*facets, "path"]), *rows]) + "\n")
+    return folder
+
+
+def cases(folder: Path) -> dict[str, list]:
+    """Return the commands to compare, by name."""
+    python, work = sys.executable, folder.parent
+
+    def convert(name, zarr_format, codec, threads, *more):
+        return [
+            *(python, ROOT / "scripts" / "convert.py", DATASET, "--results", work / "results"),
+            *("--store", work / f"{name}.zarr", "--zarr-format", zarr_format, "--chunks", '{"time": 4}'),
+            *("--codec", codec, "--scheduler", "threads", "--threads", threads, *more),
+        ]
+
+    return {
+        "note's script, lz4": [python, ROOT / "experiments" / "note_2020.py", folder, work / "note.zarr"],
+        "convert fast (lz4), v2": convert("fast", 2, "fast", 2),
+        "floor, lz4": [python, ROOT / "experiments" / "floor.py", folder, work / "floor", "fast", 2],
+        "convert balanced, v3": convert("balanced", 3, "balanced", 2),
+        "floor, zstd-1": [python, ROOT / "experiments" / "floor.py", folder, work / "floor", "balanced", 2],
+        "convert balanced, 1 thread": convert("one", 3, "balanced", 1),
+        "convert balanced, shards of 96 MiB": convert("sharded", 3, "balanced", 2, "--shard-mib", 96),
+        "convert small, v3": convert("small", 3, "small", 2),
+        "verify": [python, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results"],
+    }
+
+
+def size_mib(folder: Path) -> float:
+    """Return what the files below a folder take."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    folder = make_data(args)
+    work = folder.parent
+    inventory = [sys.executable, "-c", INVENTORY, ROOT / "scripts", work / "files.csv", DATASET, work / "results"]
+    run(inventory)
+    commands = cases(folder)
+    figures: dict[str, list[dict]] = {name: [] for name in commands}
+    for round_ in range(args.rounds + 1):
+        for name, command in commands.items():
+            shutil.rmtree(work / "floor", ignore_errors=True)
+            figure = run(command)
+            if round_:  # the first warms the caches
+                figures[name].append(figure)
+        print(f"round {round_} of {args.rounds}", file=sys.stderr)
+    write_tables(args, folder, figures)
+    return 0
+
+
+INVENTORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import inventory
+from cmip6zarr.catalogue import read_catalogue
+row = read_catalogue(sys.argv[2]).datasets[sys.argv[3]]
+raise SystemExit(inventory.main([row.id, "--results", sys.argv[4], "--catalogue", sys.argv[2], "--digest", row.digest]))
+"""
+
+
+def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:
+    """Write the medians, and the median of the ratios to the note's script round by round."""
+    note = figures["note's script, lz4"]
+    netcdf = sum(path.stat().st_size for path in sorted(folder.glob("*.nc"))[: args.files]) / 2**20
+    stores = {"note's": "note", "fast": "fast", "balanced, v3": "balanced", "shards": "sharded", "small": "small"}
+    head = ["", "wall s", "CPU s", "peak MiB", "wall: note / this", "CPU: note / this", "size / NetCDF"]
+    lines = []
+    for name, runs in figures.items():
+        ratios = [
+            statistics.median(a[key] / b[key] for a, b in zip(note, runs, strict=True)) for key in ("wall", "cpu")
+        ]
+        store = next((s for words, s in stores.items() if words in name and "floor" not in name), None)
+        size = f"{size_mib(folder.parent / f'{store}.zarr') / netcdf:.2f}" if store else ""
+        medians = [statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "rss_mib")]
+        lines.append(
+            [name, f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{medians[2]:.0f}", *(f"{r:.2f}" for r in ratios), size]
+        )
+    raw = args.files * args.steps * 8 * args.grid[0] * args.grid[1] * 4 / 2**20
+    title = (
+        f"{args.files} files of {args.steps} x 8 x {args.grid[0]} x {args.grid[1]} float32: {raw:.0f} MiB raw, "
+        f"{netcdf:.0f} MiB as NetCDF; {len(os.sched_getaffinity(0))} cores, medians of {args.rounds} rounds. "
+        f"Python {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in VERSIONS) + "."
+    )
+    markdown = [title, "", *(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines])]
+    (args.work / "performance.md").write_text("\n".join(markdown) + "\n")
+    (args.work / "performance.tsv").write_text("\n".join("\t".join(line) for line in [head, *lines]) + "\n")
+    print("\n".join(markdown))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Buffers that a thread uses again and again: to have new memory costs more than to inflate or compress into it."""
+
+import threading
+
+import numpy as np
+
+
+class _Scratch(threading.local):
+    def __init__(self):
+        self.buffers: dict[str, np.ndarray] = {}
+
+    def get(self, name: str, size: int) -> np.ndarray:
+        """Return `size` bytes of this thread's buffer of a name, with whatever the last user left in them."""
+        if name not in self.buffers or len(self.buffers[name]) < size:
+            self.buffers[name] = np.empty(size, "u1")
+        return self.buffers[name][:size]
+
+
+scratch = _Scratch()

@@ -1,0 +1,186 @@
+"""The direct reader against the netCDF library: any layout, any slab, the same bits."""
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from cmip6zarr import chunks, hdf5
+from cmip6zarr.errors import DatasetError
+from cmip6zarr.reader import Reader
+
+DTYPES = ["f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+
+
+@st.composite
+def layouts(draw):
+    """Draw shape, chunks (None: contiguous), dtype, byte order, filters, how much is written, and a region to read."""
+    shape = draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+    return {
+        "shape": shape,
+        "chunks": draw(st.none() | st.tuples(*(st.integers(1, size) for size in shape))),
+        "dtype": draw(st.sampled_from(DTYPES)),
+        "endian": draw(st.sampled_from(["little", "big"])),
+        "level": draw(st.sampled_from([0, 1, 5, 9])),
+        "shuffle": draw(st.booleans()),
+        "fletcher32": draw(st.sampled_from([False, False, False, True])),
+        "written": draw(st.integers(0, shape[0])),
+        "region": tuple(
+            slice(a, b)
+            for a, b in (sorted(draw(st.tuples(st.integers(0, n - 1), st.integers(1, n)))) for n in shape)
+            if a < b
+        ),
+    }
+
+
+def write(path, layout) -> None:
+    """Write one variable of random bits; rows from `written` on are left out, and so are fill, or not allocated."""
+    shape = layout["shape"]
+    dtype = np.dtype(layout["dtype"]).newbyteorder({"little": "<", "big": ">"}[layout["endian"]])
+    bits = np.random.default_rng(7).integers(0, 256, int(np.prod(shape)) * dtype.itemsize, "u1")
+    with netCDF4.Dataset(path, "w") as nc:
+        for i, size in enumerate(shape):
+            nc.createDimension(f"d{i}", size)
+        filters = {}
+        if layout["chunks"]:
+            filters = {"chunksizes": layout["chunks"], "fletcher32": layout["fletcher32"]}
+            if layout["level"]:
+                filters |= {"compression": "zlib", "complevel": layout["level"], "shuffle": layout["shuffle"]}
+        else:
+            filters = {"contiguous": True}
+        dims = [f"d{i}" for i in range(len(shape))]
+        variable = nc.createVariable("v", dtype, dims, endian=layout["endian"], fill_value=7, **filters)
+        variable.set_auto_maskandscale(False)
+        values = bits.view(dtype).reshape(shape)
+        if layout["written"]:
+            variable[: layout["written"]] = values[: layout["written"]]
+
+
+def both_ways(path, region) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return a region as the direct reader and as the netCDF library read it, and whether the direct one could."""
+    with netCDF4.Dataset(path) as nc:
+        nc.set_auto_maskandscale(False)
+        expected = np.asarray(nc["v"][region])
+    expected = expected.astype(expected.dtype.newbyteorder("<"))
+    layout = hdf5.layouts(str(path)).get("v")
+    if layout is None:
+        return expected, expected, False
+    found = np.empty(expected.shape, layout.dtype.newbyteorder("<"))
+    for _, fill in hdf5.jobs(str(path), layout, region, found, tuple(r.start for r in region)):
+        fill()
+    return found, expected, True
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layout=layouts())
+def test_direct_reader_returns_what_the_library_returns(tmp_path, layout):
+    """A random slab of a random layout has the same bits both ways; only a checksum filter is left to the library."""
+    assume(len(layout["region"]) == len(layout["shape"]))
+    path = tmp_path / "v.nc"
+    path.unlink(missing_ok=True)
+    hdf5.layouts.cache_clear()
+    write(path, layout)
+    found, expected, direct = both_ways(path, layout["region"])
+    assert found.tobytes() == expected.tobytes()
+    assert direct == (not (layout["chunks"] and layout["fletcher32"]))
+
+
+def test_jobs_cover_the_region_once_and_name_their_part(tmp_path):
+    """What each job says that it fills is what it fills; together it is all."""
+    write(
+        tmp_path / "v.nc",
+        {
+            "shape": [9, 8],
+            "chunks": (2, 3),
+            "dtype": "f4",
+            "endian": "little",
+            "level": 1,
+            "shuffle": True,
+            "fletcher32": False,
+            "written": 9,
+        },
+    )
+    layout = hdf5.layouts(str(tmp_path / "v.nc"))["v"]
+    region = (slice(1, 8), slice(2, 7))
+    filled = np.zeros((9, 8), int)
+    for part, fill in hdf5.jobs(str(tmp_path / "v.nc"), layout, region, np.empty((7, 5), "f4"), (1, 2)):
+        fill()
+        filled[part] += 1
+    assert (filled[region] >= 1).all()
+    filled[region] = 0
+    assert not filled.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda f: f.create_dataset("v", data=np.arange(8.0), chunks=(4,), scaleoffset=2), "scale-offset"),
+        (lambda f: f.create_dataset("v", data=np.arange(8.0), chunks=(4,), compression="lzf"), "another compressor"),
+        (lambda f: f.create_dataset("v", data=np.array([b"a", b"b"], "S1")), "characters"),
+        (lambda f: f.create_dataset("v", data=np.array([True, False])), "an enumeration"),
+        (lambda f: f.create_dataset("v", data=["text"], dtype=h5py.string_dtype()), "texts"),
+    ],
+)
+def test_what_it_does_not_know_is_left_to_the_library(tmp_path, make, why):
+    """Filters and types beyond plain numbers, shuffle and deflate have no layout."""
+    with h5py.File(tmp_path / "v.nc", "w") as file:
+        make(file)
+    assert hdf5.layouts(str(tmp_path / "v.nc")) == {}, why
+
+
+def test_a_chunk_that_skipped_its_filters_is_read_as_it_is(tmp_path):
+    """The filter mask of a chunk is obeyed: writers may leave out deflate where it does not help."""
+    values = np.arange(16, dtype="f4")
+    with h5py.File(tmp_path / "v.nc", "w") as file:
+        dataset = file.create_dataset("v", (16,), "f4", chunks=(16,), compression=1, shuffle=True)
+        dataset.id.write_direct_chunk((0,), values.tobytes(), filter_mask=0b11)
+    layout = hdf5.layouts(str(tmp_path / "v.nc"))["v"]
+    found = np.empty(16, "f4")
+    for _, fill in hdf5.jobs(str(tmp_path / "v.nc"), layout, (slice(0, 16),), found, (0,)):
+        fill()
+    assert (found == values).all()
+
+
+def damaged(tmp_path, damage) -> list:
+    """Return the jobs of a deflated file after its first chunk has been damaged."""
+    path = tmp_path / "v.nc"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=np.random.default_rng(1).random((64, 64)), chunks=(64, 64), compression=1)
+    layout = hdf5.layouts(str(path))["v"]
+    offset, size, _ = layout.index[0, 0]
+    damage(path, offset, size)
+    inventory = {
+        "files": [{"path": str(path), "start": 0, "stop": 64, "skip": 0, "steps": 64, "moves": {}}],
+        "variables": {"v": {"attributes": {}}},
+        "time": None,
+    }
+    array = chunks.Array("v", (64, 64), ("y", "x"), 8, native=((64, 64),))
+    slab = (slice(0, 64), slice(0, 64))
+    return list(Reader(inventory).jobs(array, slab, np.empty((64, 64))))
+
+
+def cut_off(path, offset, size):
+    """End the file in the middle of a chunk."""
+    with path.open("r+b") as file:
+        file.truncate(offset + size // 2)
+
+
+def flip(path, offset, size):
+    """Flip one bit in the middle of a chunk."""
+    with path.open("r+b") as file:
+        file.seek(offset + size // 2)
+        byte = file.read(1)[0]
+        file.seek(offset + size // 2)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize(("damage", "found"), [(cut_off, "the file ends at byte"), (flip, "BAD_DATA")])
+def test_damaged_chunks_name_file_and_variable(tmp_path, damage, found):
+    """A chunk that is cut off or does not inflate is an error of class source that says where it is."""
+    (_, fill), *_ = damaged(tmp_path, damage)
+    with pytest.raises(DatasetError) as error:
+        fill()
+    assert error.value.kind == "source"
+    assert all(word in str(error.value) for word in ("v.nc", "'v'", found))
