@@ -4,10 +4,13 @@
 rule campaign:
     input:
         expand("<results>/size_report/{dataset}.json", dataset=DATASETS),
+        expand("<results>/failed/{dataset}.json", dataset=REFUSED),
     output:
         "<results>/sizes.tsv",
         "<results>/catalogue/stores.json",
         "<results>/catalogue/stores.csv",
+        # A run that failed writes the tables too, and takes this away: the next one makes them again.
+        touch("<results>/campaign.done"),
     log:
         "<results>/logs/campaign.log",
     conda:

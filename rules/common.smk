@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, campaign, catalogue, drs
+from cmip6zarr import RECIPE, campaign, catalogue, cli, drs
 
 validate(config, "../config/config.schema.yaml")
 
@@ -33,10 +33,9 @@ REFUSED = (
     campaign.refused_before(LISTED, config["results"], config["policy"]) if config["rerun"] != "refused" else set()
 )
 DATASETS = {name: row for name, row in LISTED.items() if name not in REFUSED}
-STEPS = ("inventory", "convert", "verify", "size_report")
 
-# How a job is run, and where the catalogue lies, stand among the resources of the rules: a change of params would be a
-# reason to run again.
+# How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
+# change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
 JOB_MIB = config["memory_mib"] + 250  # Snakemake itself takes 250 MiB in a cluster job
 CAMPAIGN = " ".join(
     [

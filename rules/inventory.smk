@@ -11,10 +11,10 @@ rule inventory:
     resources:
         mem_mb=1000,
         catalogue=config["catalogue"],
+        policy=json.dumps(config["policy"]),
     params:
         results=results_folder,
         digest=row_digest,
-        policy=json.dumps(config["policy"], sort_keys=True),
     shell:
         "python scripts/inventory.py {wildcards.dataset} --results {params.results:q}"
-        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {params.policy:q} &> {log:q}"
+        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {resources.policy:q} &> {log:q}"

@@ -134,7 +134,7 @@ def test_summary_of_a_campaign(tmp_path, finished, capsys):
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
     assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(campaign.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
-    assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (str(tmp_path / "s.zarr"), "tas", 3)
+    assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (f"local://{tmp_path / 's.zarr'}", "tas", 3)
     described = json.loads((tmp_path / "catalogue" / "stores.json").read_text())
     assert described["assets"] == {"column_name": "zstore", "format": "zarr"}
 

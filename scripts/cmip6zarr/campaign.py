@@ -7,7 +7,7 @@ import polars as pl
 
 from . import drs, receipts
 from .catalogue import Dataset
-from .sizes import human
+from .units import human
 
 COLUMNS = {
     "dataset": pl.String,
@@ -82,7 +82,9 @@ def store_table(names, results) -> pl.DataFrame:
     for name in names:
         row = receipts.read(results, "size_report", name)
         facets = dict(zip(drs.FACETS, name.split("."), strict=True))
-        row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": row["store"]}
+        # intake-esm passes storage options, which zarr takes with a URL only, and `file:` does not count as one.
+        url = f"local://{Path(row['store']).absolute()}"
+        row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": url}
         rows.append({column: row[column] for column in schema})
     return pl.DataFrame(rows, schema)
 
@@ -128,4 +130,6 @@ def counted(states: dict[str, str]) -> str:
     '3 datasets: 2 verified, 1 refused'
     """
     counts = Counter(states.values())
-    return f"{len(states)} datasets: " + ", ".join(f"{n} {word}" for word, n in counts.most_common())
+    plain = ("verified", "refused", "waiting")
+    words = (f"{n} {word if word in plain else f'failed ({word})'}" for word, n in counts.most_common())
+    return f"{len(states)} datasets: {', '.join(words)}"

@@ -13,6 +13,9 @@ from .errors import DatasetError, Refused
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
 
+RULES = ("inventory", "convert", "verify", "size_report")
+"""What a dataset passes through, in order."""
+
 UNTRUE = {"source": "inventory", "chunks": "convert", "mismatch": "convert", "store": "convert"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
 
@@ -54,7 +57,9 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     """
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
-    receipt.unlink(missing_ok=True)
+    # What later rules said of the dataset is void from now on, even if this process is killed.
+    for void in RULES[RULES.index(rule) :]:
+        receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
     start = time.perf_counter()
 
     def record(kind, message, remedy):

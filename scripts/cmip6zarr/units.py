@@ -1,0 +1,13 @@
+"""Bytes as people read them."""
+
+UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1))
+
+
+def human(count: float) -> str:
+    """Return bytes with a unit (powers of 1000) and three digits.
+
+    >>> human(429_258_345_000), human(-1500), human(0)
+    ('429 GB', '-1.5 kB', '0 B')
+    """
+    unit, size = next(((u, s) for u, s in UNITS if abs(count) >= s), UNITS[-1])
+    return f"{count / size:.3g} {unit}" if abs(count) / size < 999.5 else f"{count / size:.0f} {unit}"
