@@ -26,8 +26,8 @@ ROW = {
     "ratio": 2.5,
     "objects": 19,
     "values_compared": 63,
-    "planned_mib": 140,
-    "peak_rss_mib": 130,
+    "convert_planned_mib": 140,
+    "convert_peak_rss_mib": 130,
     "reason": "headers and chunk indexes +15 kB",
 }
 
@@ -97,9 +97,10 @@ def test_total_is_one_line():
 def test_printed_table_fits_the_terminal(width):
     """Numbers and ids are always whole; the reason is cut to what is left of a line, but never to nothing."""
     lines = campaign.printed(table(reason="because " * 30), width).splitlines()
-    assert lines[0].split() == ["dataset", "files", "NetCDF", "Zarr", "ratio", "objects", "why"]
+    words = ["dataset", "files", "chunks", "NetCDF", "Zarr", "ratio", "objects", "MiB", "used", "why"]
+    assert lines[0].split() == words
     cells = lines[1].split("  ")
-    assert (cells[0], cells[-1][:8], lines[1][-1]) == (NAMES[0], "because ", "…")
+    assert (cells[0], cells[-1][:8], lines[1][-1]) == (".".join(NAMES[0].split(".")[3:9]), "because ", "…")
     fixed = len(lines[1]) - len(cells[-1])
     assert len(lines[1]) <= max(width, fixed + 20)
 

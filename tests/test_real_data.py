@@ -10,6 +10,7 @@ from real_datasets import DATASETS, HADGEM
 
 import size_report
 from cmip6zarr import receipts, stores
+from cmip6zarr.codecs import PRESETS
 
 MOST_CHUNKS = 40  # of a field along time: thousands of objects are tested elsewhere, and slow
 OPTIONS = {"decode_times": xr.coders.CFDatetimeCoder(use_cftime=True)}
@@ -62,13 +63,15 @@ def test_dataset_converts_or_is_refused(real, listed, tmp_path):
     facts = receipts.read(tmp_path, "inventory", real.id)
     assert all(a["stop"] == b["start"] for a, b in pairwise(facts["files"]))
     expected = read_source(facts)
-    # Both formats and both ways to cut, in two stores; which go together alternates from dataset to dataset.
-    length = max(4, facts["dims"].get("time", 1) // MOST_CHUNKS)
-    rule = json.dumps({"time": length})
-    formats = (2, 3) if DATASETS.index(real) % 2 else (3, 2)
-    for zarr_format, chunks in zip(formats, (rule, "auto"), strict=True):
+    # Both formats, both ways to cut and both schedulers, in two stores; what goes together with which codecs, and
+    # whether there are shards, alternates from dataset to dataset.
+    number = DATASETS.index(real)
+    rule = json.dumps({"time": max(4, facts["dims"].get("time", 1) // MOST_CHUNKS)})
+    for zarr_format, chunks in zip((2, 3) if number % 2 else (3, 2), (rule, "auto"), strict=True):
         store = tmp_path / f"{zarr_format}.zarr"
-        options = ("--zarr-format", zarr_format, "--chunks", chunks)
+        preset = list(PRESETS)[(number + zarr_format) % len(PRESETS)]
+        options = ["--zarr-format", zarr_format, "--chunks", chunks, "--codec", preset]
+        options += ["--shard-mib", 1] if zarr_format == 3 else ["--scheduler", "threads", "--threads", 2]
         assert run_convert(tmp_path, store, *options, dataset=real.id) == 0
         assert run_verify(tmp_path, real.id) == 0
         with stores.quiet(), xr.open_zarr(store, **OPTIONS) as opened:

@@ -21,8 +21,8 @@ COLUMNS = {
     "ratio": pl.Float64,
     "objects": pl.Int64,
     "values_compared": pl.Int64,
-    "planned_mib": pl.Int64,
-    "peak_rss_mib": pl.Int64,
+    "convert_planned_mib": pl.Int64,
+    "convert_peak_rss_mib": pl.Int64,
     "reason": pl.String,
 }
 """The size table: what a size_report receipt says, one row a dataset."""
@@ -90,16 +90,21 @@ def store_table(names, results) -> pl.DataFrame:
 
 
 def printed(table: pl.DataFrame, width: int) -> str:
-    """Return the size table for a terminal of `width` characters: the reason is cut to what is left of a line."""
-    head = ("dataset", "files", "NetCDF", "Zarr", "ratio", "objects", "why")
+    """Return the size table for a terminal of `width` characters: the reason is cut to what is left of a line.
+
+    Of an id it shows source, experiment, member, table, variable and grid; the table on disk has all of it.
+    """
+    head = ("dataset", "files", "chunks", "NetCDF", "Zarr", "ratio", "objects", "MiB used", "why")
     rows = [
         (
-            row["dataset"],
+            ".".join(row["dataset"].split(".")[3:9]),
             str(row["files"]),
+            row["chunks"].replace(" ", ""),
             human(row["netcdf_bytes"]),
             human(row["zarr_bytes"]),
             f"{row['ratio']:.2f}",
             str(row["objects"]),
+            str(row["convert_peak_rss_mib"]),
             row["reason"],
         )
         for row in table.head(MOST_PRINTED).iter_rows(named=True)

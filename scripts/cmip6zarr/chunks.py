@@ -12,9 +12,8 @@ from math import ceil, prod
 MIB = 2**20
 # Measured: peak RSS of convert on a dataset of a few kB, on Python 3.11 and 3.12.
 BASE_BYTES = 110 * MIB
-# What encoding holds of a shard besides the slab: a copy where it is not contiguous, its compressed form, and that cut
-# to length.
-ENCODING_COPIES = 2
+# Blosc's own buffers: three blocks, which are of 8 MiB where there is that much to compress.
+CODEC_BYTES = 24 * MIB
 # HDF5's chunk cache of netCDF-C 4.9; a larger native chunk is inflated outside it, beside its compressed form.
 CACHE_BYTES = 16 * MIB
 # Blosc cannot compress 2 GiB or more at once.
@@ -235,10 +234,13 @@ def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads:
 def beside_slab(array: Array, shards: tuple[int, ...], threads: int) -> int:
     """Return the bytes that are held while an array is converted, the slab aside.
 
-    Each thread encodes a shard or inflates a native chunk; HDF5 holds its cache where it is asked to read.
+    Each thread holds a shard compressed, and a copy of it where it is not contiguous in the slab, or it inflates a
+    native chunk; HDF5 holds its cache where it is asked to read.
     """
     native = max((prod(chunks) for chunks in array.native if chunks), default=0) * array.itemsize
-    encoding = ENCODING_COPIES * array.bytes_of(shards)
+    shard = array.bytes_of(shards)
+    copies = 1 if all(n >= size for n, size in zip(shards[1:], array.shape[1:], strict=True)) else 2
+    encoding = copies * shard + min(CODEC_BYTES, 3 * shard)
     return BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
 
 
