@@ -22,7 +22,10 @@ def parse(argv):
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
     parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
     parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.shard_mib and args.zarr_format == 2:
+        parser.error("--shard-mib needs --zarr-format 3: Zarr v2 has no shards")
+    return args
 
 
 def convert(args) -> dict:

@@ -17,7 +17,7 @@ def size_report(args) -> dict:
     path = converted["store"]
     with stores.quiet():
         group = zarr.open_group(stores.open_store(path), mode="r")
-    arrays = sizes.array_sizes(path, group, sizes.source_storage(inventory))
+        arrays = sizes.array_sizes(path, group, sizes.source_storage(inventory))
     objects = stores.list_objects(path)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
     causes = sizes.causes(arrays, inventory, zarr_bytes)

@@ -20,7 +20,8 @@ def verify(args) -> dict:
         check_unchanged(file)
     stores.unseal(path)
     memory_bytes = max(args.memory_mib * chunks.MIB - chunks.BASE_BYTES, chunks.LEAST_SLAB_BYTES)
-    proof = compare.prove(path, inventory, memory_bytes)
+    with stores.quiet():
+        proof = compare.prove(path, inventory, memory_bytes)
     for file in inventory["files"]:
         check_unchanged(file)
     stores.seal(path, converted["zarr_format"])

@@ -90,6 +90,9 @@ def test_configuration_files_are_valid(name):
         {"policy": {"coordinate_tolerance": -1}},
         {"select": {"variable": "tas"}},
         {"select": {"limit": 0}},
+        {"zarr_format": 2, "shard_mib": 8},
+        {"results": "a{b}"},
+        {"store_root": "s3://bucket/stores"},
     ],
     ids=str,
 )
@@ -100,7 +103,7 @@ def test_wrong_configuration_is_refused(config):
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"chunks": {"time": 4}}, {"select": {"variable_id": ["tas", "pr"], "limit": 3}}, {"chunk_mib": 0.5}],
+    [{}, {"chunks": {"time": 4}}, {"select": {"variable_id": ["tas", "pr"], "limit": 3}}, {"shard_mib": 0.5}],
     ids=str,
 )
 def test_right_configuration_passes(config):

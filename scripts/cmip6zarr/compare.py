@@ -272,8 +272,7 @@ def prove(path, inventory: dict, memory_bytes: int) -> dict:
         )
         raise DatasetError("chunks", message, CONVERT_AGAIN)
     tally = compare_store(group, inventory, memory_bytes)
-    with stores.quiet():
-        ours, theirs = ({n: a.metadata.to_dict() for n, a in g.arrays()} for g in (group, consolidated))
+    ours, theirs = ({n: a.metadata.to_dict() for n, a in g.arrays()} for g in (group, consolidated))
     tally.same("consolidated arrays", sorted(theirs), sorted(ours))
     for name in ours.keys() & theirs.keys():
         tally.same(f"{name}: consolidated metadata", theirs[name], ours[name])

@@ -91,8 +91,7 @@ def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
     """
     store = UnsealedStore(open_store(path))
     try:
-        with quiet():
-            return zarr.open_group(StrictStore(store), mode="r", use_consolidated=consolidated)
+        return zarr.open_group(StrictStore(store), mode="r", use_consolidated=consolidated)
     except FileNotFoundError as error:
         raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
