@@ -22,6 +22,7 @@ check: .venv/test
 
 bench: .venv/test
 	$(BIN)/python experiments/benchmark.py
+	$(BIN)/python experiments/memory.py
 
 clean:
 	rm -rf .venv demo .snakemake

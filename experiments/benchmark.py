@@ -43,7 +43,7 @@ def run(command: list, expected: int = 0) -> dict:
 
 
 def make_data(args) -> Path:
-    """Make the NetCDF files of the made-up dataset, unless they are there, and its catalogue; return their folder."""
+    """Make the NetCDF files of the made-up dataset, unless they are there, and its inventory; return their folder."""
     folder = args.work / f"{args.grid[0]}x{args.grid[1]}x{args.steps}" / "nc"
     if len(list(folder.glob("*.nc"))) < args.files:
         make = (
@@ -60,6 +60,7 @@ def make_data(args) -> Path:
     facets = dict(zip(names.split(), DATASET.split("."), strict=True))
     rows = [",".join([*facets.values(), str(path)]) for path in sorted(folder.glob("*.nc"))[: args.files]]
     catalogue.write_text("\n".join([",".join([*facets, "path"]), *rows]) + "\n")
+    run([sys.executable, "-c", INVENTORY, ROOT / "scripts", catalogue, DATASET, folder.parent / "results"])
     return folder
 
 
@@ -96,8 +97,6 @@ def main(argv=None) -> int:
     args = parse(argv)
     folder = make_data(args)
     work = folder.parent
-    inventory = [sys.executable, "-c", INVENTORY, ROOT / "scripts", work / "files.csv", DATASET, work / "results"]
-    run(inventory)
     commands = cases(folder)
     figures: dict[str, list[dict]] = {name: [] for name in commands}
     for round_ in range(args.rounds + 1):

@@ -50,9 +50,11 @@ class Layout:
 @lru_cache(FILES_INDEXED)
 def layouts(path: str) -> dict[str, Layout]:
     """Return the layouts of a file's variables that can be read here; the others, and files not HDF5, are left out."""
-    if not h5py.is_hdf5(path):
-        return {}
-    with h5py.File(path) as file:
+    try:
+        opened = h5py.File(path)
+    except OSError:
+        return {}  # no HDF5, or damaged: the netCDF library will say what is wrong
+    with opened as file:
         if file.userblock_size:
             return {}
         names = {name.removeprefix(NOT_A_COORDINATE) for name, item in file.items() if isinstance(item, h5py.Dataset)}

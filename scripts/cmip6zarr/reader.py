@@ -30,7 +30,6 @@ class Reader:
 
     def __init__(self, inventory: dict):
         self.files, self.variables = inventory["files"], inventory["variables"]
-        self.time_dim = inventory["time"]["variable"] if inventory["time"] else None
         self.used: dict[str, set[str]] = {name: set() for name in self.variables}
         self._opened: OrderedDict = OrderedDict()
         self._lock = Lock()  # the netCDF library is not thread-safe
@@ -39,6 +38,7 @@ class Reader:
         return self
 
     def __exit__(self, *_):
+        hdf5.layouts.cache_clear()  # the files may be others when a name is read again
         while self._opened:
             self._opened.popitem()[1].close()
 

@@ -31,22 +31,22 @@ def take_inventory(files, policy: dict) -> dict:
     headers = judge.keep(paths, read_header)
     if not headers:
         raise Refused("unreadable", f"none of {len(paths)} files can be read, {paths[0]} for one.", "Fetch them again.")
-    time_name, time_dim = time_axis(headers[0])
+    time_name = time_axis(headers[0])
     if time_name is None:
         if len(headers) > 1:
             message = f"{headers[1].path}: no time coordinate joins it to {headers[0].path}: found 2 files, expected 1."
             raise Refused("structure", message, "Make a dataset of each file.")
-        return facts([File(headers[0], np.empty(0), np.empty(0))], None, None, judge)
+        return facts([File(headers[0], np.empty(0), np.empty(0))], None, judge)
     calendar = calendar_of(headers[0], time_name)
     sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar))
     if not sources:
         raise Refused("empty", f"{paths[0]}: none of {len(paths)} files has a time step.", "Fetch them again.")
     sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
     first = sources[0].header
-    sources[1:] = judge.keep(sources[1:], lambda file: compare(file, first, time_dim, judge))
+    sources[1:] = judge.keep(sources[1:], lambda file: compare(file, first, time_name, judge))
     sources[1:] = judge.keep(sources[1:], lambda file: move_times(file, first, time_name, calendar))
     check_order(sources, time_name, calendar, judge)
-    return facts(sources, time_name, time_dim, judge, calendar)
+    return facts(sources, time_name, judge, calendar)
 
 
 def expand(files) -> list[str]:
@@ -57,8 +57,8 @@ def expand(files) -> list[str]:
     return paths
 
 
-def time_axis(header: Header) -> tuple[str | None, str | None]:
-    """Return name and dimension of the time coordinate: units `... since ...`, and one dimension of its name."""
+def time_axis(header: Header) -> str | None:
+    """Return the name of the time coordinate, and of its one dimension: it has units `... since ...`."""
     names = [
         name
         for name, variable in header.variables.items()
@@ -66,8 +66,7 @@ def time_axis(header: Header) -> tuple[str | None, str | None]:
     ]
     if len(names) > 1 and "time" not in names:
         raise Refused("structure", f"{header.path}: {names} all look like the time axis.", "Name one of them 'time'.")
-    name = "time" if "time" in names else names[0] if names else None
-    return name, name
+    return "time" if "time" in names else names[0] if names else None
 
 
 def calendar_of(header: Header, time_name: str) -> str:
@@ -122,21 +121,21 @@ def float_days(raw: np.ndarray, units: str, calendar: str) -> np.ndarray:
     return raw.astype("f8") * float(by.scale) + float(by.offset)
 
 
-def compare(file: File, first: Header, time_dim: str, judge: Judge) -> File:
+def compare(file: File, first: Header, time_name: str, judge: Judge) -> File:
     """Return the file if it agrees with the first in structure, meaning and static variables; raises Refused."""
-    check_structure(file.header, first, time_dim)
+    check_structure(file.header, first, time_name)
     check_meaning(file.header, first)
-    ours, calendar = time_like(first), calendar_of(first, time_dim)
+    ours, calendar = time_like(first), calendar_of(first, time_name)
     moved = {
         n for n, units in time_like(file.header).items() if n in ours and move_of(file, n, units, ours[n], calendar)
     }
-    static = [n for n, variable in first.variables.items() if time_dim not in variable.dims and n not in moved]
+    static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in moved]
     tolerance, policy = judge.policy["coordinate_tolerance"], judge.policy["coordinates"]
     judge.findings += check_static(file.header, first, static, tolerance, policy)
     return file
 
 
-def facts(sources: list[File], time_name, time_dim, judge: Judge, calendar=None) -> dict:
+def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: str = "") -> dict:
     """Return the inventory receipt: files with their index ranges, variables, time, findings, verdict."""
     first = sources[0].header
     counts = [len(file.time) - file.skip for file in sources]
@@ -155,7 +154,7 @@ def facts(sources: list[File], time_name, time_dim, judge: Judge, calendar=None)
         }
         for file, (start, stop) in zip(sources, ranges, strict=True)
     ]
-    variables = {name: variable_facts(name, sources, time_dim, stops[-1]) for name in first.variables}
+    variables = {name: variable_facts(name, sources, time_name, stops[-1]) for name in first.variables}
     raw_bytes = sum(v["raw_bytes"] for v in variables.values())
     check_inflation(raw_bytes, sum(file["bytes"] for file in files), len(files), first.path, judge)
     time = None
@@ -172,7 +171,7 @@ def facts(sources: list[File], time_name, time_dim, judge: Judge, calendar=None)
         "files": files,
         "source_bytes": sum(file["bytes"] for file in files),
         "raw_bytes": raw_bytes,
-        "dims": {name: stops[-1] if name == time_dim else size for name, size in first.dims.items()},
+        "dims": {name: stops[-1] if name == time_name else size for name, size in first.dims.items()},
         "unlimited": first.unlimited,
         "variables": variables,
         "attributes": first.attributes,
@@ -184,10 +183,10 @@ def facts(sources: list[File], time_name, time_dim, judge: Judge, calendar=None)
     }
 
 
-def variable_facts(name: str, sources: list[File], time_dim: str | None, steps: int) -> dict:
+def variable_facts(name: str, sources: list[File], time_name: str | None, steps: int) -> dict:
     """Return what the receipt says of a variable; `layouts` are its distinct native chunks and filters in the files."""
     first = sources[0].header.variables[name]
-    shape = [steps if dim == time_dim else size for dim, size in zip(first.dims, first.shape, strict=True)]
+    shape = [steps if dim == time_name else size for dim, size in zip(first.dims, first.shape, strict=True)]
     itemsize = STRING_BYTES if first.dtype == "str" else np.dtype(first.dtype).itemsize
     layouts: list[dict] = []
     for variable in (file.header.variables[name] for file in sources):
@@ -198,7 +197,7 @@ def variable_facts(name: str, sources: list[File], time_dim: str | None, steps: 
         "dtype": first.dtype,
         "dims": first.dims,
         "shape": shape,
-        "static": time_dim not in first.dims,
+        "static": time_name not in first.dims,
         "raw_bytes": int(np.prod(shape, dtype=object)) * itemsize,
         "layouts": layouts,
         "attributes": first.attributes,
