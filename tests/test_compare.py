@@ -141,6 +141,11 @@ SPOILED_STORES = {
         "mismatch",
         "time: attribute 'units': found 'days since 1851-01-01'",
     ),
+    "removed-time-units": (
+        metadata("time", lambda a, _: a.pop("units")),
+        "mismatch",
+        "time: attributes: found ['axis'",
+    ),
     "fill-value": (metadata("tas", other_fill), "mismatch", "tas: attribute '_FillValue': found 1.0, expected 1.00"),
     "dimensions": (metadata("tas", other_dimensions), "mismatch", "dimensions: found ['time', 'lon', 'lat']"),
     "dtype": (metadata("tas", other_dtype), "mismatch", "tas: dtype: found '<i4', expected '<f4'"),
@@ -217,3 +222,21 @@ def test_every_mismatch_is_counted_and_the_first_are_named():
     tally.same("equal", float("nan"), float("nan"))
     assert (tally.mismatches, len(tally.messages)) == (15, compare.MOST_NAMED)
     assert tally.messages[0] == "value 0: found 0, expected -1"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (float("nan"), float("nan"), True),
+        (float("nan"), "nan", False),
+        (1, 1.0, True),
+        ([1, 2], [1], False),
+        ([1], 1, False),
+        ([1, float("nan")], [1, float("nan")], True),
+        ([], [], True),
+        ("", [], False),
+    ],
+)
+def test_attributes_are_equal_by_value(a, b, expected):
+    """NaN equals NaN, an integer the float of its value, a list one as long; a text is no number."""
+    assert compare.equal(a, b) is expected

@@ -82,6 +82,7 @@ def test_configuration_files_are_valid(name):
         {"chunks": {"time": 0}},
         {"chunks": "4"},
         {"chunk_mib": 0},
+        {"zarr_format": 2, "shard_mib": 64},
         {"codec": "zip"},
         {"memory_mib": 10},
         {"threads": 0},

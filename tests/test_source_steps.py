@@ -111,6 +111,14 @@ def test_other_steps_of_two_files_are_not_trimmed(tmp_path, shared, spoil, said)
     assert said in refusal.value.message
 
 
+def test_moved_steps_of_two_files_are_compared(tmp_path):
+    """Steps are equal in the first file's units if both of the files that share them have others."""
+    paths = make_dataset(tmp_path, files=1)
+    for start, units in ((4, HOURS), (7, "hours since 1840-01-01")):
+        paths += make_dataset(tmp_path, files=1, start=start, units=units)
+    assert [file["skip"] for file in inventory(paths, overlap="trim")["files"]] == [0, 0, 1]
+
+
 def test_file_without_steps_of_its_own_is_refused(tmp_path):
     """A file whose steps are all in the one before it is refused, as it should not be in the catalogue."""
     paths = make_dataset(tmp_path, files=1)

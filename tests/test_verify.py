@@ -6,7 +6,8 @@ import netCDF4
 import numpy as np
 import pytest
 from builders import UNITS, make_dataset
-from chain import ID, failed_verify, leave_receipts, run_verify, take, writable, write
+from chain import ID, MEMORY, failed_verify, leave_receipts, run_verify, take, writable, write
+from kinds import VARIABLES, source
 from spoil import damage, each, last, put
 
 from cmip6zarr import compare, receipts, stores
@@ -83,6 +84,37 @@ def test_static_difference_that_the_inventory_did_not_report_is_found(tmp_path):
     assert "/lat from [0]" in failed_verify(tmp_path)["message"]
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_every_kind_of_variable_is_compared(tmp_path, zarr_format):
+    """Numbers of all types, characters, texts, scalars and what has no length are compared, one value at a time too."""
+    facts = take(source(tmp_path, VARIABLES), tmp_path)
+    write(facts, tmp_path / "s.zarr", zarr_format, {"time": 2})
+    leave_receipts(tmp_path, facts, tmp_path / "s.zarr", zarr_format)
+    assert compare.prove(tmp_path / "s.zarr", facts, 1) == compare.prove(tmp_path / "s.zarr", facts, MEMORY)
+    assert run_verify(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value", "times"),
+    [
+        ("characters", (4, 0), b"x", 1),
+        ("static-characters", (0, 3), b" ", 2),
+        ("texts", 1, "other", 1),
+        ("scalar-text", ..., "x", 2),
+        ("scalar", ..., 2.0, 2),
+        ("time-last", (2, 4), -1, 1),
+        ("u8", (0, 0), 2, 1),
+    ],
+)
+def test_other_value_of_any_kind_is_found(tmp_path, name, index, value, times):
+    """One value that differs is found in a variable of any kind; a static one in each of the two files."""
+    convert(source(tmp_path, [name]), tmp_path)
+    writable(tmp_path / "s.zarr")[name][index] = value
+    message = failed_verify(tmp_path)["message"]
+    assert f"{times} differences from its source: /{name} from [" in message
+    assert "1 values differ" in message
+
+
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
 def test_moved_times_are_compared_as_dates(tmp_path, dtype):
     """Times of other units are equal as dates, fill among them as it is; another date is found."""
@@ -95,14 +127,16 @@ def test_moved_times_are_compared_as_dates(tmp_path, dtype):
     assert run_verify(tmp_path) == 0
     stores.unseal(tmp_path / "s.zarr")
     writable(tmp_path / "s.zarr")["time"][5] = 166
-    assert (
-        "found 1850-06-17 00:00:00 (days since 1850-01-01), expected 1850-06-16" in failed_verify(tmp_path)["message"]
-    )
+    writable(tmp_path / "s.zarr")["time_bnds"][9, 0] = 5  # where the file has fill
+    message = failed_verify(tmp_path)["message"]
+    assert "2 differences from its source" in message
+    assert "found 1850-06-17 00:00:00 (days since 1850-01-01), expected 1850-06-16" in message
 
 
 def test_trimmed_steps_are_not_compared(tmp_path):
     """Steps that were left out of a later file are in the store once."""
     paths = make_dataset(tmp_path, files=1) + make_dataset(tmp_path, files=1, start=2)
-    convert(paths, tmp_path, overlap="trim")
+    facts = convert(paths, tmp_path, overlap="trim")
+    assert compare.prove(tmp_path / "s.zarr", facts, 1)["mismatches"] == 0
     assert run_verify(tmp_path) == 0
     assert receipts.read(tmp_path, "verify", ID)["values_compared"] == 6 * 15 + 2 * 21

@@ -70,8 +70,8 @@ def bits(values: np.ndarray) -> np.ndarray:
     """Return numbers or characters as unsigned integers of the same size, little-endian; texts as they are."""
     if values.dtype.kind in "OTU":
         return values.astype(object)
-    values = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-    return values.view(f"u{values.dtype.itemsize}")
+    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    return little.view(f"u{values.dtype.itemsize}").reshape(values.shape)
 
 
 def opened(path) -> netCDF4.Dataset:
