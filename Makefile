@@ -14,7 +14,7 @@ demo: .venv/run demo/catalogue.json
 test: .venv/test
 	$(BIN)/python -m pytest
 
-check: .venv/test
+check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
