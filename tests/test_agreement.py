@@ -135,7 +135,7 @@ def test_time_units_may_differ():
     agreement.check_meaning(other, header())
 
 
-@given(st.lists(st.integers(0, 40), max_size=3), st.integers(1, 8), st.integers(1, 300))
+@given(st.lists(st.integers(0, 40), max_size=3), st.integers(1, 8), st.integers(1, 3000))
 def test_blocks_cover_an_array_once_within_memory(shape, itemsize, limit):
     """Blocks are consecutive rows that cover the array, each within the limit unless it is one row."""
     with pytest.MonkeyPatch.context() as patch:

@@ -49,6 +49,12 @@ REFUSED = {
         "variable 'v' has the user-defined type",
     ),
     "no-time": ("structure", {}, last(lambda nc: nc.renameVariable("time", "t")), "'time': found none"),
+    "time-of-another-dimension": (
+        "structure",
+        {"format": "NETCDF3_CLASSIC"},
+        last(lambda nc: nc.renameDimension("time", "t")),
+        "dimensions of 'time': found ['t'], expected ['time']",
+    ),
     "variable": (
         "structure",
         {},
@@ -103,6 +109,7 @@ REFUSED = {
     ),
     "no-date": ("time_order", {}, last(put("time", slice(None), [1e30, 2e30, 3e30, 4e30])), "days since 1850-01-01"),
     "nan": ("time_order", {}, last(put("time", 1, np.nan)), "time[1] is nan after 255.0"),
+    "first-is-nan": ("time_order", {}, last(put("time", 0, np.nan)), "time[0] is nan after nan"),
     "time-is-fill": (
         "time_order",
         {},
@@ -197,6 +204,22 @@ def test_pattern_without_a_file_is_refused(tmp_path):
     paths[0].rename(paths[0].with_name("zz.nc"))
     files = inventory([paths[0].with_name("*.nc")])["files"]
     assert [Path(file["path"]).name for file in files] == ["zz.nc", paths[1].name, paths[2].name]
+
+
+def test_time_axis_is_the_one_named_time(tmp_path):
+    """Of two axes that count time the one named `time` is taken; where none is, nothing is guessed."""
+    paths = make_dataset(tmp_path, files=1, format="NETCDF3_CLASSIC")
+
+    def add_axis(nc):
+        nc.createDimension("reftime", 2)
+        nc.createVariable("reftime", "f8", ("reftime",)).units = UNITS
+
+    last(add_axis)(paths)
+    assert inventory(paths)["time"]["variable"] == "time"
+    last(lambda nc: (nc.renameVariable("time", "t"), nc.renameDimension("time", "t")))(paths)
+    with pytest.raises(Refused, match=r"\['t', 'reftime'\] all look like the time axis") as refusal:
+        inventory(paths)
+    assert (refusal.value.kind, refusal.value.remedy) == ("structure", "Name one of them 'time'.")
 
 
 def test_fixed_fields_are_one_file(tmp_path):
