@@ -1,7 +1,7 @@
 """What one NetCDF file says of itself: header and coordinates, no data."""
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import netCDF4
@@ -39,9 +39,6 @@ class Header:
     unlimited: list[str]
     variables: dict[str, Variable] = field(default_factory=dict)
     attributes: dict[str, list] = field(default_factory=dict)
-
-    def as_json(self) -> dict:
-        return asdict(self)
 
 
 @dataclass
