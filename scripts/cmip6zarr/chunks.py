@@ -10,7 +10,7 @@ from itertools import product
 from math import ceil, prod
 
 MIB = 2**20
-# Measured: peak RSS of convert on a dataset of a few kB, on Python 3.11 and 3.12.
+# Peak RSS of convert on a dataset of a few kB, 82 to 86 MiB, and room for the netCDF library where it has to read.
 BASE_BYTES = 110 * MIB
 # Blosc's own buffers: three blocks, which are of 8 MiB where there is that much to compress.
 CODEC_BYTES = 24 * MIB

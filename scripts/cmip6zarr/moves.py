@@ -1,7 +1,5 @@
 """Bring the times of a file to the units of the first file, exactly."""
 
-import numpy as np
-
 from . import timeaxis
 from .agreement import same_bits
 from .attributes import missing_values
@@ -48,25 +46,19 @@ def move_times(file: File, first: Header, time_name: str, calendar: str) -> File
         if not by or file.header.variables[name].dtype[0] not in "fiu":
             continue
         raw = read_whole(file.header, name)
-        error = moved_error(raw, by, missing_values(file.header.variables[name].attributes))
+        try:
+            moved, error = timeaxis.move(raw, by, missing_values(file.header.variables[name].attributes))
+        except OverflowError:  # a number that does not fit its dtype
+            moved, error = raw, float("inf")
         if error:
             message = (
                 f"{file.header.path}: {name!r} in {units!r} cannot be moved exactly to {ours[name]!r} of {first.path}: "
                 f"found a rounding error of {error:.3g}, expected none."
             )
             raise Refused("time_units", message, remedy("time_units", "leave_out", "Convert the files separately"))
-        moved = timeaxis.move(raw, by, missing_values(file.header.variables[name].attributes))[0]
         if time_name not in first.variables[name].dims and not same_bits(moved, read_whole(first, name)):
             message = f"{file.header.path}: {name!r} is {moved} in {ours[name]!r}, expected as in {first.path}."
             raise Refused("coordinates", message, remedy("coordinates", "leave_out", "Make two datasets of it"))
         file.moves[name] = by
         file.time = moved if name == time_name else file.time
     return file
-
-
-def moved_error(raw: np.ndarray, by: Move, keep: tuple) -> float:
-    """Return the largest rounding error of a move, infinite where a number does not fit its dtype."""
-    try:
-        return timeaxis.move(raw, by, keep)[1]
-    except OverflowError:
-        return float("inf")
