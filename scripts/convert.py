@@ -35,7 +35,7 @@ def convert(args) -> dict:
     threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
     sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
     try:
-        plan = chunks.plan(writer.arrays_of(inventory), rule, *sizes, threads)
+        plan = chunks.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads)
     except chunks.PlanError as error:
         raise DatasetError("memory", str(error), "Then run again.") from error
     get = writer.scheduler(args.scheduler, threads)

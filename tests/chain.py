@@ -48,7 +48,7 @@ def take(paths, results, **policy):
 
 def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="synchronous", memory=MEMORY):
     """Write the unsealed store of an inventory and return the plan of it."""
-    plan = chunks.plan(writer.arrays_of(facts), rule, chunk_bytes, 0, memory, 1)
+    plan = chunks.plan(writer.arrays_of(facts, "balanced"), rule, chunk_bytes, 0, memory, 1)
     writer.write_store(facts, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
     return plan
 

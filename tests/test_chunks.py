@@ -1,6 +1,7 @@
 """How arrays are cut: every value once, within the memory."""
 
 import re
+from dataclasses import replace
 from math import ceil, prod
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cmip6zarr import chunks
+from cmip6zarr import chunks, planes
 from cmip6zarr.chunks import BASE_BYTES, MIB, Array, Cut, PlanError
 
 DIMS = ("time", "plev", "lat", "lon")
@@ -65,7 +66,7 @@ def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
     assert BASE_BYTES <= plan.planned_bytes <= memory
     for cut in plan.cuts:
         held = max((prod(s.stop - s.start for s in slab) for slab in cut.slabs()), default=0) * cut.array.itemsize
-        assert chunks.beside_slab(cut.array, cut.shards, threads) + held <= plan.planned_bytes
+        assert BASE_BYTES + (0 if cut.streamed else held) <= chunks.memory_of(cut, threads) <= plan.planned_bytes
 
 
 @patient
@@ -222,8 +223,43 @@ def test_large_native_chunks_count_for_memory():
     """A native chunk is held inflated and compressed by every thread that reads one."""
     shape = (100, 1000, 1000)
     whole = Array("a", shape, DIMS[:3], 4, 0, native=(shape,))
-    beside = chunks.beside_slab(whole, (1, 1000, 1000), 2)
+    least = chunks.Cut(whole, (1, 1000, 1000), (1, 1000, 1000), (1, 1000, 1000), 1.0)
+    beside = chunks.memory_of(least, 2) - 4 * 10**6
     assert beside == BASE_BYTES + 2 * 2 * prod(shape) * 4 + chunks.CACHE_BYTES
+
+
+def test_a_streamed_chunk_is_never_whole_in_memory():
+    """At the grid of 96 MiB chunks a stream holds for each thread a compressed chunk and few native ones, no slab."""
+    ta = Array("ta", (360, 8, 768, 1024), ("time", "plev", "lat", "lon"), 4, 0, True, ((1, 8, 768, 1024),))
+    plans = [chunks.plan([a], {"time": 4}, MIB, 0, 2**30, 2) for a in (ta, replace(ta, shuffled=True))]
+    assert [plan.cuts[0].streamed for plan in plans] == [False, True]
+    assert plans[1].planned_bytes == BASE_BYTES + 2 * (96 + 3 * 24) * MIB < plans[0].planned_bytes
+
+
+@patient
+@given(st.data())
+def test_streamed_chunks_are_runs_of_native_ones(data):
+    """Where the plan streams chunks, each is whole native chunks of its files, and only short at its end."""
+    lengths = data.draw(st.lists(st.integers(1, 8), min_size=1, max_size=3))
+    shape = (sum(lengths), *data.draw(st.lists(st.integers(1, 6), max_size=2)))
+    native = tuple(data.draw(st.integers(1, n)) for n in shape)
+    size = tuple(data.draw(st.sampled_from([n, m, min(n, 2 * m)])) for n, m in zip(shape, native, strict=True))
+    files = tuple((sum(lengths[:i]), sum(lengths[: i + 1])) for i in range(len(lengths)))
+    array = Array("v", shape, DIMS[: len(shape)], 4, 0, True, (native,), True, files)
+    assume(chunks.streams(array, size))
+    for chunk in chunks.Cut(array, size, size, size, 1.0).slabs():
+        found = []
+        for first, last in files:
+            part = (slice(max(chunk[0].start, first), min(chunk[0].stop, last)), *chunk[1:])
+            if part[0].start < part[0].stop:
+                inside = (slice(part[0].start - first, part[0].stop - first), *part[1:])
+                starts = planes.run(inside, native)
+                assert starts
+                found += [(start[0] + first, *start[1:]) for start in starts]
+        order = np.arange(prod(size)).reshape(size)
+        corners = [order[tuple(s - c.start for s, c in zip(start, chunk, strict=True))] for start in found]
+        assert corners == [i * prod(native) for i in range(len(found))]
+        assert len(found) * prod(native) == prod(c.stop - c.start for c in chunk)
 
 
 def test_plan_counts_its_objects():

@@ -1,10 +1,12 @@
 """What the codecs write is what zarr reads."""
 
+import numcodecs.blosc
 import numpy as np
 import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numcodecs.shuffle import Shuffle
 
 from cmip6zarr import codecs, encoding, stores
 
@@ -32,9 +34,46 @@ def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
         form = encoding.form_of(array, codec)
         for index in np.ndindex(*(-(-size // shard) for size, shard in zip(shape, shards, strict=True))):
             block = values[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, shards, strict=True))]
-            stores.put(tmp_path / "store.zarr", stores.chunk_key(array, index), form.encode(block))
+            data = form.encode(block.shape, lambda part, block=block: form.encode_values(block[part]))
+            stores.put(tmp_path / "store.zarr", stores.chunk_key(array, index), data)
         found = zarr.open_group(tmp_path / "store.zarr", mode="r")["v"]
         assert np.asarray(found[...]).tobytes() == values.tobytes()
+
+
+CONTENTS = {
+    "noise": lambda n: np.random.default_rng(5).integers(0, 256, n, "u1"),
+    "constant": lambda n: np.full(n, 7, "u1"),
+    "half noise": lambda n: np.where(np.arange(n) < n // 2, CONTENTS["noise"](n), 9).astype("u1"),
+}
+
+
+@pytest.mark.parametrize("codec", [codec for codec in CODECS if isinstance(codec, codecs.Blosc)], ids=lambda c: c.name)
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.integers(1, 5000),
+    per_block=st.integers(1, 5000),
+    itemsize=st.sampled_from([1, 2, 4, 8]),
+    content=st.sampled_from(sorted(CONTENTS)),
+)
+def test_blosc_reads_frames_of_shuffled_blocks(codec, values, per_block, itemsize, content):
+    """A frame made of shuffled blocks, compressible or not, the last one short, is one that Blosc itself reads."""
+    data = CONTENTS[content](values * itemsize)
+    shuffled = (
+        np.frombuffer(Shuffle(itemsize).encode(data[start : start + per_block * itemsize]), "u1")
+        for start in range(0, data.nbytes, per_block * itemsize)
+    )
+    frame = bytes(codec.encode_shuffled(shuffled, data.nbytes, itemsize))
+    assert bytes(numcodecs.blosc.decompress(frame)) == data.tobytes()
+
+
+@pytest.mark.parametrize("inner", ["lz4", "zstd"])
+def test_levels_of_shuffled_blocks_are_those_of_blosc(inner):
+    """What is handed over shuffled becomes as small as what Blosc shuffles, block for block."""
+    codec = next(codec for codec in CODECS if isinstance(codec, codecs.Blosc) and codec.inner == inner)
+    values = np.round(np.sin(np.arange(10**6, dtype="f4") / 999) * 30 + 280, 2)
+    block = np.frombuffer(Shuffle(4).encode(values), "u1")
+    whole = codecs.Blosc(codec.inner, codec.level, values.nbytes)
+    assert len(codec.encode_shuffled([block], values.nbytes, 4)) == pytest.approx(len(whole.encode(values)), rel=0.05)
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
@@ -45,7 +84,7 @@ def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", variable, (1000,), (1000,), codec)
         form = encoding.form_of(array, codec)
-        stores.put(tmp_path / "s.zarr", "v/c.0", form.encode(np.linspace(0, 1, 1000, dtype="f4")))
+        stores.put(tmp_path / "s.zarr", "v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4")))
         assert array[:].shape == (1000,)
         chunk = tmp_path / "s.zarr" / "v" / "c.0"
         data = bytearray(chunk.read_bytes())

@@ -26,7 +26,7 @@ def raw(path, name):
 
 def read(facts, name, region, ways=None):
     """Return a region of a variable, read by all its jobs; `ways` collects how it was read."""
-    (array,) = (a for a in writer.arrays_of(facts) if a.name == name)
+    (array,) = (a for a in writer.arrays_of(facts, "balanced") if a.name == name)
     values = np.empty([axis.stop - axis.start for axis in region], encoding.dtype_of(facts["variables"][name]))
     with Reader(facts) as reader:
         for _, fill in reader.jobs(array, region, values):
@@ -110,7 +110,7 @@ def test_few_files_are_open_at_once(tmp_path):
     """Of a dataset of many files the netCDF library holds a few open, and none in the end."""
     paths = make_dataset(tmp_path, files=6, steps=1, format="NETCDF3_CLASSIC")
     facts = take(paths, tmp_path)
-    (array,) = (a for a in writer.arrays_of(facts) if a.name == "tas")
+    (array,) = (a for a in writer.arrays_of(facts, "balanced") if a.name == "tas")
     with Reader(facts) as reader:
         for _, fill in reader.jobs(array, steps(0, 6), np.empty((6, 3, 4), "f4")):
             fill()

@@ -17,7 +17,7 @@ def chosen(tmp_path, preset, field):
     paths = make_dataset(tmp_path, files=1, steps=4, lat=64, lon=96)
     last(put("tas", slice(None), field))(paths)
     facts = take(paths, tmp_path)
-    plan = chunks.plan(writer.arrays_of(facts), {"time": 2}, 2**20, 0, 2**30, 1)
+    plan = chunks.plan(writer.arrays_of(facts, preset), {"time": 2}, 2**20, 0, 2**30, 1)
     (cut,) = (cut for cut in plan.cuts if cut.array.name == "tas")
     with Reader(facts) as reader:
         return trial.choose(preset, reader, cut, np.dtype("<f4"))

@@ -12,8 +12,10 @@ from math import ceil, prod
 MIB = 2**20
 # Peak RSS of convert on a dataset of a few kB, 82 to 86 MiB, and room for the netCDF library where it has to read.
 BASE_BYTES = 110 * MIB
-# Blosc's own buffers: three blocks, which are of 8 MiB where there is that much to compress.
-CODEC_BYTES = 24 * MIB
+# What Blosc compresses at once, if a chunk has as much: larger blocks make little smaller.
+BLOCK_BYTES = 8 * MIB
+# Blosc's own buffers: three blocks.
+CODEC_BYTES = 3 * BLOCK_BYTES
 # HDF5's chunk cache of netCDF-C 4.9; a larger native chunk is inflated outside it, beside its compressed form.
 CACHE_BYTES = 16 * MIB
 # Blosc cannot compress 2 GiB or more at once.
@@ -34,7 +36,7 @@ class Array:
     """One array to be written.
 
     `axis` is the time axis or None, `field` whether the chunk rule cuts it, `native` the chunk shapes in the files
-    (None: contiguous), `files` their [start, stop) along the time axis.
+    (None: contiguous), `shuffled` whether all of them are shuffled, `files` their [start, stop) along the time axis.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Array:
     axis: int | None = None
     field: bool = False
     native: tuple[tuple[int, ...] | None, ...] = ()
+    shuffled: bool = False
     files: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -57,13 +60,17 @@ class Array:
 
 @dataclass(frozen=True)
 class Cut:
-    """How one array is cut; every shard is a whole number of chunks, every slab one of shards, on every axis."""
+    """How one array is cut; every shard is a whole number of chunks, every slab one of shards, on every axis.
+
+    A cut that is `streamed` needs no slab in memory: its chunks are compressed block by block as they are read.
+    """
 
     array: Array
     chunks: tuple[int, ...]
     shards: tuple[int, ...]
     slab: tuple[int, ...]
     read_amplification: float
+    streamed: bool = False
 
     def __post_init__(self):
         for inner, outer in ((self.chunks, self.shards), (self.shards, self.slab)):
@@ -175,6 +182,26 @@ def shard_shape(array: Array, chunks: tuple[int, ...], target_bytes: int) -> tup
     return tuple(shard)
 
 
+def streams(array: Array, chunks: tuple[int, ...]) -> bool:
+    """Tell whether each chunk is a number of whole, shuffled native chunks one after another in C order.
+
+    Only along the first axis the last chunk may be short, so that what it lacks comes after what it has.
+
+    >>> ta = Array("ta", (10, 6, 8), ("time", "plev", "x"), 4, 0, True, ((1, 3, 8),), True, ((0, 5), (5, 10)))
+    >>> streams(ta, (4, 6, 8)), streams(ta, (4, 6, 4)), streams(ta, (4, 4, 8))
+    (True, False, False)
+    """
+    if not array.shuffled or len(array.native) != 1 or array.native[0] is None or array.axis not in (None, 0):
+        return False
+    (native,) = array.native
+    first = next((axis for axis, n in enumerate(native) if n > 1), 0)
+    for axis, (size, chunk, n) in enumerate(zip(array.shape, chunks, native, strict=True)):
+        ends = {stop for _, stop in array.files} if axis == array.axis else {size}
+        if chunk % n or any(end % n for end in ends) or (axis and size % chunk) or (axis > first and chunk != n):
+            return False
+    return True
+
+
 def touched(size: int, step: int, native: int, files: tuple[tuple[int, int], ...]) -> int:
     """Return how many values of an axis are inflated when it is read in blocks of `step` and stored in `native` ones.
 
@@ -231,17 +258,23 @@ def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads:
     return slab, prod(factors[axis][n] for axis, n in enumerate(slab))
 
 
-def beside_slab(array: Array, shards: tuple[int, ...], threads: int) -> int:
-    """Return the bytes that are held while an array is converted, the slab aside.
+def memory_of(cut: Cut, threads: int) -> int:
+    """Return the most bytes that are held while an array is converted, where nothing can be compressed.
 
-    Each thread holds a shard compressed, and a copy of it where it is not contiguous in the slab, or it inflates a
-    native chunk; HDF5 holds its cache where it is asked to read.
+    Beside the slab each thread holds a shard compressed, and a copy of a chunk that is not contiguous in the slab, or
+    it inflates a native chunk; HDF5 holds its cache where it is asked to read. Where a cut is streamed each thread
+    holds a shard compressed and the chunk of it that is at hand, a block, and what is inflated into it.
     """
+    array = cut.array
     native = max((prod(chunks) for chunks in array.native if chunks), default=0) * array.itemsize
-    shard = array.bytes_of(shards)
-    copies = 1 if all(n >= size for n, size in zip(shards[1:], array.shape[1:], strict=True)) else 2
-    encoding = copies * shard + min(CODEC_BYTES, 3 * shard)
-    return BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
+    shard, chunk = array.bytes_of(cut.shards), array.bytes_of(cut.chunks)
+    if cut.streamed:
+        frame = shard if cut.shards == cut.chunks else shard + chunk
+        return BASE_BYTES + threads * (frame + max(native, min(chunk, BLOCK_BYTES)) + 2 * native)
+    contiguous = all(n >= size for n, size in zip(cut.chunks[1:], array.shape[1:], strict=True))
+    encoding = shard + (0 if contiguous else chunk) + min(CODEC_BYTES, 3 * chunk)
+    beside = BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
+    return beside + array.bytes_of(cut.slab)
 
 
 def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_bytes: int, threads: int) -> Cut:
@@ -250,18 +283,21 @@ def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_b
     if one > MOST_CHUNK_BYTES:
         message = f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}"
         raise PlanError(f"{message}: choose shorter chunks in config key `chunks`.")
-    fixed = beside_slab(array, shards, threads)
-    slab, amplification = choose_slab(array, shards, memory_bytes - fixed, threads)
-    if fixed + array.bytes_of(slab) <= memory_bytes and amplification <= MOST_AMPLIFICATION:
-        return Cut(array, chunks, shards, slab, amplification)
-    wide, amplified = choose_slab(array, shards, array.bytes, threads)
-    if amplified > MOST_AMPLIFICATION:
-        wide = tuple(ceil(max(1, n) / shard) * shard for n, shard in zip(array.shape, shards, strict=True))
-    needed = ceil((fixed + array.bytes_of(wide)) / MIB)
+    chosen = wide = Cut(array, chunks, shards, shards, 1.0, streams(array, chunks))
+    if not chosen.streamed:
+        beside = memory_of(chosen, threads) - array.bytes_of(shards)
+        chosen = Cut(array, chunks, shards, *choose_slab(array, shards, memory_bytes - beside, threads))
+        wide = Cut(array, chunks, shards, *choose_slab(array, shards, array.bytes, threads))
+        if wide.read_amplification > MOST_AMPLIFICATION:
+            whole = tuple(ceil(max(1, n) / shard) * shard for n, shard in zip(array.shape, shards, strict=True))
+            wide = Cut(array, chunks, shards, whole, 1.0)
+    if memory_of(chosen, threads) <= memory_bytes and chosen.read_amplification <= MOST_AMPLIFICATION:
+        return chosen
+    needed = ceil(memory_of(wide, threads) / MIB)
     raise PlanError(
         f"{array.name}: shards {shards} of native chunks {array.native} need {needed} MiB with {threads} threads, "
         f"expected at most memory_mib = {memory_bytes // MIB} (with less, each source byte would be read "
-        f"{amplification:.1f} times): raise memory_mib to {needed}, or choose other chunks."
+        f"{chosen.read_amplification:.1f} times): raise memory_mib to {needed}, or choose other chunks."
     )
 
 
@@ -289,5 +325,5 @@ def plan(
             errors.append(str(error))
     if errors:
         raise PlanError(" ".join(errors))
-    peak = max((beside_slab(c.array, c.shards, threads) + c.array.bytes_of(c.slab) for c in cuts), default=BASE_BYTES)
+    peak = max((memory_of(cut, threads) for cut in cuts), default=BASE_BYTES)
     return Plan(tuple(cuts), peak)

@@ -1,6 +1,7 @@
 """How values are compressed: the codecs to choose from, the presets of the configuration, and the bytes of a shard."""
 
 import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -12,9 +13,16 @@ import numpy as np
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.codecs.numcodecs import PCodec
 
+from .chunks import BLOCK_BYTES
+from .hdf5 import Region
 from .scratch import scratch
 
 MOST_OVERHEAD = 16  # bytes that Blosc may add to what does not compress
+# A Blosc frame begins with version 2 of the format, version 1 of the inner codec, flags, itemsize, and the bytes of the
+# values, of a block and of the frame; then comes where each block begins (c-blosc, README_CHUNK_FORMAT.rst).
+BLOSC_HEADER = struct.Struct("<4B3I")
+INNER_CODES = {"lz4": 1, "zstd": 4}
+SHUFFLED, NOT_SPLIT = 1, 16  # flags: byte shuffle; a block is compressed at once and not byte by byte of the values
 ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 
 
@@ -53,6 +61,37 @@ class Blosc:
             out=scratch.get("blosc", values.nbytes + MOST_OVERHEAD),
         )
 
+    def encode_shuffled(self, blocks: Iterable[np.ndarray], values_bytes: int, itemsize: int) -> np.ndarray:
+        """Return the frame of `values_bytes` of values that come as blocks of bytes, each shuffled by itself.
+
+        All blocks but the last are of one size. The frame is valid until the next call in the same thread. Blosc itself
+        takes values and not what is shuffled already; any Blosc reads the frame.
+        """
+        sizes, starts, frame, end = [], [], scratch.get("blosc", 0), 0
+        for block in blocks:
+            if not sizes:
+                count = -(-values_bytes // block.nbytes)
+                end = BLOSC_HEADER.size + 4 * count
+                frame = scratch.get("blosc", end + values_bytes + 4 * count + bound(block.nbytes) - block.nbytes)
+            sizes.append(block.nbytes)
+            starts.append(end)
+            compressed = self.compress(block, frame[end + 4 : end + 4 + bound(block.nbytes)])
+            if len(compressed) >= block.nbytes:  # a block of its own size is one that is not compressed
+                frame[end + 4 : end + 4 + block.nbytes] = block
+            size = min(len(compressed), block.nbytes)
+            struct.pack_into("<I", frame, end, size)
+            end += 4 + size
+        flags = INNER_CODES[self.inner] << 5 | NOT_SPLIT | SHUFFLED
+        BLOSC_HEADER.pack_into(frame, 0, 2, 1, flags, itemsize, values_bytes, sizes[0], end)
+        struct.pack_into(f"<{len(starts)}I", frame, BLOSC_HEADER.size, *starts)
+        return frame[:end]
+
+    def compress(self, block: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Return a block compressed into `out`; levels mean what they mean to Blosc."""
+        if self.inner == "lz4":
+            return imagecodecs.lz4_encode(block, level=10 - self.level, header=False, out=out)
+        return imagecodecs.zstd_encode(block, level=2 * self.level - 1, out=out)
+
 
 @dataclass(frozen=True)
 class Pcodec:
@@ -77,12 +116,11 @@ class Pcodec:
         return numcodecs.PCodec(level=self.level).encode(values)
 
 
-MIB_8 = 8 * 2**20
 PRESETS = {
-    "balanced": (Blosc("zstd", 1, MIB_8),),
+    "balanced": (Blosc("zstd", 1, BLOCK_BYTES),),
     "fast": (Blosc("lz4", 5, 0),),
-    "small": (Blosc("zstd", 3, MIB_8), Pcodec(8)),
-    "portable": (Blosc("zstd", 1, MIB_8), Blosc("zstd", 3, MIB_8), Blosc("zstd", 5, MIB_8)),
+    "small": (Blosc("zstd", 3, BLOCK_BYTES), Pcodec(8)),
+    "portable": (Blosc("zstd", 1, BLOCK_BYTES), Blosc("zstd", 3, BLOCK_BYTES), Blosc("zstd", 5, BLOCK_BYTES)),
 }
 """The codecs of each preset; where there are several, a trial on sampled chunks chooses for each variable.
 
@@ -102,35 +140,44 @@ class Form:
     codec: Blosc | Pcodec
     checksum: bool
 
-    def encode(self, values: np.ndarray) -> list:
-        """Return the bytes of the object that holds `values`, a shard or what of it lies in the array, in parts.
+    def encode(self, shape: tuple[int, ...], encode_chunk: Callable[[Region], list]) -> list:
+        """Return the bytes, in parts, of the object that holds a shard, of which `shape` lies in the array.
 
-        They are valid until the next call in the same thread.
+        `encode_chunk` returns those of the chunk at a region of the shard. They are valid until the next call in the
+        same thread.
         """
         if self.shards == self.chunks:
-            return self.encode_chunk(values)
+            return encode_chunk(tuple(slice(0, size) for size in shape))
         grid = [shard // chunk for shard, chunk in zip(self.shards, self.chunks, strict=True)]
         parts, index, offset = [], [], 0
         for place in product(*map(range, grid)):
             starts = [i * chunk for i, chunk in zip(place, self.chunks, strict=True)]
-            if any(start >= size for start, size in zip(starts, values.shape, strict=True)):
+            if any(start >= size for start, size in zip(starts, shape, strict=True)):
                 index += [ABSENT, ABSENT]
                 continue
-            part = values[tuple(slice(s, s + c) for s, c in zip(starts, self.chunks, strict=True))]
-            parts.append(b"".join(self.encode_chunk(part)))
+            ends = (min(start + n, size) for start, n, size in zip(starts, self.chunks, shape, strict=True))
+            parts.append(b"".join(encode_chunk(tuple(map(slice, starts, ends)))))
             index += [offset, len(parts[-1])]
             offset += len(parts[-1])
         table = struct.pack(f"<{2 * prod(grid)}Q", *index)
         return [*parts, table, checksum(table)]
 
-    def encode_chunk(self, values: np.ndarray) -> list:
+    def encode_values(self, values: np.ndarray) -> list:
         """Return one compressed chunk in parts; where it is short, at the edge of the array, it is filled up."""
         if values.shape != self.chunks:
             whole = np.full(self.chunks, self.beyond, values.dtype)
             whole[tuple(slice(0, n) for n in values.shape)] = values
             values = whole
-        encoded = self.codec.encode(np.ascontiguousarray(values))
+        return self.checked(self.codec.encode(np.ascontiguousarray(values)))
+
+    def checked(self, encoded) -> list:
+        """Return a compressed chunk in parts, with its checksum behind it if chunks have one."""
         return [encoded, checksum(encoded)] if self.checksum else [encoded]
+
+
+def bound(size: int) -> int:
+    """Return the most bytes that LZ4 or zstd makes of `size`: of their two formulas more than either."""
+    return size + size // 128 + 512
 
 
 def checksum(data) -> bytes:

@@ -1,5 +1,7 @@
 """Why a dataset cannot go on."""
 
+from contextlib import contextmanager
+
 
 class DatasetError(Exception):
     """A dataset cannot go on: `kind` says in one word why, `remedy` what to do about it."""
@@ -14,3 +16,13 @@ class DatasetError(Exception):
 
 class Refused(DatasetError):
     """The source is not fit to convert: asking again with the same source and policy gives the same answer."""
+
+
+@contextmanager
+def reading_source(path: str, name: str, where):
+    """Turn what reading values of a file raises into a DatasetError (`source`) with file, variable and indices."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, IndexError, Refused) as error:
+        message = f"{path}: {name!r} cannot be read at {where}: {error}."
+        raise DatasetError("source", message, "Fetch the file again.") from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -45,6 +46,11 @@ class Layout:
     chunks: tuple[int, ...] | None
     offset: int | None
     index: dict[tuple[int, ...], tuple[int, int, int]]
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk before compression."""
+        return prod(self.chunks) * self.dtype.itemsize
 
 
 @lru_cache(FILES_INDEXED)
@@ -97,8 +103,7 @@ def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: tup
     if layout.chunks is None:
         yield from contiguous_jobs(path, layout, region, out, origin)
         return
-    chunk_bytes = int(np.prod(layout.chunks)) * layout.dtype.itemsize
-    together = max(1, JOB_BYTES // chunk_bytes)
+    together = max(1, JOB_BYTES // layout.chunk_bytes)
     starts = [range(r.start // c * c, r.stop, c) for r, c in zip(region, layout.chunks, strict=True)]
     batch: list[tuple[int, ...]] = []
     for start in product(*starts):
@@ -134,23 +139,31 @@ def put_chunk(descriptor: int, layout: Layout, start, part: Region, target: np.n
     if start not in layout.index:
         target[...] = layout.fill
         return
-    offset, size, mask = layout.index[start]
-    raw = read_at(descriptor, offset, scratch.get("raw", size))
-    filters = [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
-    chunk_bytes = int(np.prod(layout.chunks)) * layout.dtype.itemsize
     whole = target.shape == layout.chunks and target.flags.c_contiguous and layout.dtype == target.dtype
-    values = target.reshape(-1).view("u1") if whole else scratch.get("values", chunk_bytes)
-    if DEFLATE in filters:
-        raw = inflate(raw, scratch.get("inflated", chunk_bytes) if SHUFFLE in filters else values)
-    if len(raw) != chunk_bytes:
-        raise ValueError(f"a chunk of {len(raw)} bytes, expected {chunk_bytes}")
-    if SHUFFLE in filters:
+    values = target.reshape(-1).view("u1") if whole else scratch.get("values", layout.chunk_bytes)
+    raw, shuffled = stored_chunk(descriptor, layout, start, None if SHUFFLE in layout.filters else values)
+    if shuffled:
         Shuffle(layout.dtype.itemsize).decode(raw, out=values)
     elif raw is not values:
         values[:] = raw
     if not whole:
         box = tuple(slice(p.start - s, p.stop - s) for p, s in zip(part, start, strict=True))
         target[...] = values.view(layout.dtype).reshape(layout.chunks)[box]
+
+
+def stored_chunk(descriptor: int, layout: Layout, start, into: np.ndarray | None) -> tuple[np.ndarray, bool]:
+    """Return the bytes of a chunk, and whether they are shuffled; inflated into `into`, if it is given.
+
+    Raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not what they should be.
+    """
+    offset, size, mask = layout.index[start]
+    raw = read_at(descriptor, offset, scratch.get("raw", size))
+    filters = [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
+    if DEFLATE in filters:
+        raw = inflate(raw, scratch.get("inflated", layout.chunk_bytes) if into is None else into)
+    if len(raw) != layout.chunk_bytes:
+        raise ValueError(f"a chunk of {len(raw)} bytes, expected {layout.chunk_bytes}")
+    return raw, SHUFFLE in filters
 
 
 def inflate(raw: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -177,7 +190,7 @@ def contiguous_jobs(path, layout: Layout, region: Region, out: np.ndarray, origi
     if not layout.shape:
         yield region, lambda: put_rows(path, layout, region, out)
         return
-    row_bytes = int(np.prod(layout.shape[1:])) * layout.dtype.itemsize
+    row_bytes = prod(layout.shape[1:]) * layout.dtype.itemsize
     rows = max(1, JOB_BYTES // max(1, row_bytes))
     for start in range(region[0].start, region[0].stop, rows):
         part = (slice(start, min(start + rows, region[0].stop)), *region[1:])
@@ -191,7 +204,7 @@ def put_rows(path, layout: Layout, part: Region, target: np.ndarray) -> None:
         target[...] = layout.fill
         return
     first, count = (part[0].start, part[0].stop - part[0].start) if part else (0, 1)
-    row_bytes = int(np.prod(layout.shape[1:])) * layout.dtype.itemsize
+    row_bytes = prod(layout.shape[1:]) * layout.dtype.itemsize
     with Path(path).open("rb", buffering=0) as file:
         raw = read_at(file.fileno(), layout.offset + first * row_bytes, scratch.get("raw", count * row_bytes))
     rows = raw.view(layout.dtype).reshape(count, *layout.shape[1:]) if part else raw.view(layout.dtype).reshape(())

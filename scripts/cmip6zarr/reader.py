@@ -1,6 +1,7 @@
 """Read the source of a dataset as one array per variable: the only place where convert touches NetCDF files.
 
-Plain numbers in NetCDF-4 files are read past the HDF5 library (`direct`), everything else through netCDF4 (`netcdf4`).
+Plain numbers in NetCDF-4 files are read past the HDF5 library (`direct`; `shuffled`, where they are handed over as they
+lie), everything else through netCDF4 (`netcdf4`).
 """
 
 from collections import OrderedDict
@@ -11,9 +12,9 @@ from threading import Lock
 
 import numpy as np
 
-from . import chunks, hdf5
+from . import chunks, hdf5, planes
 from .attributes import missing_values
-from .errors import DatasetError, Refused
+from .errors import DatasetError, reading_source
 from .hdf5 import Job, Region
 from .timeaxis import Move, move
 
@@ -48,32 +49,43 @@ class Reader:
         Each comes with the part of the slab (in indices of the whole dataset) that it fills. It raises DatasetError
         (`source`) where the file cannot be read.
         """
-        if array.axis is None:
-            yield from self._file_jobs(array, self.files[0], slab, out, slab)
-            return
-        axis, wanted = array.axis, slab[array.axis]
-        for file in self.files:
-            steps = slice(max(wanted.start, file["start"]), min(wanted.stop, file["stop"]))
-            if steps.start < steps.stop:
-                part = (*slab[:axis], steps, *slab[axis + 1 :])
-                yield from self._file_jobs(array, file, part, out, slab)
+        for file, part, shift in self._parts(array, slab):
+            region, origin = moved(part, shift), tuple(axis.start for axis in moved(slab, shift))
+            layout = self._layout(array, file)
+            self.used[array.name].add("direct" if layout else "netcdf4")
+            if layout:
+                work = hdf5.jobs(file["path"], layout, region, out, origin)
+            else:
+                work = self._pieces(array, file, region, out, origin)
+            back = [-n for n in shift]
+            for covered, fill in work:
+                yield moved(covered, back), named(fill, array.name, file["path"], covered)
 
-    def _file_jobs(self, array: chunks.Array, file: dict, part: Region, out: np.ndarray, slab: Region) -> Iterator[Job]:
-        """Yield the jobs for the part of a slab that lies in one file; `shift` takes indices to those of the file."""
-        shift = [0] * len(part)
-        if array.axis is not None:
-            shift[array.axis] = file["skip"] - file["start"]
-        region = moved(part, shift)
-        origin = tuple(axis.start for axis in moved(slab, shift))
-        layout = self._layout(array, file)
-        self.used[array.name].add("direct" if layout else "netcdf4")
-        if layout:
-            work = hdf5.jobs(file["path"], layout, region, out, origin)
-        else:
-            work = self._pieces(array, file, region, out, origin)
-        back = [-n for n in shift]
-        for covered, fill in work:
-            yield moved(covered, back), named(fill, array.name, file["path"], covered)
+    def native_chunks(self, array: chunks.Array, region: Region) -> list[planes.NativeChunk]:
+        """Return the shuffled native chunks that one after another are a region of an array; empty if it is not so."""
+        parts, found = list(self._parts(array, region)), []
+        if len(parts) > 1 and any(r.stop - r.start > 1 for r in region[: array.axis]):
+            return []
+        for file, part, shift in parts:
+            layout = self._layout(array, file)
+            some = planes.native_chunks(file["path"], array.name, layout, moved(part, shift)) if layout else []
+            if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
+                return []
+            found += some
+        self.used[array.name].add("shuffled")
+        return found
+
+    def _parts(self, array: chunks.Array, region: Region) -> Iterator[tuple[dict, Region, list[int]]]:
+        """Yield the files that hold a region, the part of it that each holds, and what takes indices to the file's."""
+        axis, shift = array.axis, [0] * len(region)
+        if axis is None:
+            yield self.files[0], region, shift
+            return
+        for file in self.files:
+            steps = slice(max(region[axis].start, file["start"]), min(region[axis].stop, file["stop"]))
+            if steps.start < steps.stop:
+                shift[axis] = file["skip"] - file["start"]
+                yield file, (*region[:axis], steps, *region[axis + 1 :]), list(shift)
 
     def _layout(self, array: chunks.Array, file: dict) -> hdf5.Layout | None:
         """Return where the values of a variable lie in a file, or None if netCDF4 must read it."""
@@ -127,12 +139,8 @@ def named(fill, name: str, path: str, region: Region):
     """Return a job that says what it read where it cannot."""
 
     def job():
-        try:
+        with reading_source(path, name, [(r.start, r.stop) for r in region]):
             fill()
-        except (OSError, RuntimeError, ValueError, IndexError, Refused) as error:
-            where = [(r.start, r.stop) for r in region]
-            message = f"{path}: {name!r} cannot be read at {where}: {error}."
-            raise DatasetError("source", message, "Fetch the file again.") from error
 
     return job
 
