@@ -20,9 +20,10 @@ check: .venv/test demo/catalogue.json
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-bench: .venv/test
+bench: .venv/bench
 	$(BIN)/python experiments/benchmark.py
 	$(BIN)/python experiments/memory.py
+	$(BIN)/python experiments/reading.py
 
 clean:
 	rm -rf .venv demo .snakemake
@@ -37,6 +38,10 @@ clean:
 
 .venv/test: envs/requirements-test.txt .venv/run
 	$(PIP) -r envs/requirements-test.txt
+	touch $@
+
+.venv/bench: envs/requirements-bench.txt .venv/test
+	$(PIP) --no-deps -r envs/requirements-bench.txt
 	touch $@
 
 demo/catalogue.json: scripts/demo.py | .venv/run

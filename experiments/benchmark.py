@@ -1,9 +1,10 @@
 """`make bench`: what converting costs, against the script of June 2020, in ratios taken side by side in one run.
 
 All commands run in turn, round after round, so that a machine whose speed drifts slows all of them; each figure is the
-median over the rounds. Fields are made up (`scripts/demo.py`); sizes on real fields: `experiments/sizes.py`. Writes
-`performance.md` and `performance.tsv` to the results folder. Standard library only: the memory of a child process is
-counted from that of its parent.
+median over the rounds. What a command writes is removed, and the disk left to finish, before it starts. Fields are made
+up (`scripts/demo.py`); sizes on real fields: `experiments/sizes.py`. Writes `performance.md` and `performance.tsv` to
+the results folder. Standard library only: the memory of a child process is counted from that of its
+parent.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = "CMIP6.CMIP.cmip6-zarr.SYNTHETIC.control-1950.r1i1p1f1.day.ta.gn.v20200601"
-VERSIONS = ("xarray", "zarr", "numcodecs", "netCDF4", "h5py", "dask", "imagecodecs", "pcodec", "numpy")
+VERSIONS = ("xarray", "zarr", "zarrs", "numcodecs", "netCDF4", "h5py", "dask", "imagecodecs", "pcodec", "numpy")
 
 
 def parse(argv):
@@ -33,6 +34,7 @@ def parse(argv):
 
 def run(command: list, expected: int = 0) -> dict:
     """Run a command and return its wall and CPU seconds and its peak memory in MiB."""
+    os.sync()
     start = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -64,27 +66,39 @@ def make_data(args) -> Path:
     return folder
 
 
-def cases(folder: Path) -> dict[str, list]:
-    """Return the commands to compare, by name."""
+def cases(folder: Path) -> dict[str, tuple[Path, list]]:
+    """Return the commands to compare by name, each with what it writes."""
     python, work = sys.executable, folder.parent
+    experiments, scripts = ROOT / "experiments", ROOT / "scripts"
 
-    def convert(name, zarr_format, codec, threads, *more):
-        return [
-            *(python, ROOT / "scripts" / "convert.py", DATASET, "--results", work / "results"),
-            *("--store", work / f"{name}.zarr", "--zarr-format", zarr_format, "--chunks", '{"time": 4}'),
-            *("--codec", codec, "--scheduler", "threads", "--threads", threads, *more),
-        ]
+    def convert(name, codec, *more, zarr_format=3, threads=2, script=(scripts / "convert.py",)):
+        options = ["--chunks", '{"time": 4}', "--scheduler", "threads", "--threads", threads, *more]
+        store = work / f"{name}.zarr"
+        command = [python, *script, DATASET, "--results", work / "results", "--store", store]
+        return store, [*command, "--zarr-format", zarr_format, "--codec", codec, *options]
 
+    def floor(preset):
+        return work / "floor", [python, experiments / "floor.py", folder, work / "floor", preset, 2]
+
+    def instead(what):
+        return convert(what, "fast", zarr_format=2, script=(experiments / "instead.py", what))
+
+    note = work / "note.zarr"
+    verify = [python, scripts / "verify.py", DATASET, "--results", work / "results"]
     return {
-        "note's script, lz4": [python, ROOT / "experiments" / "note_2020.py", folder, work / "note.zarr"],
-        "convert fast (lz4), v2": convert("fast", 2, "fast", 2),
-        "floor, lz4": [python, ROOT / "experiments" / "floor.py", folder, work / "floor", "fast", 2],
-        "convert balanced, v3": convert("balanced", 3, "balanced", 2),
-        "floor, zstd-1": [python, ROOT / "experiments" / "floor.py", folder, work / "floor", "balanced", 2],
-        "convert balanced, 1 thread": convert("one", 3, "balanced", 1),
-        "convert balanced, shards of 96 MiB": convert("sharded", 3, "balanced", 2, "--shard-mib", 96),
-        "convert small, v3": convert("small", 3, "small", 2),
-        "verify": [python, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results"],
+        "note's script, lz4": (note, [python, experiments / "note_2020.py", folder, note]),
+        "convert fast (lz4), v2": convert("fast", "fast", zarr_format=2),
+        "floor, lz4": floor("fast"),
+        "the same, a plain thread pool for dask": instead("pool"),
+        "the same, without streaming": instead("slabs"),
+        "the same, written by zarr-python": instead("zarr"),
+        "the same, written by zarrs": instead("zarrs"),
+        "convert balanced, v3": convert("balanced", "balanced"),
+        "floor, zstd-1": floor("balanced"),
+        "convert balanced, 1 thread": convert("one", "balanced", threads=1),
+        "convert balanced, shards of 96 MiB": convert("sharded", "balanced", "--shard-mib", 96),
+        "convert small, v3": convert("small", "small"),
+        "verify": (work / "none", verify),
     }
 
 
@@ -96,12 +110,11 @@ def size_mib(folder: Path) -> float:
 def main(argv=None) -> int:
     args = parse(argv)
     folder = make_data(args)
-    work = folder.parent
     commands = cases(folder)
     figures: dict[str, list[dict]] = {name: [] for name in commands}
     for round_ in range(args.rounds + 1):
-        for name, command in commands.items():
-            shutil.rmtree(work / "floor", ignore_errors=True)
+        for name, (written, command) in commands.items():
+            shutil.rmtree(written, ignore_errors=True)
             figure = run(command)
             if round_:  # the first warms the caches
                 figures[name].append(figure)
@@ -124,15 +137,14 @@ def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:
     """Write the medians, and the median of the ratios to the note's script round by round."""
     note = figures["note's script, lz4"]
     netcdf = sum(path.stat().st_size for path in sorted(folder.glob("*.nc"))[: args.files]) / 2**20
-    stores = {"note's": "note", "fast": "fast", "balanced, v3": "balanced", "shards": "sharded", "small": "small"}
     head = ["", "wall s", "CPU s", "peak MiB", "wall: note / this", "CPU: note / this", "size / NetCDF"]
     lines = []
+    written = {name: path for name, (path, _) in cases(folder).items()}
     for name, runs in figures.items():
         ratios = [
             statistics.median(a[key] / b[key] for a, b in zip(note, runs, strict=True)) for key in ("wall", "cpu")
         ]
-        store = next((s for words, s in stores.items() if words in name and "floor" not in name), None)
-        size = f"{size_mib(folder.parent / f'{store}.zarr') / netcdf:.2f}" if store else ""
+        size = f"{size_mib(written[name]) / netcdf:.2f}" if written[name].suffix == ".zarr" else ""
         medians = [statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "rss_mib")]
         lines.append(
             [name, f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{medians[2]:.0f}", *(f"{r:.2f}" for r in ratios), size]

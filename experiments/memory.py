@@ -5,6 +5,7 @@ length of a file, nor on how many there are.
 """
 
 import json
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -23,7 +24,9 @@ for steps, files in SIZES:
     folder = make_data(args)
     commands = cases(folder)
     for name in NAMES:
-        rows[name].append(f"{run(commands[name])['rss_mib']:.0f}")
+        written, command = commands[name]
+        shutil.rmtree(written, ignore_errors=True)
+        rows[name].append(f"{run(command)['rss_mib']:.0f}")
         if name.startswith("convert"):
             receipt = folder.parent / "results" / "convert" / f"{DATASET}.json"
             planned[name] = json.loads(receipt.read_text())["planned_mib"]

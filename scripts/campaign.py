@@ -32,6 +32,8 @@ def main(argv=None) -> int:
     catalogue.write(campaign.store_table(verified, results), results / "catalogue" / "stores.json", **campaign.STORES)
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))
+    for line in campaign.bigger(sizes):
+        print(line)
     print(campaign.counted(states))
     for name, word in states.items():
         if word not in ("verified", "waiting"):

@@ -38,6 +38,11 @@ def convert(args) -> dict:
         plan = chunks.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads)
     except chunks.PlanError as error:
         raise DatasetError("memory", str(error), "Then run again.") from error
+    print(
+        f"planned: {plan.objects} objects, at most {plan.planned_bytes // chunks.MIB} MiB of memory, "
+        f"{plan.read_amplification:.2f} bytes read for each that is needed",
+        flush=True,
+    )
     get = writer.scheduler(args.scheduler, threads)
     done = writer.write_store(inventory, args.store, plan, args.zarr_format, args.codec, get)
     objects = stores.list_objects(args.store)

@@ -15,13 +15,14 @@ def size_report(args) -> dict:
         receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert", "verify")
     )
     path = converted["store"]
+    objects = stores.list_objects(path)
     with stores.quiet():
         group = zarr.open_group(stores.open_store(path), mode="r")
-        arrays = sizes.array_sizes(path, group, sizes.source_storage(inventory))
-    objects = stores.list_objects(path)
+        arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
     causes = sizes.causes(arrays, inventory, zarr_bytes)
     main = sizes.main_variable(inventory, args.dataset)
+    reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
     time = inventory["time"]
     return {
         "store": path,
@@ -43,7 +44,8 @@ def size_report(args) -> dict:
         "objects": len(objects),
         "arrays": arrays,
         "causes": causes,
-        "reason": sizes.reason(causes, arrays, inventory, main, converted["codec"]),
+        "reason": reason,
+        "findings": sizes.findings(netcdf_bytes, zarr_bytes, reason),
     }
 
 

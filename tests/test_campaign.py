@@ -93,6 +93,16 @@ def test_total_is_one_line():
     assert campaign.total(two) == "2 stores from 4 files: 20 kB -> 30 kB (1.50) in 20 objects"
 
 
+def test_stores_bigger_than_their_files_are_named():
+    """Each store that grew is told with its reason, the one that grew most first; one that shrank is not."""
+    small = table(netcdf_bytes=10, zarr_bytes=10)
+    grown = [table(dataset=f"d{i}", netcdf_bytes=100, zarr_bytes=100 + i, ratio=1 + i / 100) for i in range(1, 60)]
+    lines = campaign.bigger(pl.concat([small, *grown]))
+    assert lines[0] == f"  bigger than NetCDF (1.59): d59: {ROW['reason']}"
+    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 1, "  ... and 9 more")
+    assert campaign.bigger(small) == []
+
+
 @pytest.mark.parametrize("width", [40, 120, 200])
 def test_printed_table_fits_the_terminal(width):
     """Numbers and ids are always whole; the reason is cut to what is left of a line, but never to nothing."""

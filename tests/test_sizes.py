@@ -145,6 +145,27 @@ def test_reason_names_what_matters(causes, arrays, inventory, expected):
     assert sizes.reason(causes, arrays, inventory, "tas", "balanced") == expected
 
 
+def test_a_store_bigger_than_its_files_is_a_finding():
+    """The finding says how big both are, and why; a store as large as its files is none."""
+    (finding,) = sizes.findings(1000, 1500, "codec +500 B")
+    assert finding == {
+        "kind": "bigger",
+        "message": "The store takes 1.5 kB, its NetCDF files 1 kB: codec +500 B.",
+    }
+    assert sizes.findings(1000, 1000, "") == []
+
+
+def test_report_of_a_bigger_store_has_the_finding(tmp_path, report):
+    """A store that takes more than its files did is a finding of the receipt, with the receipt's reason."""
+    facts, told = report
+    assert told["findings"] == []
+    receipts.write(receipts.path_of(tmp_path, "inventory", ID), facts | {"source_bytes": 100})
+    assert size_report.main([ID, "--results", str(tmp_path)]) == 0
+    again = receipts.read(tmp_path, "size_report", ID)
+    assert [finding["kind"] for finding in again["findings"]] == ["bigger"]
+    assert again["reason"] in again["findings"][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("dataset", "expected"),
     [(ID, "tas"), (ID.replace("tas", "pr"), "areacello"), ("not-an-id", "areacello")],

@@ -128,6 +128,16 @@ def total(table: pl.DataFrame) -> str:
     return f"{table.height} stores from {files} files: {human(netcdf)} -> {human(stored)}{ratio} in {objects} objects"
 
 
+def bigger(table: pl.DataFrame) -> list[str]:
+    """Return a line for each store that is bigger than its NetCDF files, the biggest first."""
+    rows = table.filter(pl.col("zarr_bytes") > pl.col("netcdf_bytes")).sort("ratio", descending=True)
+    lines = [
+        f"  bigger than NetCDF ({row['ratio']:.2f}): {row['dataset']}: {row['reason']}"
+        for row in rows.head(MOST_PRINTED).iter_rows(named=True)
+    ]
+    return lines + ([f"  ... and {rows.height - MOST_PRINTED} more"] if rows.height > MOST_PRINTED else [])
+
+
 def counted(states: dict[str, str]) -> str:
     """Return one line: how many datasets are in each state.
 

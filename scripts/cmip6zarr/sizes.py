@@ -33,7 +33,7 @@ def source_storage(inventory: dict) -> dict[str, int]:
     return dict(stored)
 
 
-def array_sizes(path, group: zarr.Group, source: dict[str, int]) -> dict[str, dict]:
+def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, int]) -> dict[str, dict]:
     """Return for each array of a store what its chunks take and what its values take in the files.
 
     `padding_bytes` is what the chunks at the edges hold beyond the array; it and `raw_bytes` are not compressed.
@@ -48,7 +48,7 @@ def array_sizes(path, group: zarr.Group, source: dict[str, int]) -> dict[str, di
             "padding_bytes": (padded - array.size) * array.dtype.itemsize,
             "source_bytes": source[name],
         }
-    for key, size in stores.list_objects(path).items():
+    for key, size in objects.items():
         if stores.is_chunk(key):
             entry = sizes.get(key.split("/", 1)[0])
             if entry is None:
@@ -97,3 +97,11 @@ def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: dict, mai
     named.sort(key=lambda cause: -abs(causes[cause]))
     changes = [f"{words[cause]} {'+' if causes[cause] > 0 else ''}{human(causes[cause])}" for cause in named]
     return ", ".join(changes) or "as large as the source"
+
+
+def findings(netcdf_bytes: int, zarr_bytes: int, reason: str) -> list[dict]:
+    """Return what a person should look at: a store that is bigger than its files."""
+    if zarr_bytes <= netcdf_bytes:
+        return []
+    message = f"The store takes {human(zarr_bytes)}, its NetCDF files {human(netcdf_bytes)}: {reason}."
+    return [{"kind": "bigger", "message": message}]

@@ -9,7 +9,7 @@ from .codecs import PRESETS, Blosc, Pcodec
 from .reader import Reader
 
 SAMPLES = 3  # chunks: at the beginning, in the middle and at the end
-SAMPLE_BYTES = 8 * 2**20  # of each; blocks of Blosc are no larger
+SAMPLE_BYTES = 4 * 2**20  # of each
 SMALL_BYTES = 2**16  # an array for which no trial is worth its time
 
 

@@ -1,0 +1,50 @@
+"""convert.py with one part of it replaced, to see what the part is worth.
+
+Called with `pool` (a plain thread pool instead of dask), `slabs` (values unshuffled into slabs instead of native chunks
+handed over as they lie), `zarr` or `zarrs` (slabs written by zarr-python, with its own codec pipeline or with that of
+zarrs, instead of here), and the arguments of convert.py.
+"""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import convert
+from cmip6zarr import chunks, codecs, writer
+
+
+def pool(_name, threads):
+    """Return what runs the shards of a stream as dask does, in a plain pool."""
+    workers = ThreadPoolExecutor(threads)
+
+    def get(graph, keys):
+        def work(key):
+            function, *arguments = graph[key]
+            for piece in arguments[1] if len(arguments) > 1 else ():
+                graph[piece][0]()
+            function(*arguments)
+
+        list(workers.map(work, keys))
+
+    return get
+
+
+def put_shard(_path, array, form, region, encode_chunk):
+    """Let zarr compress and write a shard."""
+    array[region or ...] = form.encode(tuple(r.stop - r.start for r in region), encode_chunk)
+
+
+what = sys.argv.pop(1)
+if what == "pool":
+    writer.scheduler = pool
+else:
+    chunks.streams = lambda *_: False
+if what in ("zarr", "zarrs"):
+    import zarr
+
+    writer.put_shard, codecs.Form.encode_values = put_shard, lambda _, values: values
+    if what == "zarrs":
+        zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": 2})
+sys.exit(convert.main())
