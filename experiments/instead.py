@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import convert
-from cmip6zarr import chunks, codecs, writer
+from cmip6zarr import chunks, codecs, shards, writer
 
 
 def pool(_name, threads):
@@ -31,9 +31,10 @@ def pool(_name, threads):
     return get
 
 
-def put_shard(_path, array, form, region, encode_chunk):
+def put(target, region, encode_chunk):
     """Let zarr compress and write a shard."""
-    array[region or ...] = form.encode(tuple(r.stop - r.start for r in region), encode_chunk)
+    shape = tuple(r.stop - r.start for r in region)
+    target.array[region or ...] = target.form.encode(shape, lambda part: encode_chunk(part, None))
 
 
 what = sys.argv.pop(1)
@@ -44,7 +45,7 @@ else:
 if what in ("zarr", "zarrs"):
     import zarr
 
-    writer.put_shard, codecs.Form.encode_values = put_shard, lambda _, values: values
+    shards.Target.put, codecs.Form.encode_values = put, lambda _form, values, _raw: values
     if what == "zarrs":
         zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": 2})
 sys.exit(convert.main())

@@ -16,6 +16,7 @@ rule verify:
         memory_mib=config["memory_mib"],
     params:
         results=results_folder,
+        mode=config["verify"],
     shell:
-        "python scripts/verify.py {wildcards.dataset} --results {params.results:q}"
+        "python scripts/verify.py {wildcards.dataset} --results {params.results:q} --mode {params.mode}"
         " --memory-mib {resources.memory_mib} &> {log:q}"

@@ -79,7 +79,9 @@ def test_known_reason_is_recorded(tmp_path, capsys, error, code, kind):
     [
         (MemoryError("8 GiB"), "memory"),
         (FileNotFoundError("gone"), "store"),
-        (OSError(28, "No space left on device"), "store"),
+        (OSError(28, "No space left on device"), "space"),
+        (OSError(122, "Disk quota exceeded"), "space"),
+        (OSError(5, "Input/output error"), "store"),
         (KeyboardInterrupt(), "cancelled"),
         (ZeroDivisionError("division by zero"), "bug"),
         (SystemExit(5), "bug"),

@@ -9,7 +9,7 @@ from builders import make_dataset
 from chain import ID, failed_verify, leave_receipts, run_verify, take, writable, write
 from spoil import last, put
 
-from cmip6zarr import compare, receipts, stores
+from cmip6zarr import compare, ledger, receipts, stores
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 NAN = np.array([0x7FC0BEEF, 0x7FC0DEAD], "u4").view("f4")
@@ -33,6 +33,7 @@ def store(made, tmp_path, zarr_format):
     facts, folder = made
     path = tmp_path / "s.zarr"
     shutil.copytree(folder / f"{zarr_format}.zarr", path)
+    shutil.copy(ledger.path_of(folder / f"{zarr_format}.zarr"), ledger.path_of(path))
     leave_receipts(tmp_path, facts, path, zarr_format)
     return path
 

@@ -1,5 +1,7 @@
 """Stores that open only when they are proven."""
 
+import errno
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -172,29 +174,80 @@ def test_chunks_are_what_is_no_metadata(key, expected):
 
 
 @BOTH
-def test_clear_removes_a_store_of_ours(unsealed, zarr_format):
+def test_sweep_removes_a_store_of_ours(unsealed, zarr_format):
     """A store of ours goes, sealed or not, and its provenance stays for the next; without a store nothing happens."""
     stores.seal(unsealed, zarr_format)
-    stores.clear(unsealed)
+    stores.sweep(unsealed, ())
     assert not unsealed.exists()
     assert stores.marker(unsealed).is_file()
-    stores.clear(unsealed)
+    stores.sweep(unsealed, ())
 
 
 @BOTH
-def test_clear_unseals_before_it_removes(unsealed, zarr_format, monkeypatch):
+def test_sweep_keeps_what_is_named(unsealed, zarr_format):
+    """Only named objects stay; metadata, and what was cut off while it was written, go."""
+    stores.seal(unsealed, zarr_format)
+    (unsealed / "tas" / "c.0.0.0.77.part").write_text("cut off")
+    kept = {CHUNK[zarr_format]: content(unsealed)[CHUNK[zarr_format]]}
+    stores.sweep(unsealed, kept)
+    assert content(unsealed) == kept
+
+
+@BOTH
+@pytest.mark.parametrize("keep", [(), (CHUNK[2], CHUNK[3])], ids=["nothing", "a chunk"])
+def test_sweep_unseals_before_it_removes(unsealed, zarr_format, monkeypatch, keep):
     """A store that is being removed opens for nobody, should the removal be killed."""
     stores.seal(unsealed, zarr_format)
-    monkeypatch.setattr(stores.shutil, "rmtree", lambda path: sealed.append(stores.is_sealed(path)))
     sealed = []
-    stores.clear(unsealed)
-    assert sealed == [False]
+    monkeypatch.setattr(stores.shutil, "rmtree", lambda path: sealed.append(stores.is_sealed(path)))
+    monkeypatch.setattr(stores, "list_objects", lambda path: sealed.append(stores.is_sealed(path)) or {})
+    stores.sweep(unsealed, keep)
+    assert sealed
+    assert not any(sealed)
 
 
-def test_clear_keeps_a_folder_that_is_not_ours(tmp_path):
-    """A folder without provenance is an error and keeps its files."""
-    (tmp_path / "s.zarr").mkdir()
-    (tmp_path / "s.zarr" / "zarr.json").write_text("{}")
+FOREIGN = {
+    "folder": lambda path: (path.mkdir(), (path / "zarr.json").write_text("{}")),
+    "file": lambda path: path.write_text("precious"),
+    "dangling link": lambda path: path.symlink_to("nowhere"),
+}
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
+def test_sweep_keeps_what_is_not_ours(tmp_path, make):
+    """What has no provenance beside it is an error and stays."""
+    make(tmp_path / "s.zarr")
+    before = (tmp_path / "s.zarr").lstat()
     with pytest.raises(DatasetError, match=r"s\.zarr\.provenance\.json") as error:
-        stores.clear(tmp_path / "s.zarr")
-    assert (error.value.kind, stores.is_sealed(tmp_path / "s.zarr")) == ("store", True)
+        stores.sweep(tmp_path / "s.zarr", ())
+    assert error.value.kind == "store"
+    assert (tmp_path / "s.zarr").lstat() == before
+
+
+def test_sweep_follows_no_link(tmp_path):
+    """A link at the place of a store is none of ours, even with provenance beside it: what it points to stays."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").write_text("data")
+    (tmp_path / "s.zarr").symlink_to("elsewhere")
+    stores.marker(tmp_path / "s.zarr").write_text("{}")
+    with pytest.raises(DatasetError):
+        stores.sweep(tmp_path / "s.zarr", ())
+    assert (tmp_path / "elsewhere" / "precious").read_text() == "data"
+
+
+def test_put_leaves_nothing_of_what_it_could_not_write(tmp_path, monkeypatch):
+    """Where the disk is full the object is not there, nor is a part of it."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stores.Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        stores.put(tmp_path, "c", [b"abc"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_put_tells_length_and_checksum_of_what_it_wrote(tmp_path):
+    """What put returns is what the object on disk gives."""
+    assert stores.put(tmp_path, "c", [b"abc", bytes(10), memoryview(b"x")]) == stores.digest(tmp_path, "c")
+    assert (tmp_path / "c").read_bytes() == b"abc" + bytes(10) + b"x"

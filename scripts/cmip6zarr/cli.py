@@ -1,6 +1,7 @@
 """What the command lines of the rules share: arguments, exit codes, and what is left behind by success or failure."""
 
 import argparse
+import errno
 import re
 import sys
 import time
@@ -47,6 +48,19 @@ def peak_rss_mib() -> int:
     return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
+def fault(error: BaseException) -> tuple[str, str]:
+    """Return the class of a failure that the program did not foresee, and what to do about it.
+
+    >>> fault(OSError(errno.ENOSPC, "No space left on device"))[0], fault(ValueError())[0]
+    ('space', 'bug')
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "space", "Make room, then run again: it goes on where it was."
+    faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
+    kind = next((word for fault, word in faults.items() if isinstance(error, fault)), "bug")
+    return kind, "See the log for the traceback, then run again."
+
+
 def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
     """Run `work` for a dataset and return the exit code of the script.
 
@@ -76,9 +90,8 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         return REFUSED if refused else FAILED
     except BaseException as error:
-        faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
-        kind = next((word for fault, word in faults.items() if isinstance(error, fault)), "bug")
-        record(kind, f"{type(error).__name__}: {error}", "See the log for the traceback, then run again.")
+        kind, remedy = fault(error)
+        record(kind, f"{type(error).__name__}: {error}", remedy)
         raise
     spent = {
         "seconds": round(time.perf_counter() - start, 3),

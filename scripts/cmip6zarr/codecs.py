@@ -163,13 +163,18 @@ class Form:
         table = struct.pack(f"<{2 * prod(grid)}Q", *index)
         return [*parts, table, checksum(table)]
 
-    def encode_values(self, values: np.ndarray) -> list:
-        """Return one compressed chunk in parts; where it is short, at the edge of the array, it is filled up."""
+    def encode_values(self, values: np.ndarray, raw) -> list:
+        """Return one compressed chunk in parts; where it is short, at the edge of the array, it is filled up.
+
+        Its values are added to the sum `raw`.
+        """
         if values.shape != self.chunks:
             whole = np.full(self.chunks, self.beyond, values.dtype)
             whole[tuple(slice(0, n) for n in values.shape)] = values
             values = whole
-        return self.checked(self.codec.encode(np.ascontiguousarray(values)))
+        values = np.ascontiguousarray(values)
+        raw.update(values)
+        return self.checked(self.codec.encode(values))
 
     def checked(self, encoded) -> list:
         """Return a compressed chunk in parts, with its checksum behind it if chunks have one."""

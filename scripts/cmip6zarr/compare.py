@@ -261,16 +261,22 @@ def missing_and_stray(path, group: zarr.Group) -> tuple[int, list[str], list[str
     return len(expected), sorted(expected - listed), sorted(listed - expected)
 
 
-def prove(path, inventory: dict, memory_bytes: int) -> dict:
-    """Return the figures of the proof; raises DatasetError (`chunks`, `mismatch`) that names the first differences."""
-    group, consolidated = stores.open_unsealed(path), stores.open_unsealed(path, consolidated=True)
-    expected, missing, stray = missing_and_stray(path, group)
+def prove_objects(path) -> dict:
+    """Return how many chunks a store must have, and has; raises DatasetError (`chunks`) unless it has just these."""
+    expected, missing, stray = missing_and_stray(path, stores.open_unsealed(path))
     if missing or stray:
         message = (
             f"{path}: found {len(missing)} of {expected} chunks missing {missing[:MOST_NAMED]} "
             f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
         )
         raise DatasetError("chunks", message, CONVERT_AGAIN)
+    return {"chunks_expected": expected, "chunks_missing": 0}
+
+
+def prove(path, inventory: dict, memory_bytes: int) -> dict:
+    """Return the figures of the proof; raises DatasetError (`chunks`, `mismatch`) that names the first differences."""
+    objects = prove_objects(path)
+    group, consolidated = stores.open_unsealed(path), stores.open_unsealed(path, consolidated=True)
     tally = compare_store(group, inventory, memory_bytes)
     ours, theirs = ({n: a.metadata.to_dict() for n, a in g.arrays()} for g in (group, consolidated))
     tally.same("consolidated arrays", sorted(theirs), sorted(ours))
@@ -281,9 +287,4 @@ def prove(path, inventory: dict, memory_bytes: int) -> dict:
     if tally.mismatches:
         message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
         raise DatasetError("mismatch", message, f"{CONVERT_AGAIN} If it stays, report it as a bug.")
-    return {
-        "values_compared": tally.values_compared,
-        "mismatches": 0,
-        "chunks_expected": expected,
-        "chunks_missing": 0,
-    }
+    return {"values_compared": tally.values_compared, "mismatches": 0} | objects

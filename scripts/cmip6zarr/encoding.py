@@ -12,6 +12,9 @@ import zarr
 from .attributes import untyped
 from .codecs import Blosc, Form, Pcodec
 
+TEXT = np.dtype(object)
+"""The dtype of texts of variable length in memory."""
+
 
 def plain(attribute: list):
     """Return a typed attribute as JSON has it: text, number, list; the type of a number is lost."""
@@ -49,8 +52,8 @@ def attributes(variable: dict, zarr_format: int) -> dict:
 
 
 def dtype_of(variable: dict) -> np.dtype:
-    """Return the dtype of a variable's values in memory: little-endian, `object` for texts of variable length."""
-    return np.dtype(object) if variable["dtype"] == "str" else np.dtype(variable["dtype"]).newbyteorder("<")
+    """Return the dtype of a variable's values in memory: little-endian, TEXT for texts of variable length."""
+    return TEXT if variable["dtype"] == "str" else np.dtype(variable["dtype"]).newbyteorder("<")
 
 
 def create_array(
@@ -66,7 +69,7 @@ def create_array(
     Chunk keys have dots: slashes would make a folder for each chunk and dimension.
     """
     dtype, fill, zarr_format = dtype_of(variable), fill_value(variable), group.metadata.zarr_format
-    text = dtype.kind == "O"
+    text = dtype == TEXT
     if zarr_format == 2:
         own = {"compressors": codec.v2(), "fill_value": fill}
     else:

@@ -12,6 +12,7 @@ from itertools import product
 from math import ceil
 from pathlib import Path
 
+import xxhash
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
@@ -24,11 +25,18 @@ ROOT_KEYS = {2: (".zattrs", ".zmetadata", ".zgroup"), 3: ("zarr.json",)}
 ALL_ROOT_KEYS = {key for keys in ROOT_KEYS.values() for key in keys}
 METADATA_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 UNSEALED = ".unsealed"
+READ_BYTES = 2**22
 
 
 def held(key: str) -> str:
     """Return the name under which an unsealed store keeps a key: root metadata has another than readers look for."""
     return key + UNSEALED if key in ALL_ROOT_KEYS else key
+
+
+def sealed_name(key: str) -> str:
+    """Return the name that an object of a store, sealed or not, has in the sealed one."""
+    bare = key.removesuffix(UNSEALED)
+    return bare if bare in ALL_ROOT_KEYS else key
 
 
 class UnsealedStore(WrapperStore):
@@ -51,8 +59,7 @@ class UnsealedStore(WrapperStore):
 
     async def list_dir(self, prefix):
         async for name in self._store.list_dir(prefix):
-            bare = name.removesuffix(UNSEALED)
-            yield bare if bare in ALL_ROOT_KEYS else name
+            yield sealed_name(name)
 
 
 class MissingChunkError(DatasetError):
@@ -114,16 +121,43 @@ def chunk_key(array: zarr.Array, index: tuple[int, ...]) -> str:
     return f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
-def put(path, key: str, parts: list) -> None:
-    """Write an object of a store, the bytes of `parts` one after another; it is there whole or not at all."""
+def put(path, key: str, parts: list) -> tuple[int, str]:
+    """Write an object of a store, the bytes of `parts` one after another; return its bytes and their XXH3-128.
+
+    It is there whole or not at all.
+    """
     target = Path(path, key)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb", buffering=0) as file:
-        for data in parts:
-            written = 0
-            while written < len(data):
-                written += file.write(memoryview(data)[written:])
-    part.replace(target)
+    checksum, size = xxhash.xxh3_128(), 0
+    try:
+        with part.open("wb", buffering=0) as file:
+            for data in parts:
+                checksum.update(data)
+                size += len(data)
+                written = 0
+                while written < len(data):
+                    written += file.write(memoryview(data)[written:])
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)  # on a full disk it stands in the way of all others
+        raise
+    return size, checksum.hexdigest()
+
+
+def digest(path, key: str) -> tuple[int, str]:
+    """Return the bytes of an object of a store and its XXH3-128; raises OSError where it cannot be read.
+
+    Root metadata is found under its own name or that of an unsealed store.
+    """
+    target = Path(path, key)
+    if key in ALL_ROOT_KEYS and not target.exists():
+        target = Path(path, held(key))
+    checksum, size = xxhash.xxh3_128(), 0
+    with target.open("rb", buffering=0) as file:
+        while data := file.read(READ_BYTES):
+            checksum.update(data)
+            size += len(data)
+    return size, checksum.hexdigest()
 
 
 def is_chunk(key: str) -> bool:
@@ -168,13 +202,23 @@ def marker(path) -> Path:
     return path.with_name(f"{path.name}.provenance.json")
 
 
-def clear(path) -> None:
-    """Remove a store of ours, unsealed first; raises DatasetError for a folder that this workflow did not make."""
+def check_ours(path) -> None:
+    """Raise DatasetError (`store`) if there is something at the place of a store that this workflow did not make."""
     path = Path(path)
-    if not path.exists():
-        return
-    if not marker(path).is_file():
+    ours = marker(path).is_file() and path.is_dir() and not path.is_symlink()
+    if (path.exists() or path.is_symlink()) and not ours:
         message = f"{path}: exists, and {marker(path).name} beside it, which would make it ours, does not."
         raise DatasetError("store", message, "Move it away, or choose another store_root.")
+
+
+def sweep(path, keep) -> None:
+    """Remove from a store of ours all objects but those with keys in `keep`; it is unsealed first.
+
+    What was cut off while it was written goes too. Raises DatasetError for what this workflow did not make.
+    """
+    check_ours(path)
     unseal(path)
-    shutil.rmtree(path)
+    if not keep and Path(path).exists():
+        shutil.rmtree(path)
+    for key in list_objects(path).keys() - set(keep):
+        Path(path, key).unlink()

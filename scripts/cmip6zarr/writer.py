@@ -1,25 +1,22 @@
-"""Write the variables of a dataset into an unsealed store, slab by slab."""
+"""Write the variables of a dataset into an unsealed store, as planned; what an earlier run has written is kept."""
 
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
-from math import prod
-from pathlib import Path
 
 import dask.local
 import dask.threaded
 import numpy as np
 import zarr
 
-from . import RECIPE, chunks, encoding, planes, receipts, stores, trial
+from . import RECIPE, chunks, encoding, receipts, shards, space, stores, trial
 from .attributes import untyped
-from .codecs import PRESETS, Blosc, Form
-from .hdf5 import Region
+from .codecs import PRESETS, Blosc
+from .ledger import Ledger
+from .ledger import head as ledger_head
 from .reader import Reader, check_unchanged
 from .source import STRING_BYTES
 
 TEXTS = ("str", "S1")
-TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
 
 
 def arrays_of(inventory: dict, preset: str) -> list[chunks.Array]:
@@ -60,113 +57,52 @@ def scheduler(name: str, threads: int) -> Callable:
 
 
 def write_store(inventory: dict, path, plan: chunks.Plan, zarr_format: int, preset: str, get: Callable) -> dict:
-    """Write all variables of a source to a new, unsealed store at `path`, replacing one of ours that is there.
+    """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
-    `get` is the dask scheduler that does the work of a slab, from `scheduler`. Returns how each variable was read and
-    compressed, and the figures of the codec trials. Raises DatasetError if the source has changed since its inventory,
-    before or while it was read.
+    What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
+    confirm it. `get` is the dask scheduler that does the work, from `scheduler`. Returns how each variable was read and
+    compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
+    changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
+    there is something that is not ours (`store`), and if there is no room for it (`space`).
     """
     for file in inventory["files"]:
         check_unchanged(file)
-    stores.clear(path)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    receipts.write(stores.marker(path), provenance(inventory))
-    root = stores.UnsealedStore(stores.open_store(path, read_only=False))
-    codecs, trials = {}, {}
-    with stores.quiet(), Reader(inventory) as reader:
-        group = zarr.create_group(
-            root,
-            zarr_format=zarr_format,
-            attributes={name: encoding.plain(value) for name, value in inventory["attributes"].items()},
-        )
+    stores.check_ours(path)
+    with Ledger(path) as ledger, stores.quiet(), Reader(inventory) as reader:
+        dtypes = {cut.array.name: encoding.dtype_of(inventory["variables"][cut.array.name]) for cut in plan.cuts}
+        chosen = {cut.array.name: trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
+        cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
+        kept = ledger.begin(ledger_head(inventory, {"zarr_format": zarr_format, "cuts": cuts}))
+        stores.sweep(path, kept)
+        space.check(path, inventory, plan.objects, kept)
+        receipts.write(stores.marker(path), provenance(inventory))
+        root = stores.UnsealedStore(stores.open_store(path, read_only=False))
+        attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
+        group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
         for cut in plan.cuts:
-            name, variable = cut.array.name, inventory["variables"][cut.array.name]
-            dtype = encoding.dtype_of(variable)
-            codec, trials[name] = trial.choose(preset, reader, cut, dtype)
-            codecs[name] = codec.name
-            array = encoding.create_array(group, name, variable, cut.chunks, cut.shards, codec)
+            name, codec = cut.array.name, chosen[cut.array.name][0]
+            array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
+            if dtypes[name] == encoding.TEXT:
+                shards.write_texts(reader, cut, array)
+                continue
+            target = shards.Target(path, array, encoding.form_of(array, codec), ledger, frozenset(kept))
             if cut.streamed:
-                stream(reader, cut, path, array, codec, get)
+                shards.stream(reader, cut, target, codec, get)
             else:
-                write_slabs(reader, cut, dtype, path, array, codec, get)
+                shards.write_slabs(reader, cut, target, get)
         zarr.consolidate_metadata(root)
-    for file in inventory["files"]:
-        check_unchanged(file)
-    readers = {name: "+".join(sorted(ways)) for name, ways in reader.used.items()}
-    return {"reader": readers, "codecs": codecs, "trials": {name: sizes for name, sizes in trials.items() if sizes}}
+        for file in inventory["files"]:
+            check_unchanged(file)
+        ledger.complete()
+    return {
+        "reader": {name: "+".join(sorted(ways)) for name, ways in reader.used.items()},
+        "codecs": {name: codec.name for name, (codec, _) in chosen.items()},
+        "trials": {name: figures for name, (_, figures) in chosen.items() if figures},
+        "resumed_shards": len(kept),
+    }
 
 
 def provenance(inventory: dict) -> dict:
     """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
     kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings")
     return {"dataset": inventory["dataset"], "recipe": RECIPE} | {key: inventory[key] for key in kept}
-
-
-def stream(reader: Reader, cut: chunks.Cut, path, array: zarr.Array, codec: Blosc, get: Callable) -> None:
-    """Write the shards of an array whose native chunks are handed over as they lie, each shard by one task."""
-    form = encoding.form_of(array, codec)
-    itemsize, count = array.dtype.itemsize, prod(cut.chunks) // prod(cut.array.native[0])
-    beyond = np.asarray(form.beyond, array.dtype).tobytes()
-
-    def write(shard):
-        def encode_chunk(part):
-            region = tuple(slice(r.start + p.start, r.start + p.stop) for r, p in zip(shard, part, strict=True))
-            native = reader.native_chunks(cut.array, region)
-            if not native:  # the file is laid out in another way than netCDF told
-                values = np.empty([r.stop - r.start for r in region], array.dtype)
-                for _, fill in reader.jobs(cut.array, region, values):
-                    fill()
-                return form.encode_values(values)
-            blocks = planes.blocks(native, count, chunks.BLOCK_BYTES, beyond)
-            return form.checked(codec.encode_shuffled(blocks, prod(cut.chunks) * itemsize, itemsize))
-
-        put_shard(path, array, form, shard, encode_chunk)
-
-    shards = iter(cut.slabs())
-    while some := list(islice(shards, TASKS)):
-        get({("shard", i): (write, shard) for i, shard in enumerate(some)}, [("shard", i) for i in range(len(some))])
-
-
-def put_shard(path, array: zarr.Array, form: Form, region: Region, encode_chunk: Callable) -> None:
-    """Compress the shard at a region of an array, chunk by chunk, and write it."""
-    index = tuple(r.start // shard for r, shard in zip(region, form.shards, strict=True))
-    shape = tuple(r.stop - r.start for r in region)
-    stores.put(path, stores.chunk_key(array, index), form.encode(shape, encode_chunk))
-
-
-def write_slabs(reader: Reader, cut: chunks.Cut, dtype, path, array: zarr.Array, codec, get: Callable) -> None:
-    """Write an array slab by slab."""
-    # One buffer for all slabs: new memory would cost as much as compressing into it.
-    buffer = np.empty([min(n, size) for n, size in zip(cut.slab, cut.array.shape, strict=True)], dtype)
-    for slab in cut.slabs():
-        values = buffer[(..., *(slice(0, axis.stop - axis.start) for axis in slab))]
-        write_slab(reader, cut, slab, values, path, array, codec, get)
-
-
-def write_slab(reader: Reader, cut: chunks.Cut, slab: Region, values: np.ndarray, path, array, codec, get) -> None:
-    """Read one slab into `values` and write its shards: a dask graph in which each shard waits for its own pieces only.
-
-    Shards are compressed and written here: through zarr it takes a tenth more CPU, and an event loop between threads.
-    """
-    origin = [axis.start for axis in slab]
-    text = values.dtype.kind == "O"
-    form = None if text else encoding.form_of(array, codec)
-
-    def write(region, _pieces):
-        block = values[(..., *(slice(r.start - o, r.stop - o) for r, o in zip(region, origin, strict=True)))]
-        if text:
-            array[region or ...] = block
-        else:
-            put_shard(path, array, form, region, lambda part: form.encode_values(block[part]))
-
-    jobs = list(reader.jobs(cut.array, slab, values))
-    graph = {("piece", i): (fill,) for i, (_, fill) in enumerate(jobs)}
-    for i, region in enumerate(cut.shards_of(slab)):
-        needed = [("piece", j) for j, (part, _) in enumerate(jobs) if overlap(part, region)]
-        graph["shard", i] = (write, region, needed)
-    get(graph, [key for key in graph if key[0] == "shard"])
-
-
-def overlap(a: Region, b: Region) -> bool:
-    """Tell whether two regions share a value."""
-    return all(x.start < y.stop and y.start < x.stop for x, y in zip(a, b, strict=True))

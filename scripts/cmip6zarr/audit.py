@@ -1,0 +1,74 @@
+"""Is a store still what its ledger says? Checksums prove it without the sources, as long as the store lives."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import ledger, stores
+from .errors import DatasetError
+from .ledger import Entry
+
+MOST_NAMED = 10  # objects that a message spells out
+
+
+def problems(store, threads: int | None = None) -> list[dict]:
+    """Return what is wrong with the objects of a store, sealed or not, as [{key, kind, found, expected}].
+
+    Kinds are `missing`, `extra`, `short`, `long` and `changed` (same length, other checksum). Raises DatasetError where
+    the ledger is not whole (`ledger`) or an object cannot be read (`store`).
+    """
+    entries = ledger.read(store)
+    listed = {stores.sealed_name(key): size for key, size in stores.list_objects(store).items()}
+
+    def fault(key: str) -> dict | None:
+        entry, size = entries.get(key), listed.get(key)
+        if entry is None:
+            return {"key": key, "kind": "extra", "found": size, "expected": None}
+        if size is None:
+            return {"key": key, "kind": "missing", "found": None, "expected": entry.bytes}
+        if size != entry.bytes:
+            kind = "short" if size < entry.bytes else "long"
+            return {"key": key, "kind": kind, "found": size, "expected": entry.bytes}
+        return changed(store, entry)
+
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        return [fault for fault in pool.map(fault, sorted(entries.keys() | listed.keys())) if fault]
+
+
+def changed(store, entry: Entry) -> dict | None:
+    """Return what is wrong with the bytes of an object whose length is right."""
+    try:
+        _, checksum = stores.digest(store, entry.key)
+    except OSError as error:
+        message = f"{Path(store, entry.key)}: cannot be read: {error.strerror}."
+        raise DatasetError("store", message, "See to the file system, then run again.") from error
+    if checksum == entry.xxh3:
+        return None
+    return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}
+
+
+def is_sound(store) -> bool:
+    """Tell whether a store is just what its ledger says; False where it has none that is whole."""
+    try:
+        return not problems(store)
+    except DatasetError:
+        return False
+
+
+def check(store) -> int:
+    """Return how many objects a store has; raises DatasetError (`chunks`) that names what is wrong with them."""
+    found = problems(store)
+    if found:
+        raise DatasetError("chunks", f"{store}: {told(found)}.", "Run again: what is not right is converted again.")
+    return len(ledger.read(store))
+
+
+def told(found: list[dict]) -> str:
+    """Return problems in words, the first few by name.
+
+    >>> told([{"key": "ta/c.0", "kind": "short", "found": 3, "expected": 9}])
+    "1 of its objects are not what the ledger says: 'ta/c.0' is short (found 3, expected 9)"
+    """
+    words = [f"{p['key']!r} is {p['kind']} (found {p['found']}, expected {p['expected']})" for p in found[:MOST_NAMED]]
+    more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return f"{len(found)} of its objects are not what the ledger says: " + ", ".join(words + more)

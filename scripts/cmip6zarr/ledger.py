@@ -1,0 +1,198 @@
+"""The ledger of a store: what has been written, object by object; of a sealed store it is the manifest.
+
+It lies beside the store as lines of JSON. The first says what the store is made of, each other what an object holds:
+
+    {"ledger": 1, "dataset": ..., "recipe": ..., "made_of": digest of sources, plan and codecs}
+    {"key": "ta/c.0.0.0.0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
+
+`xxh3` is XXH3-128 of the object as stored. `raw_xxh3` (none for metadata and texts) is of its values, whatever the
+codec: for each byte of a value, the least significant first, XXH3-128 of this byte of all values, chunk after chunk in
+C order, each chunk whole and in C order; and XXH3-128 of these digests. Of two lines with one key the last counts. A
+CRC would not do for objects: that of any bytes and their own CRC, as the codec crc32c writes it, is always the same.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import xxhash
+from numcodecs.shuffle import Shuffle
+
+from . import RECIPE, stores
+from .errors import DatasetError
+from .scratch import scratch
+
+FORM = 1
+BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a core
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one object of a store holds."""
+
+    key: str
+    array: str
+    bytes: int
+    xxh3: str
+    raw_xxh3: str | None = None
+
+
+def path_of(store) -> Path:
+    """Return where the ledger of a store lies."""
+    store = Path(store)
+    return store.with_name(f"{store.name}.ledger.jsonl")
+
+
+def head(inventory: dict, made_of: dict) -> dict:
+    """Return the first line of the ledger of a store that is made of the files of an inventory, and of `made_of`."""
+    sources = [inventory[key] for key in ("files", "variables", "attributes")]
+    text = json.dumps([*sources, made_of], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"ledger": FORM, "dataset": inventory["dataset"], "recipe": RECIPE, "made_of": digest}
+
+
+def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
+    """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other."""
+    first, entries, good = {}, {}, 0
+    for line in data.splitlines(keepends=True):
+        try:
+            facts = json.loads(line) if line.endswith(b"\n") else None
+            if not good:
+                first = facts | {}
+            else:
+                entry = entry_of(**facts)
+                entries[entry.key] = entry
+        except (ValueError, TypeError):
+            break
+        good += len(line)
+    return first, entries, good
+
+
+def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None) -> Entry:
+    """Return an entry; raises TypeError for other types, ValueError for a key that leaves the store."""
+    if not all(isinstance(text, str) for text in (key, array, xxh3, raw_xxh3 or "")) or type(bytes) is not int:
+        raise TypeError("not an entry")
+    if Path(key).is_absolute() or {"..", ""} & set(key.split("/")):
+        raise ValueError(f"{key!r} is no key of a store")
+    return Entry(key, array, bytes, xxh3, raw_xxh3)
+
+
+class Ledger:
+    """The ledger of a store that is being written or proven; use as a context manager.
+
+    It is locked as long as it is open: raises DatasetError (`busy`) where another process has it.
+    """
+
+    def __init__(self, store):
+        self.store, self.path = Path(store), path_of(store)
+        self._lock = Lock()
+
+    def __enter__(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            message = f"{self.store}: another process is writing or verifying this store; it holds {self.path}."
+            raise DatasetError("busy", message, "Wait for it or end it, then run again.") from error
+        except OSError as error:
+            os.close(self._file)
+            message = f"{self.path}: cannot be locked against a second writer: {error.strerror}."
+            raise DatasetError("store", message, "Choose a store_root on a file system that has flock.") from error
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._file)
+
+    def begin(self, first: dict) -> dict[str, Entry]:
+        """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
+
+        An object is kept only if its length and checksum are those of the ledger; one that is torn is not.
+        """
+        data = self.path.read_bytes()
+        found, entries, good = parse(data)
+        if found != first:
+            os.ftruncate(self._file, 0)
+            self._write(first)
+            return {}
+        os.ftruncate(self._file, good)  # the rest is a line that was cut off
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            sound = pool.map(lambda entry: entry.raw_xxh3 and holds(self.store, entry), entries.values())
+            return {entry.key: entry for entry, kept in zip(entries.values(), sound, strict=True) if kept}
+
+    def add(self, entry: Entry) -> None:
+        """Write down an object that has been written, and wait until the line is on disk."""
+        self._write(asdict(entry))
+
+    def forget(self) -> None:
+        """Give up all that is written down: what it says of the store has been proven wrong."""
+        os.ftruncate(self._file, 0)
+
+    def complete(self) -> None:
+        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written."""
+        _, entries, _ = parse(self.path.read_bytes())
+        for key in sorted(stores.list_objects(self.store)):
+            name = stores.sealed_name(key)
+            if name not in entries:
+                self.add(Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key)))
+
+    def _write(self, facts: dict) -> None:
+        line = (json.dumps(facts) + "\n").encode()
+        with self._lock:
+            os.write(self._file, line)
+            os.fdatasync(self._file)
+
+
+def holds(store, entry: Entry) -> bool:
+    """Tell whether an object of a store is there and is what its entry says."""
+    try:
+        return stores.digest(store, entry.key) == (entry.bytes, entry.xxh3)
+    except OSError:
+        return False
+
+
+def read(store) -> dict[str, Entry]:
+    """Return the entries of a store's ledger by key; raises DatasetError (`ledger`) where it is not whole."""
+    path, remedy = path_of(store), "Remove the dataset's convert receipt and run again: its store is written anew."
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError("ledger", f"{path}: cannot be read: {error.strerror}.", remedy) from error
+    first, entries, good = parse(data)
+    if first.get("ledger") != FORM or good != len(data) or not entries:
+        message = (
+            f"{path}: found {len(entries)} entries in {good} of {len(data)} bytes, and form {first.get('ledger')!r}; "
+            f"expected a whole ledger of form {FORM}."
+        )
+        raise DatasetError("ledger", message, remedy)
+    return entries
+
+
+class RawSum:
+    """The checksum of the raw values of a shard, fed in order with values or with blocks of them that are shuffled."""
+
+    def __init__(self, itemsize: int):
+        self._planes = [xxhash.xxh3_128() for _ in range(itemsize)]
+
+    def update_shuffled(self, block: np.ndarray) -> None:
+        """Add a block of values, shuffled: bytes."""
+        for plane, part in zip(self._planes, block.reshape(len(self._planes), -1), strict=True):
+            plane.update(part)
+
+    def update(self, values: np.ndarray) -> None:
+        """Add values, contiguous and little-endian."""
+        data, step = values.reshape(-1).view("u1"), BLOCK_VALUES * len(self._planes)
+        shuffled = scratch.get("shuffled", min(step, data.nbytes))
+        for start in range(0, data.nbytes, step):
+            block = data[start : start + step]
+            self.update_shuffled(Shuffle(len(self._planes)).encode(block, out=shuffled[: block.nbytes]))
+
+    def hexdigest(self) -> str:
+        return xxhash.xxh3_128(b"".join(plane.digest() for plane in self._planes)).hexdigest()

@@ -1,0 +1,127 @@
+"""Write the shards of one array: read, compress, put, and note in the ledger; one writer each, each once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from math import prod
+
+import numpy as np
+import zarr
+
+from . import chunks, encoding, planes, stores
+from .chunks import Cut
+from .codecs import Blosc, Form
+from .hdf5 import Region
+from .ledger import Entry, Ledger, RawSum
+from .reader import Reader
+
+TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
+
+
+@dataclass(frozen=True)
+class Target:
+    """The array that is being written: its store, its place in the ledger, and what an earlier run has left of it.
+
+    `kept` are the keys of objects that are there already.
+    """
+
+    path: str
+    array: zarr.Array
+    form: Form
+    ledger: Ledger
+    kept: frozenset[str]
+
+    def key(self, region: Region) -> str:
+        """Return the key of the object of the shard at a region."""
+        index = tuple(r.start // shard for r, shard in zip(region, self.form.shards, strict=True))
+        return stores.chunk_key(self.array, index)
+
+    def missing(self, regions: Iterator[Region]) -> Iterator[Region]:
+        """Yield those of the regions whose shards are not there."""
+        return (region for region in regions if self.key(region) not in self.kept)
+
+    def put(self, region: Region, encode_chunk: Callable[[Region, RawSum], list]) -> None:
+        """Write the shard at a region; `encode_chunk` returns a chunk at a region of the shard, and sums its values."""
+        raw = RawSum(self.array.dtype.itemsize)
+        shape = tuple(r.stop - r.start for r in region)
+        parts = self.form.encode(shape, lambda part: encode_chunk(part, raw))
+        size, checksum = stores.put(self.path, self.key(region), parts)
+        self.ledger.add(Entry(self.key(region), self.array.path, size, checksum, raw.hexdigest()))
+
+
+def stream(reader: Reader, cut: Cut, target: Target, codec: Blosc, get: Callable) -> None:
+    """Write the shards of an array whose native chunks are handed over as they lie, each shard by one task."""
+    form, itemsize = target.form, cut.array.itemsize
+    count, chunk_bytes = prod(cut.chunks) // prod(cut.array.native[0]), prod(cut.chunks) * itemsize
+    beyond = np.asarray(form.beyond, target.array.dtype).tobytes()
+
+    def write(shard):
+        def encode_chunk(part, raw):
+            region = tuple(slice(r.start + p.start, r.start + p.stop) for r, p in zip(shard, part, strict=True))
+            native = reader.native_chunks(cut.array, region)
+            if not native:  # the file is laid out in another way than netCDF told
+                values = np.empty([r.stop - r.start for r in region], target.array.dtype)
+                for _, fill in reader.jobs(cut.array, region, values):
+                    fill()
+                return form.encode_values(values, raw)
+            blocks = summed(planes.blocks(native, count, chunks.BLOCK_BYTES, beyond), raw)
+            return form.checked(codec.encode_shuffled(blocks, chunk_bytes, itemsize))
+
+        target.put(shard, encode_chunk)
+
+    shards = target.missing(cut.slabs())
+    while some := list(islice(shards, TASKS)):
+        get({("shard", i): (write, shard) for i, shard in enumerate(some)}, [("shard", i) for i in range(len(some))])
+
+
+def summed(blocks: Iterator[np.ndarray], raw: RawSum) -> Iterator[np.ndarray]:
+    """Yield shuffled blocks once they are in the sum."""
+    for block in blocks:
+        raw.update_shuffled(block)
+        yield block
+
+
+def write_slabs(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:
+    """Write the shards of an array slab by slab."""
+    # One buffer for all slabs: new memory would cost as much as compressing into it.
+    buffer = np.empty([min(n, size) for n, size in zip(cut.slab, cut.array.shape, strict=True)], target.array.dtype)
+    for slab in cut.slabs():
+        shards = list(target.missing(cut.shards_of(slab)))
+        if shards:
+            values = buffer[(..., *(slice(0, axis.stop - axis.start) for axis in slab))]
+            get(*slab_graph(reader, cut, slab, shards, values, target))
+
+
+def slab_graph(reader: Reader, cut: Cut, slab: Region, shards: list[Region], values: np.ndarray, target: Target):
+    """Return the dask graph, and its keys, that reads one slab into `values` and writes shards of it.
+
+    Each shard waits for its own pieces only. Shards are compressed and written here: through zarr it takes a tenth more
+    CPU, and an event loop between threads.
+    """
+    origin = [axis.start for axis in slab]
+
+    def write(region, _pieces):
+        block = values[(..., *(slice(r.start - o, r.stop - o) for r, o in zip(region, origin, strict=True)))]
+        target.put(region, lambda part, raw: target.form.encode_values(block[part], raw))
+
+    jobs = list(reader.jobs(cut.array, slab, values))
+    graph = {}
+    for i, region in enumerate(shards):
+        needed = [j for j, (part, _) in enumerate(jobs) if overlap(part, region)]
+        graph |= {("piece", j): (jobs[j][1],) for j in needed}
+        graph["shard", i] = (write, region, [("piece", j) for j in needed])
+    return graph, [("shard", i) for i in range(len(shards))]
+
+
+def overlap(a: Region, b: Region) -> bool:
+    """Tell whether two regions share a value."""
+    return all(x.start < y.stop and y.start < x.stop for x, y in zip(a, b, strict=True))
+
+
+def write_texts(reader: Reader, cut: Cut, array: zarr.Array) -> None:
+    """Write an array of texts through zarr; they are few and have no dtype of bytes."""
+    for region in cut.slabs():
+        values = np.empty([r.stop - r.start for r in region], encoding.TEXT)
+        for _, fill in reader.jobs(cut.array, region, values):
+            fill()
+        array[region or ...] = values

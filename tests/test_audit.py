@@ -1,0 +1,155 @@
+"""What rots in a store is found without its sources, by name."""
+
+import json
+
+import numpy as np
+import pytest
+from builders import make_dataset
+from chain import ID, run_convert, run_verify, take
+
+import verify
+from cmip6zarr import audit, ledger, receipts, stores
+from cmip6zarr.errors import DatasetError
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A sealed store of twelve steps in chunks of four, whose sources are gone."""
+    paths = make_dataset(tmp_path / "nc")
+    take(paths, tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 4}') == 0
+    assert run_verify(tmp_path) == 0
+    for path in paths:
+        path.unlink()
+    return tmp_path / "s.zarr"
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def swap(path):
+    """Give two objects of one length each other's place: chunks of an array have the same form of checksum inside."""
+    other = path.with_name("c.2.0.0")
+    ours, theirs = path.read_bytes(), other.read_bytes()
+    assert ours != theirs
+    path.write_bytes(theirs)
+    other.write_bytes(ours)
+
+
+SPOILED = {
+    "flipped": (flip, {"changed"}),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:-1]), {"short"}),
+    "grown": (lambda path: path.write_bytes(path.read_bytes() + b"x"), {"long"}),
+    "gone": (lambda path: path.unlink(), {"missing"}),
+    "swapped": (swap, {"changed", "short", "long"}),
+    "joined": (lambda path: path.with_name("c.7.0.0").write_bytes(path.read_bytes()), {"extra"}),
+}
+
+
+@pytest.mark.parametrize(("spoil", "kinds"), SPOILED.values(), ids=SPOILED)
+def test_what_is_wrong_is_named(store, spoil, kinds, capsys):
+    """Each fault is found, with the kind and the key of the object, and the exit code is 1."""
+    assert verify.main(["--audit", str(store)]) == 0
+    assert "every object is what the ledger says" in capsys.readouterr().err
+    spoil(store / "tas" / "c.1.0.0")
+    assert verify.main(["--audit", str(store)]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {problem["kind"] for problem in told} <= kinds
+    named = {problem["key"] for problem in told}
+    assert ("tas/c.7.0.0" if kinds == {"extra"} else "tas/c.1.0.0") in named
+    assert len(named) == (2 if spoil is swap else 1)
+
+
+@pytest.mark.parametrize("key", ["zarr.json", "tas/zarr.json", "time/c.0", "lat_bnds/c.0.0"])
+def test_metadata_and_coordinates_are_audited_too(store, key):
+    """One bit of any object is found."""
+    flip(store / key)
+    assert audit.problems(store) == [
+        {
+            "key": key,
+            "kind": "changed",
+            "found": stores.digest(store, key)[1],
+            "expected": ledger.read(store)[key].xxh3,
+        }
+    ]
+
+
+def test_every_bit_is_found(store):
+    """A thousand bits flipped at random, one after another, are found, each in the object that has it."""
+    random, keys = np.random.default_rng(1), sorted(stores.list_objects(store))
+    for _ in range(1000):
+        key = keys[random.integers(len(keys))]
+        data = (store / key).read_bytes()
+        bit = int(random.integers(len(data) * 8))
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (store / key).write_bytes(flipped)
+        assert [(p["key"], p["kind"]) for p in audit.problems(store, 1)] == [(key, "changed")]
+        (store / key).write_bytes(data)
+    assert audit.problems(store) == []
+
+
+@pytest.mark.parametrize("data", [None, b"", b"{}\n", b"not json\n"])
+def test_store_without_a_whole_ledger_is_no_proof(store, data, capsys):
+    """A ledger that is gone, empty or broken is an error and never a clean bill."""
+    path = ledger.path_of(store)
+    path.unlink() if data is None else path.write_bytes(data)
+    assert verify.main(["--audit", str(store)]) == 1
+    assert "ledger.jsonl: " in capsys.readouterr().err
+    with pytest.raises(DatasetError) as error:
+        audit.check(store)
+    assert error.value.kind == "ledger"
+    assert not audit.is_sound(store)
+
+
+def test_verify_finds_what_changed_since_convert(tmp_path):
+    """What rots between convert and verify is converted again, and only that: the ledger is still believed."""
+    take(make_dataset(tmp_path), tmp_path)
+    path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
+    assert run_convert(tmp_path, path, *rule) == 0
+    flip(path / "tas" / "c.1.0.0")
+    assert run_verify(tmp_path) == 1
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 8
+    assert run_verify(tmp_path) == 0
+
+
+def test_verify_gives_up_a_ledger_that_is_wrong(tmp_path):
+    """Where the store is what the ledger says and yet not what its source holds, all of it is converted again."""
+    paths = make_dataset(tmp_path)
+    facts = take(paths, tmp_path)
+    path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
+    assert run_convert(tmp_path, path, *rule) == 0
+    one, two = (path / "tas" / f"c.{i}.0.0" for i in (0, 1))
+    one.write_bytes(two.read_bytes())
+    entries = ledger.read(path)
+    with ledger.Ledger(path) as book:
+        first = json.loads(ledger.path_of(path).read_text().splitlines()[0])
+        book.forget()
+        book.begin(first)
+        for entry in entries.values():
+            size, checksum = stores.digest(path, entry.key)
+            book.add(ledger.Entry(entry.key, entry.array, size, checksum, entry.raw_xxh3))
+    assert audit.is_sound(path)
+    assert run_verify(tmp_path) == 1
+    assert receipts.read(tmp_path, "failed", ID)["class"] == "mismatch"
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 0
+    assert run_verify(tmp_path) == 0
+    assert facts["dataset"] == ID
+
+
+def test_checksums_seal_without_the_values(tmp_path):
+    """Mode `checksums` seals what the ledger confirms and says so; what it does not confirm stays unsealed."""
+    take(make_dataset(tmp_path), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
+    flip(tmp_path / "s.zarr" / "tas" / "c.0.0.0")
+    assert verify.main([ID, "--results", str(tmp_path), "--mode", "checksums"]) == 1
+    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
+    assert verify.main([ID, "--results", str(tmp_path), "--mode", "checksums"]) == 0
+    receipt = receipts.read(tmp_path, "verify", ID)
+    assert (receipt["mode"], receipt["values_compared"], receipt["sealed"]) == ("checksums", 0, True)
