@@ -1,11 +1,13 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
-# clean  remove what the others made
+# torture  break it on purpose: kills, rot, full disks          clean  remove what the others made
 PYTHON ?= python3
+# Of the full counts of `make torture`.
+SHARE ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench torture clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -24,6 +26,9 @@ bench: .venv/bench
 	$(BIN)/python experiments/benchmark.py
 	$(BIN)/python experiments/memory.py
 	$(BIN)/python experiments/reading.py
+
+torture: .venv/test
+	$(BIN)/python torture/run.py --share $(SHARE)
 
 clean:
 	rm -rf .venv demo .snakemake

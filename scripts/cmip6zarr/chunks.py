@@ -270,7 +270,9 @@ def memory_of(cut: Cut, threads: int) -> int:
     shard, chunk = array.bytes_of(cut.shards), array.bytes_of(cut.chunks)
     if cut.streamed:
         frame = shard if cut.shards == cut.chunks else shard + chunk
-        return BASE_BYTES + threads * (frame + max(native, min(chunk, BLOCK_BYTES)) + 2 * native)
+        # A block of one native chunk is inflated in place.
+        block = native if native >= BLOCK_BYTES else min(chunk, BLOCK_BYTES) + native
+        return BASE_BYTES + threads * (frame + block + native)
     contiguous = all(n >= size for n, size in zip(cut.chunks[1:], array.shape[1:], strict=True))
     encoding = shard + (0 if contiguous else chunk) + min(CODEC_BYTES, 3 * chunk)
     beside = BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
