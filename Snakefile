@@ -13,11 +13,13 @@ include: "rules/inventory.smk"
 include: "rules/convert.smk"
 include: "rules/verify.smk"
 include: "rules/size_report.smk"
+include: "rules/audit.smk"
 include: "rules/campaign.smk"
 
 
 localrules:
     all,
+    audits,
     campaign,
 
 

@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, campaign, catalogue, cli, drs
+from cmip6zarr import RECIPE, campaign, catalogue, cli, drs, receipts
 
 validate(config, "../config/config.schema.yaml")
 
@@ -33,6 +33,7 @@ REFUSED = (
     campaign.refused_before(LISTED, config["results"], config["policy"]) if config["rerun"] != "refused" else set()
 )
 DATASETS = {name: row for name, row in LISTED.items() if name not in REFUSED}
+SEALED = [name for name in DATASETS if receipts.path_of(config["results"], "verify", name).is_file()]
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.

@@ -1,4 +1,4 @@
-"""Write the table of sizes and the catalogue of the sealed stores, and print what became of every dataset."""
+"""Write the tables of sizes and audits and the catalogue of stores, and print what became of every dataset."""
 
 import argparse
 import json
@@ -30,6 +30,9 @@ def main(argv=None) -> int:
     sizes = campaign.size_table(verified, results)
     receipts.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     catalogue.write(campaign.store_table(verified, results), results / "catalogue" / "stores.json", **campaign.STORES)
+    audited = campaign.audit_table(names, results)
+    if audited.height:
+        receipts.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))
     for line in campaign.bigger(sizes):

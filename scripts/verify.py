@@ -35,7 +35,7 @@ def verify(args) -> dict:
             proof = prove(path, inventory, memory_bytes, ledger)
         else:
             proof = compare.prove_objects(path) | {"values_compared": 0, "mismatches": 0}
-        audit.check(path)
+        audit.check(path, "chunks")
         for file in inventory["files"]:
             check_unchanged(file)
         stores.seal(path, converted["zarr_format"])

@@ -7,6 +7,7 @@ import pytest
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
+import audit as script
 import verify
 from cmip6zarr import audit, ledger, receipts, stores
 from cmip6zarr.errors import DatasetError
@@ -100,7 +101,7 @@ def test_store_without_a_whole_ledger_is_no_proof(store, data, capsys):
     assert verify.main(["--audit", str(store)]) == 1
     assert "ledger.jsonl: " in capsys.readouterr().err
     with pytest.raises(DatasetError) as error:
-        audit.check(store)
+        audit.check(store, "chunks")
     assert error.value.kind == "ledger"
     assert not audit.is_sound(store)
 
@@ -153,3 +154,26 @@ def test_checksums_seal_without_the_values(tmp_path):
     assert verify.main([ID, "--results", str(tmp_path), "--mode", "checksums"]) == 0
     receipt = receipts.read(tmp_path, "verify", ID)
     assert (receipt["mode"], receipt["values_compared"], receipt["sealed"]) == ("checksums", 0, True)
+
+
+def test_rule_leaves_a_receipt_or_names_the_rot(tmp_path):
+    """A sound store has a receipt; for a rotten one the next run converts again what is wrong, and no more."""
+    take(make_dataset(tmp_path), tmp_path)
+    path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert run_verify(tmp_path) == 0
+    assert script.main([ID, "--results", str(tmp_path)]) == 0
+    receipt = receipts.read(tmp_path, "audit", ID)
+    listed = stores.list_objects(path)
+    assert (receipt["objects"], receipt["stored_bytes"]) == (len(listed), sum(listed.values()))
+    flip(path / "tas" / "c.1.0.0")
+    assert script.main([ID, "--results", str(tmp_path)]) == 1
+    record = receipts.read(tmp_path, "failed", ID)
+    assert (record["rule"], record["class"]) == ("audit", "rot")
+    assert "'tas/c.1.0.0' is changed" in record["message"]
+    assert not receipts.path_of(tmp_path, "audit", ID).exists()
+    assert not receipts.path_of(tmp_path, "convert", ID).exists()
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 8
+    assert run_verify(tmp_path) == 0
+    assert not receipts.path_of(tmp_path, "failed", ID).exists()

@@ -232,3 +232,22 @@ def test_tables_after_a_failed_run(spoilt, tmp_path):
     write_rows(clone.catalogue, read_rows(clone.catalogue)[2:4])
     clone.snakemake()
     assert listed(clone) == []
+
+
+def test_audit_of_a_campaign(campaign, tmp_path):
+    """Every sealed store is audited; one that has rotted is named in the table, and the next run mends just that."""
+    clone = campaign.copy(tmp_path / "clone")
+    clone.snakemake("audits")
+    table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
+    assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "sound"}
+    chunk = next((clone.stores / drs.store_folder(B)).glob("tas/c.*"))
+    right = chunk.read_bytes()
+    chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    clone.snakemake("audits", "--forcerun", "audit", "--keep-going", expect=1)
+    table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
+    assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "rot"}
+    assert chunk.name in table["message"].to_list()[1]
+    assert clone.plan() == chain(B, rules=RULES[1:])
+    clone.snakemake()
+    assert chunk.read_bytes() == right
+    assert_converted(clone, A, B)

@@ -55,12 +55,13 @@ def is_sound(store) -> bool:
         return False
 
 
-def check(store) -> int:
-    """Return how many objects a store has; raises DatasetError (`chunks`) that names what is wrong with them."""
+def check(store, kind: str) -> dict:
+    """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong."""
     found = problems(store)
     if found:
-        raise DatasetError("chunks", f"{store}: {told(found)}.", "Run again: what is not right is converted again.")
-    return len(ledger.read(store))
+        raise DatasetError(kind, f"{store}: {told(found)}.", "Run again: what is not right is converted again.")
+    entries = ledger.read(store).values()
+    return {"objects": len(entries), "stored_bytes": sum(entry.bytes for entry in entries)}
 
 
 def told(found: list[dict]) -> str:

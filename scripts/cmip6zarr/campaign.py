@@ -27,6 +27,16 @@ COLUMNS = {
 }
 """The size table: what a size_report receipt says, one row a dataset."""
 
+AUDIT = {
+    "dataset": pl.String,
+    "verdict": pl.String,
+    "objects": pl.Int64,
+    "stored_bytes": pl.Int64,
+    "seconds": pl.Float64,
+    "message": pl.String,
+}
+"""The table of the last audit, one row a store that was asked."""
+
 STORES = {
     "description": "Zarr stores that were compared with their NetCDF files bit by bit",
     "column": "zstore",
@@ -62,6 +72,18 @@ def size_table(names, results) -> pl.DataFrame:
     """Return the size table of verified datasets, from their size_report receipts."""
     rows = [receipts.read(results, "size_report", name) for name in names]
     return pl.DataFrame([{column: row[column] for column in COLUMNS} for row in rows], COLUMNS)
+
+
+def audit_table(names, results) -> pl.DataFrame:
+    """Return what the last audit said of the stores that it asked, sound or not."""
+    rows = []
+    for name in names:
+        receipt, failed = (receipts.path_of(results, folder, name) for folder in ("audit", "failed"))
+        if receipt.is_file():
+            rows.append(receipts.read(results, "audit", name) | {"verdict": "sound", "message": None})
+        elif failed.is_file() and (record := receipts.read(results, "failed", name))["rule"] == "audit":
+            rows.append({"dataset": name, "verdict": record["class"], "message": record["message"]})
+    return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
 
 
 def store_table(names, results) -> pl.DataFrame:

@@ -15,9 +15,9 @@ OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
 
 RULES = ("inventory", "convert", "verify", "size_report")
-"""What a dataset passes through, in order."""
+"""What a dataset passes through, in order; `audit` comes any time later."""
 
-UNTRUE = {"source": "inventory", "chunks": "convert", "mismatch": "convert", "store": "convert"}
+UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
 
 
@@ -72,7 +72,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
     # What later rules said of the dataset is void from now on, even if this process is killed.
-    for void in RULES[RULES.index(rule) :]:
+    for void in RULES[RULES.index(rule) :] if rule in RULES else [rule]:
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
     start = time.perf_counter()
 

@@ -1,0 +1,33 @@
+"""Has anything rotted? `snakemake --cores 2 audits --forcerun audit` asks all sealed stores of the campaign."""
+
+
+rule audit:
+    input:
+        "<results>/verify/{dataset}.json",
+    output:
+        ensure("<results>/audit/{dataset}.json", non_empty=True),
+    log:
+        "<results>/logs/audit/{dataset}.log",
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} &> {log:q}"
+
+
+rule audits:
+    input:
+        expand("<results>/audit/{dataset}.json", dataset=SEALED),
+    output:
+        "<results>/audit.tsv",
+    log:
+        "<results>/logs/audits.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        command=CAMPAIGN,
+    shell:
+        "{params.command} 2> {log:q}"
