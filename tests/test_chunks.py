@@ -213,10 +213,21 @@ def test_hostile_layouts_are_read_at_most_once_and_a_half(shape, native, rule):
 
 
 def test_slab_is_no_larger_than_it_must_be():
-    """Plenty of memory is not used up: the slab is a shard for each thread, or 16 MiB of small ones."""
+    """Plenty of memory is not used up: where nothing is read twice a slab is one shard, and each thread has its own."""
     ta = Array("ta", (36360, 8, 768, 1024), ("time", "plev", "lat", "lon"), 4, 0, True, ((1, 8, 768, 1024),))
     (cut,) = chunks.plan([ta], {"time": 4}, MIB, 0, 2**36, 2).cuts
-    assert (cut.slab, cut.read_amplification) == ((8, 8, 768, 1024), 1.0)
+    assert (cut.slab, cut.read_amplification, cut.apart) == ((4, 8, 768, 1024), 1.0, True)
+    one, two = (chunks.memory_of(cut, threads) - BASE_BYTES - chunks.CACHE_BYTES for threads in (1, 2))
+    assert two == 2 * one == 2 * (96 + 96 + 24) * MIB
+
+
+def test_slab_of_many_shards_keeps_threads_at_work():
+    """Where native chunks hold many shards, the slab holds the native chunk, and a shard for each thread at least."""
+    ta = Array(
+        "ta", (360, 100, 100), ("time", "lat", "lon"), 4, 0, True, ((180, 100, 100),), files=((0, 180), (180, 360))
+    )
+    (cut,) = chunks.plan([ta], {"time": 4}, MIB, 0, 2**30, 2).cuts
+    assert (cut.apart, cut.slab, cut.read_amplification) == (False, (360, 100, 100), 1.0)
 
 
 def test_large_native_chunks_count_for_memory():

@@ -4,7 +4,6 @@ Standard library and the project's own scripts; nothing is faked: processes are 
 """
 
 import json
-import random
 import subprocess
 import sys
 import time
@@ -118,9 +117,3 @@ class Bench:
             with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as source:
                 expected.append(source["tas"].values)
         return values.tobytes() == np.concatenate(expected).tobytes()
-
-
-def moments(count: int, seconds: float, seed: int) -> list[float]:
-    """Return so many random moments within some seconds."""
-    chance = random.Random(seed)
-    return [chance.uniform(0, seconds) for _ in range(count)]

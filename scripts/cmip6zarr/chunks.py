@@ -62,7 +62,7 @@ class Array:
 class Cut:
     """How one array is cut; every shard is a whole number of chunks, every slab one of shards, on every axis.
 
-    A cut that is `streamed` needs no slab in memory: its chunks are compressed block by block as they are read.
+    In a cut that is `apart` each shard is read, compressed and written by itself, and so is the slab of a thread.
     """
 
     array: Array
@@ -70,12 +70,17 @@ class Cut:
     shards: tuple[int, ...]
     slab: tuple[int, ...]
     read_amplification: float
-    streamed: bool = False
+    apart: bool = False
 
     def __post_init__(self):
         for inner, outer in ((self.chunks, self.shards), (self.shards, self.slab)):
             if any(b % a for a, b in zip(inner, outer, strict=True)):
                 raise AssertionError(f"{self.array.name}: {outer} is no whole number of {inner}")
+
+    @property
+    def streamed(self) -> bool:
+        """Whether no chunk is ever whole in memory: it is compressed block by block as it is read."""
+        return self.apart and streams(self.array, self.chunks)
 
     @property
     def objects(self) -> int:
@@ -237,6 +242,11 @@ def slab_lengths(size: int, shard: int, natives: set[int]) -> list[int]:
     return [*sorted(n for n in wanted if n < whole), whole]
 
 
+def amplification_of(array: Array, shape: tuple[int, ...]) -> float:
+    """Return how much more is inflated than needed when an array is read in blocks of a shape."""
+    return prod(amplifications(array, axis, [n])[0] for axis, n in enumerate(shape))
+
+
 def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads: int) -> tuple[tuple[int, ...], float]:
     """Return the slab and its read amplification: the least one that reads nothing twice and keeps `threads` at work.
 
@@ -261,9 +271,10 @@ def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads:
 def memory_of(cut: Cut, threads: int) -> int:
     """Return the most bytes that are held while an array is converted, where nothing can be compressed.
 
-    Beside the slab each thread holds a shard compressed, and a copy of a chunk that is not contiguous in the slab, or
-    it inflates a native chunk; HDF5 holds its cache where it is asked to read. Where a cut is streamed each thread
-    holds a shard compressed and the chunk of it that is at hand, a block, and what is inflated into it.
+    Beside the slab, which is each thread's own where shards are apart, each thread holds a shard compressed, and a copy
+    of a chunk that is not contiguous in the slab, or it inflates a native chunk; HDF5 holds its cache where it is asked
+    to read. Where a cut is streamed each thread holds a shard compressed and the chunk of it that is at hand, a block,
+    and what is inflated into it.
     """
     array = cut.array
     native = max((prod(chunks) for chunks in array.native if chunks), default=0) * array.itemsize
@@ -276,7 +287,7 @@ def memory_of(cut: Cut, threads: int) -> int:
     contiguous = all(n >= size for n, size in zip(cut.chunks[1:], array.shape[1:], strict=True))
     encoding = shard + (0 if contiguous else chunk) + min(CODEC_BYTES, 3 * chunk)
     beside = BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
-    return beside + array.bytes_of(cut.slab)
+    return beside + (threads if cut.apart else 1) * array.bytes_of(cut.slab)
 
 
 def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_bytes: int, threads: int) -> Cut:
@@ -285,16 +296,19 @@ def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_b
     if one > MOST_CHUNK_BYTES:
         message = f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}"
         raise PlanError(f"{message}: choose shorter chunks in config key `chunks`.")
-    chosen = wide = Cut(array, chunks, shards, shards, 1.0, streams(array, chunks))
-    if not chosen.streamed:
-        beside = memory_of(chosen, threads) - array.bytes_of(shards)
+    apart = Cut(array, chunks, shards, shards, amplification_of(array, shards), apart=True)
+    if apart.read_amplification <= GOOD_AMPLIFICATION and memory_of(apart, threads) <= memory_bytes:
+        return apart
+    chosen = wide = apart
+    if not apart.streamed:
+        beside = memory_of(Cut(array, chunks, shards, shards, 1.0), threads) - array.bytes_of(shards)
         chosen = Cut(array, chunks, shards, *choose_slab(array, shards, memory_bytes - beside, threads))
         wide = Cut(array, chunks, shards, *choose_slab(array, shards, array.bytes, threads))
         if wide.read_amplification > MOST_AMPLIFICATION:
             whole = tuple(ceil(max(1, n) / shard) * shard for n, shard in zip(array.shape, shards, strict=True))
             wide = Cut(array, chunks, shards, whole, 1.0)
-    if memory_of(chosen, threads) <= memory_bytes and chosen.read_amplification <= MOST_AMPLIFICATION:
-        return chosen
+        if memory_of(chosen, threads) <= memory_bytes and chosen.read_amplification <= MOST_AMPLIFICATION:
+            return chosen
     needed = ceil(memory_of(wide, threads) / MIB)
     raise PlanError(
         f"{array.name}: shards {shards} of native chunks {array.native} need {needed} MiB with {threads} threads, "

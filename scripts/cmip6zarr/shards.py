@@ -10,10 +10,11 @@ import zarr
 
 from . import chunks, encoding, planes, stores
 from .chunks import Cut
-from .codecs import Blosc, Form
+from .codecs import Form
 from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
-from .reader import Reader
+from .reader import Reader, moved
+from .scratch import scratch
 
 TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
 
@@ -49,29 +50,45 @@ class Target:
         self.ledger.add(Entry(self.key(region), self.array.path, size, checksum, raw.hexdigest()))
 
 
-def stream(reader: Reader, cut: Cut, target: Target, codec: Blosc, get: Callable) -> None:
-    """Write the shards of an array whose native chunks are handed over as they lie, each shard by one task."""
-    form, itemsize = target.form, cut.array.itemsize
-    count, chunk_bytes = prod(cut.chunks) // prod(cut.array.native[0]), prod(cut.chunks) * itemsize
-    beyond = np.asarray(form.beyond, target.array.dtype).tobytes()
+def write_apart(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:
+    """Write the shards of an array, each by one task.
+
+    Native chunks that lie as Blosc shuffles are handed over as they are. Everything else is read into a buffer of the
+    thread first, a shard at a time.
+    """
+    form, dtype = target.form, target.array.dtype
 
     def write(shard):
+        origin = [r.start for r in shard]
+        slab = []  # the values of the shard, once they are needed
+
         def encode_chunk(part, raw):
-            region = tuple(slice(r.start + p.start, r.start + p.stop) for r, p in zip(shard, part, strict=True))
-            native = reader.native_chunks(cut.array, region)
-            if not native:  # the file is laid out in another way than netCDF told
-                values = np.empty([r.stop - r.start for r in region], target.array.dtype)
-                for _, fill in reader.jobs(cut.array, region, values):
+            stream = stream_of(reader, cut, moved(part, origin), raw, form) if cut.streamed else None
+            if stream is not None:
+                return form.checked(stream)
+            if not slab:
+                shape = [r.stop - r.start for r in shard]
+                slab.append(scratch.get("slab", prod(shape) * dtype.itemsize).view(dtype).reshape(shape))
+                for _, fill in reader.jobs(cut.array, shard, slab[0]):
                     fill()
-                return form.encode_values(values, raw)
-            blocks = summed(planes.blocks(native, count, chunks.BLOCK_BYTES, beyond), raw)
-            return form.checked(codec.encode_shuffled(blocks, chunk_bytes, itemsize))
+            return form.encode_values(slab[0][part], raw)
 
         target.put(shard, encode_chunk)
 
     shards = target.missing(cut.slabs())
     while some := list(islice(shards, TASKS)):
         get({("shard", i): (write, shard) for i, shard in enumerate(some)}, [("shard", i) for i in range(len(some))])
+
+
+def stream_of(reader: Reader, cut: Cut, region: Region, raw: RawSum, form: Form) -> np.ndarray | None:
+    """Return a chunk compressed block by block, or None if a file is laid out in another way than the plan was told."""
+    native = reader.native_chunks(cut.array, region)
+    if not native:
+        return None
+    beyond = np.asarray(form.beyond, native[0].layout.dtype).tobytes()
+    blocks = planes.blocks(native, prod(cut.chunks) // prod(cut.array.native[0]), chunks.BLOCK_BYTES, beyond)
+    itemsize = cut.array.itemsize
+    return form.codec.encode_shuffled(summed(blocks, raw), prod(cut.chunks) * itemsize, itemsize)
 
 
 def summed(blocks: Iterator[np.ndarray], raw: RawSum) -> Iterator[np.ndarray]:

@@ -86,10 +86,8 @@ def write_store(inventory: dict, path, plan: chunks.Plan, zarr_format: int, pres
                 shards.write_texts(reader, cut, array)
                 continue
             target = shards.Target(path, array, encoding.form_of(array, codec), ledger, frozenset(kept))
-            if cut.streamed:
-                shards.stream(reader, cut, target, codec, get)
-            else:
-                shards.write_slabs(reader, cut, target, get)
+            write = shards.write_apart if cut.apart else shards.write_slabs
+            write(reader, cut, target, get)
         zarr.consolidate_metadata(root)
         for file in inventory["files"]:
             check_unchanged(file)
