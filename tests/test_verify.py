@@ -35,6 +35,11 @@ def secretly(spoil):
 
 SPOILED_SOURCES = {
     "value": (secretly(last(put("tas", (3, 2, 3), 7.0))), "mismatch", "1 values differ"),
+    "tracking id": (
+        secretly(last(lambda nc: nc.setncattr("tracking_id", nc.tracking_id.replace("21", "42")))),
+        "source",
+        "found tracking_id 'hdl:42.14100/",
+    ),
     "coordinate": (secretly(last(put("lat", 0, -59.0))), "mismatch", "/lat from [0] of"),
     "damaged": (secretly(lambda paths: damage(paths[-1], "tas")), "source", "the netCDF library cannot read it"),
     "cut-off": (lambda paths: os.truncate(paths[-1], 3000), "source", "has changed since the inventory"),

@@ -18,6 +18,7 @@ import numpy as np
 import zarr
 
 from . import stores
+from .attributes import untyped
 from .chunks import Array, regions, shard_shape
 from .errors import DatasetError
 
@@ -102,6 +103,7 @@ def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tall
     ours = times({name: dict(array.attrs) for name, array in group.arrays()})
     for index, file in enumerate(files):
         with opened(file["path"]) as nc:
+            check_tracking_id(nc, file, inventory)
             theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
             for name in sorted(nc.variables.keys() & set(group.array_keys())):
                 static = time_dim not in nc[name].dimensions
@@ -114,6 +116,19 @@ def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tall
     for name, array in group.arrays():
         tally.same(f"{name}: values compared", tally.covered[name], array.size)
     return tally
+
+
+def check_tracking_id(nc: netCDF4.Dataset, file: dict, inventory: dict) -> None:
+    """Raise DatasetError (`source`) if a file has another tracking_id than when the inventory was taken."""
+    expected = inventory["attributes"].get("tracking_id")
+    for row in inventory["differing_attributes"]:
+        if (row["variable"], row["attribute"]) == ("", "tracking_id"):
+            expected = next(v["value"] for v in row["values"] if v["start"] <= file["start"] < v["stop"])
+    expected = expected and untyped(expected)
+    found = nc.tracking_id if "tracking_id" in nc.ncattrs() else None
+    if not equal(json_value(found), json_value(expected)):
+        message = f"{file['path']}: found tracking_id {found!r}, expected {expected!r} as in the inventory."
+        raise DatasetError("source", message, "Run again: the dataset starts anew.")
 
 
 def compare_header(group: zarr.Group, nc: netCDF4.Dataset, time_dim, steps: int, tally: Tally) -> None:
