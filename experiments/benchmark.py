@@ -29,6 +29,7 @@ def parse(argv):
     parser.add_argument("--steps", type=int, default=60, help="time steps in each file")
     parser.add_argument("--files", type=int, default=3)
     parser.add_argument("--grid", type=int, nargs=2, default=(384, 512), metavar=("LATITUDES", "LONGITUDES"))
+    parser.add_argument("--bits", type=int, default=9, help="that a value keeps after the point: less deflates better")
     return parser.parse_args(argv)
 
 
@@ -46,15 +47,15 @@ def run(command: list, expected: int = 0) -> dict:
 
 def make_data(args) -> Path:
     """Make the NetCDF files of the made-up dataset, unless they are there, and its inventory; return their folder."""
-    folder = args.work / f"{args.grid[0]}x{args.grid[1]}x{args.steps}" / "nc"
+    folder = args.work / f"{args.grid[0]}x{args.grid[1]}x{args.steps}x{args.bits}" / "nc"
     if len(list(folder.glob("*.nc"))) < args.files:
         make = (
-            "import sys, demo, pathlib; lat, lon, steps, files = map(int, sys.argv[2:]);"
-            "demo.LATITUDES, demo.LONGITUDES = lat, lon;"
+            "import sys, demo, pathlib; lat, lon, steps, files, bits = map(int, sys.argv[2:]);"
+            "demo.LATITUDES, demo.LONGITUDES, demo.BITS = lat, lon, bits;"
             "demo.make_files(pathlib.Path(sys.argv[1]), files, steps)"
         )
         run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {make}",
-             folder, *args.grid, args.steps, args.files])  # fmt: skip
+             folder, *args.grid, args.steps, args.files, args.bits])  # fmt: skip
     catalogue = folder.parent / "files.csv"
     names = (
         "mip_era activity_id institution_id source_id experiment_id member_id table_id variable_id grid_label version"
@@ -151,7 +152,8 @@ def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:
         )
     raw = args.files * args.steps * 8 * args.grid[0] * args.grid[1] * 4 / 2**20
     title = (
-        f"{args.files} files of {args.steps} x 8 x {args.grid[0]} x {args.grid[1]} float32: {raw:.0f} MiB raw, "
+        f"{args.files} files of {args.steps} x 8 x {args.grid[0]} x {args.grid[1]} float32, {args.bits} bits after the "
+        f"point: {raw:.0f} MiB raw, "
         f"{netcdf:.0f} MiB as NetCDF; {len(os.sched_getaffinity(0))} cores, medians of {args.rounds} rounds. "
         f"Python {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in VERSIONS) + "."
     )

@@ -20,7 +20,7 @@ rows: dict[str, list[str]] = {name: [name] for name in NAMES}
 planned: dict[str, int | str] = dict.fromkeys(NAMES, "")
 for steps, files in SIZES:
     work = ROOT / "results" / "benchmark" / f"memory-{files}"
-    args = SimpleNamespace(work=work, grid=GRID, steps=steps, files=files)
+    args = SimpleNamespace(work=work, grid=GRID, steps=steps, files=files, bits=9)
     folder = make_data(args)
     commands = cases(folder)
     for name in NAMES:

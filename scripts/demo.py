@@ -12,6 +12,7 @@ from cmip6zarr import catalogue, cli
 
 FOLDER = "CMIP6/CMIP/cmip6-zarr/SYNTHETIC/control-1950/r1i1p1f1/day/ta/gn/v20200601"
 FILES, STEPS, LEVELS, LATITUDES, LONGITUDES = 3, 60, 8, 192, 256
+BITS = 9  # that a value keeps after the point
 FILL = np.float32(1e20)
 PRESSURES_PA = np.array([100000, 85000, 70000, 50000, 25000, 10000, 5000, 1000], "f8")
 # CMOR's own settings, as most models used them.
@@ -45,8 +46,8 @@ def rough_field(random: np.random.Generator, slope: float) -> np.ndarray:
 def temperatures(random: np.random.Generator, mountains: np.ndarray, steps: int) -> np.ndarray:
     """Return air temperature in K (steps, levels, latitudes, longitudes) float32, masked below the ground.
 
-    Weather keeps 0.8 of itself from day to day, and values keep 9 bits after the point: so that shuffle + deflate leave
-    0.375 of the bytes, as in the 320 GB of `ta` from HadGEM3-GC31-HH that this workflow was first thought of for.
+    Weather keeps 0.8 of itself from day to day, and values keep BITS: so that shuffle + deflate leave 0.375 of the
+    bytes, as in the 320 GB of `ta` from HadGEM3-GC31-HH that this workflow was first thought of for.
     """
     levels = np.arange(LEVELS)[:, None, None]
     latitudes = np.linspace(-90, 90, LATITUDES)[None, :, None]
@@ -56,7 +57,7 @@ def temperatures(random: np.random.Generator, mountains: np.ndarray, steps: int)
     for step in range(steps):
         weather = 0.8 * weather + 0.6 * np.stack([rough_field(random, -3) for _ in range(LEVELS)])
         field[step] = climate + 6 * weather
-    field = np.round(field * 2**9) / np.float32(2**9)
+    field = np.round(field * 2**BITS) / np.float32(2**BITS)
     below = mountains[None] > 0.7 + 0.9 * levels
     return np.where(below, FILL, field).astype("f4")
 

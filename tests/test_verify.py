@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 from builders import UNITS, make_dataset
-from chain import ID, MEMORY, failed_verify, leave_receipts, run_verify, take, writable, write
+from chain import ID, MEMORY, accept, failed_verify, leave_receipts, run_verify, take, writable, write
 from kinds import VARIABLES, source
 from spoil import damage, each, last, put
 
@@ -115,6 +115,7 @@ def test_other_value_of_any_kind_is_found(tmp_path, name, index, value, times):
     """One value that differs is found in a variable of any kind; a static one in each of the two files."""
     convert(source(tmp_path, [name]), tmp_path)
     writable(tmp_path / "s.zarr")[name][index] = value
+    accept(tmp_path / "s.zarr")
     message = failed_verify(tmp_path)["message"]
     assert f"{times} differences from its source: /{name} from [" in message
     assert "1 values differ" in message
@@ -133,6 +134,7 @@ def test_moved_times_are_compared_as_dates(tmp_path, dtype):
     stores.unseal(tmp_path / "s.zarr")
     writable(tmp_path / "s.zarr")["time"][5] = 166
     writable(tmp_path / "s.zarr")["time_bnds"][9, 0] = 5  # where the file has fill
+    accept(tmp_path / "s.zarr")
     message = failed_verify(tmp_path)["message"]
     assert "2 differences from its source" in message
     assert "found 1850-06-17 00:00:00 (days since 1850-01-01), expected 1850-06-16" in message

@@ -4,6 +4,7 @@ Standard library and the project's own scripts; nothing is faked: processes are 
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -89,6 +90,12 @@ class Bench:
                 child.kill()
                 return True
         return False
+
+    def forget(self) -> None:
+        """Remove the store with all that lies beside it."""
+        shutil.rmtree(self.store, ignore_errors=True)
+        for path in self.store.parent.glob(f"{self.store.name}.*"):
+            path.unlink()
 
     def failed(self) -> dict:
         """Return the record of the failure of the dataset; empty without one."""

@@ -21,7 +21,7 @@ def kill_convert(folder: Path, count: int) -> Outcome:
     chance = random.Random(1)
     while told.count < count:
         if told.count % ROW == 0:
-            forget(bench)
+            bench.forget()
         after = chance.uniform(0, whole)
         if not bench.kill("convert", after):
             continue
@@ -40,13 +40,6 @@ def kill_convert(folder: Path, count: int) -> Outcome:
     told.promise(most_redone <= 1, f"{most_redone} shards were written and not in the ledger")
     told.said = f"every store verified; at most {most_redone} shard of 1 done again a kill; {kept} shards kept"
     return told
-
-
-def forget(bench: Bench) -> None:
-    """Remove the store with all that lies beside it."""
-    shutil.rmtree(bench.store, ignore_errors=True)
-    for path in bench.folder.glob("s.zarr.*"):
-        path.unlink()
 
 
 def kill_verify(folder: Path, count: int) -> Outcome:

@@ -47,14 +47,6 @@ def changed(store, entry: Entry) -> dict | None:
     return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}
 
 
-def is_sound(store) -> bool:
-    """Tell whether a store is just what its ledger says; False where it has none that is whole."""
-    try:
-        return not problems(store)
-    except DatasetError:
-        return False
-
-
 def check(store, kind: str) -> dict:
     """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong."""
     found = problems(store)
