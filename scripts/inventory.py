@@ -4,7 +4,7 @@ import json
 import sys
 
 from cmip6zarr import cli, drs, source
-from cmip6zarr.catalogue import CatalogueError, read_catalogue
+from cmip6zarr.catalogue import CatalogueError, Dataset, read_catalogue
 from cmip6zarr.errors import DatasetError
 
 
@@ -16,8 +16,8 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def inventory(args) -> dict:
-    """Take the row from the catalogue, look at its files, and return the facts of the receipt."""
+def listed(args) -> Dataset:
+    """Return the dataset's row of the catalogue; raises DatasetError (`catalogue`) if its digest is another."""
     facets = dict(zip(drs.FACETS, args.dataset.split("."), strict=True))
     try:
         row = read_catalogue(args.catalogue, facets).datasets[args.dataset]
@@ -28,13 +28,19 @@ def inventory(args) -> dict:
             f"{args.catalogue}: found another list of files ({row.digest}), expected that of digest {args.digest}."
         )
         raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
+    return row
+
+
+def inventory(args, row: Dataset | None) -> dict:
+    """Look at the files of a row, the catalogue's if none is given, and return the facts of the receipt."""
+    row = row or listed(args)
     return {"row": args.digest} | source.take_inventory(row.files, json.loads(args.policy))
 
 
-def main(argv=None) -> int:
+def main(argv=None, row: Dataset | None = None) -> int:
     args = parse(argv)
     policy = json.loads(args.policy)
-    return cli.attempt("inventory", args, lambda: inventory(args), row=args.digest, policy=policy)
+    return cli.attempt("inventory", args, lambda: inventory(args, row), row=args.digest, policy=policy)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,12 @@ def size_report(args) -> dict:
     }
 
 
+def parse(argv):
+    return cli.parser(__doc__).parse_args(argv)
+
+
 def main(argv=None) -> int:
-    args = cli.parser(__doc__).parse_args(argv)
+    args = parse(argv)
     return cli.attempt("size_report", args, lambda: size_report(args))
 
 

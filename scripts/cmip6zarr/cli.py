@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import drs, receipts
+from . import RECIPE, drs, receipts
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -16,6 +16,13 @@ OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 
 RULES = ("inventory", "convert", "verify", "size_report")
 """What a dataset passes through, in order; `audit` comes any time later."""
+
+ASKED = {
+    "inventory": ("digest",),
+    "convert": ("store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "verify": ("mode",),
+}
+"""The options of a rule's script that decide what it makes of a dataset; its receipt has them, with RECIPE."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
@@ -46,6 +53,11 @@ def peak_rss_mib() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def asked(rule: str, args: argparse.Namespace) -> dict:
+    """Return what a rule was asked to make of a dataset."""
+    return {"recipe": RECIPE} | {name: getattr(args, name) for name in ASKED.get(rule, ())}
 
 
 def fault(error: BaseException) -> tuple[str, str]:
@@ -98,6 +110,6 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         "cpu_seconds": round(time.process_time(), 3),
         "peak_rss_mib": peak_rss_mib(),
     }
-    receipts.write(receipt, {"dataset": args.dataset} | facts | spent)
+    receipts.write(receipt, {"dataset": args.dataset} | facts | {"asked": asked(rule, args)} | spent)
     failed.unlink(missing_ok=True)
     return OK

@@ -1,0 +1,106 @@
+"""Take the datasets of a bundle through all rules, each in a process of its own, forked when all is imported."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+import netCDF4  # noqa: F401  what the rules would import one by one is imported once
+
+import convert
+import inventory
+import size_report
+import verify
+from cmip6zarr import bundles, campaign, catalogue, cli, receipts
+
+SCRIPTS = {"inventory": inventory, "convert": convert, "verify": verify, "size_report": size_report}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", help="id of the bundle")
+    parser.add_argument("--results", required=True, help="folder of the receipts")
+    parser.add_argument("--config", required=True, type=json.loads, help="JSON: the configuration of the workflow")
+    return parser.parse_args(argv)
+
+
+def holds(rule: str, argv: list[str], since_ns: int) -> int:
+    """Return when a rule's receipt was written (ns); 0 if it is not there, is older, or was asked something else."""
+    args = SCRIPTS[rule].parse(argv)
+    path = receipts.path_of(args.results, rule, args.dataset)
+    if not path.is_file() or path.stat().st_mtime_ns < since_ns:
+        return 0
+    same = receipts.read(args.results, rule, args.dataset).get("asked") == cli.asked(rule, args)
+    return path.stat().st_mtime_ns if same else 0
+
+
+def take(row: catalogue.Dataset, config: dict, results) -> None:
+    """Take a dataset through the rules whose receipts do not hold; exits with the code of the first that fails."""
+    since_ns = 1
+    for rule, script in SCRIPTS.items():
+        argv = bundles.command(rule, config, row, results)
+        since_ns = since_ns and holds(rule, argv, since_ns)
+        if since_ns:
+            continue
+        log = Path(results, "logs", rule, f"{row.id}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as said:  # what the libraries in C say too
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        code = script.main(argv, row) if rule == "inventory" else script.main(argv)
+        if code:
+            sys.exit(code)
+
+
+def outcome(row: catalogue.Dataset, config: dict, results) -> str:
+    """Take a dataset through the rules in a process of its own, and return in a word what became of it."""
+    process = multiprocessing.get_context("fork").Process(target=take, args=(row, config, results))
+    process.start()
+    process.join()
+    if process.exitcode >= 0:
+        return {cli.OK: "verified", cli.REFUSED: "refused"}.get(process.exitcode, "failed")
+    name = signal.Signals(-process.exitcode).name
+    memory = name == "SIGKILL"
+    remedy = (
+        "Run again with more memory." if memory else "See the logs, then run again; if it stays, report it as a bug."
+    )
+    facts = {"dataset": row.id, "rule": "bundle", "class": "memory" if memory else "bug", "remedy": remedy}
+    message = f"The process of the dataset was ended by {name}."
+    receipts.write(receipts.path_of(results, "failed", row.id), facts | {"message": message})
+    return "failed"
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    start, config = time.perf_counter(), args.config
+    try:
+        datasets = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
+    except catalogue.CatalogueError as error:
+        print(error, file=sys.stderr)
+        return cli.FAILED
+    bundle = next((b for b in bundles.bundles(datasets, config) if b.id == args.bundle), None)
+    if bundle is None:
+        print(f"{args.bundle}: no bundle of {config['catalogue']} as it is now. Run again.", file=sys.stderr)
+        return cli.FAILED
+    refused = campaign.refused_before(datasets, args.results, config["policy"])
+    outcomes = {}
+    for name in bundle.datasets:
+        outcomes[name] = "refused" if name in refused else outcome(datasets[name], config, args.results)
+        print(f"{outcomes[name]}: {name}", flush=True)
+    failed = [name for name, word in outcomes.items() if word == "failed"]
+    if failed:
+        print(f"{len(failed)} of {len(outcomes)} datasets failed; the others are done.", file=sys.stderr)
+        return cli.FAILED
+    spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    facts = {"bundle": bundle.id, "datasets": outcomes, "seconds": time.perf_counter() - start, "cpu_seconds": spent}
+    receipts.write(receipts.path_of(args.results, "bundle", bundle.id), facts)
+    return cli.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Many small datasets as one job: which belong together, and which of them are done."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import RECIPE, drs
+from .catalogue import Dataset
+from .cli import ASKED, RULES
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Datasets that one job takes through all rules; the id changes when they, or what is asked, do."""
+
+    id: str
+    datasets: tuple[str, ...]
+
+
+def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
+    """Return the options of a rule's script for a dataset, from the configuration of the workflow."""
+    if rule == "inventory":
+        return {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
+    if rule == "convert":
+        store = f"{config['store_root'].rstrip('/')}/{drs.store_folder(row.id)}"
+        chunks = json.dumps(config["chunks"]).strip('"')
+        names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
+        return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
+    return {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
+
+
+def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
+    """Return the command line of a rule's script for a dataset, without the name of the script."""
+    told = options(rule, config, row).items()
+    words = [word for name, value in told for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [row.id, "--results", str(results), *words]
+
+
+def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
+    """Return the bundles of a catalogue's datasets, in order: as many as the configuration's `bundle` lets into one.
+
+    A dataset of more files than that is a bundle of its own. It depends on catalogue and configuration only, never on
+    what has been done: a bundle is the same in the process that submits it and in the job, and on every later day.
+    """
+    most, most_files = config["bundle"]["datasets"], config["bundle"]["files"]
+    made: list[list[Dataset]] = []
+    files = 0
+    for row in datasets.values():
+        if not made or len(made[-1]) == most or files + len(row.files) > most_files:
+            made.append([])
+            files = 0
+        made[-1].append(row)
+        files += len(row.files)
+    return [
+        Bundle(f"{number:06d}-{digest(some, config)}", tuple(row.id for row in some))
+        for number, some in enumerate(made)
+    ]
+
+
+def digest(rows: list[Dataset], config: Mapping) -> str:
+    """Return twelve hex digits that change when rows, what is asked of them, the policy or RECIPE do."""
+    same = [options(rule, config, rows[0])[name] for rule, names in ASKED.items() for name in names]
+    text = json.dumps([RECIPE, same, config["policy"], [row.digest for row in rows]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def unfinished(listed: list[Bundle], results, refused: Set[str]) -> list[Bundle]:
+    """Return the bundles that have datasets left to do: neither refused nor with all receipts.
+
+    One listing of each folder of receipts, no matter how many datasets there are.
+    """
+    there = [{path.stem for path in Path(results, rule).glob("*.json")} for rule in RULES]
+    whole = set.intersection(*there) | refused
+    return [bundle for bundle in listed if not whole.issuperset(bundle.datasets)]
