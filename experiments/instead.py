@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import convert
-from cmip6zarr import chunks, codecs, shards, writer
+from cmip6zarr import codecs, planning, shards, writer
 
 
 def pool(_name, threads):
@@ -41,7 +41,7 @@ what = sys.argv.pop(1)
 if what == "pool":
     writer.scheduler = pool
 else:
-    chunks.streams = lambda *_: False
+    planning.streams = lambda *_: False
 if what in ("zarr", "zarrs"):
     import zarr
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from cmip6zarr import chunks, cli, receipts, stores, writer
+from cmip6zarr import chunks, cli, planning, receipts, stores, writer
 from cmip6zarr.codecs import PRESETS
 from cmip6zarr.errors import DatasetError
 
@@ -35,8 +35,8 @@ def convert(args) -> dict:
     threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
     sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
     try:
-        plan = chunks.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads)
-    except chunks.PlanError as error:
+        plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads)
+    except planning.PlanError as error:
         raise DatasetError("memory", str(error), "Then run again.") from error
     print(
         f"planned: {plan.objects} objects, at most {plan.planned_bytes // chunks.MIB} MiB of memory, "

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from cmip6zarr import audit, chunks, cli, compare, receipts, stores
+from cmip6zarr import audit, chunks, cli, compare, planning, receipts, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Ledger
 from cmip6zarr.reader import check_unchanged
@@ -28,7 +28,7 @@ def verify(args) -> dict:
     path = converted["store"]
     for file in inventory["files"]:
         check_unchanged(file)
-    memory_bytes = max(args.memory_mib * chunks.MIB - chunks.BASE_BYTES, chunks.LEAST_SLAB_BYTES)
+    memory_bytes = max(args.memory_mib * chunks.MIB - planning.BASE_BYTES, planning.LEAST_SLAB_BYTES)
     with Ledger(path) as ledger, stores.quiet():
         stores.unseal(path)
         audit.check(path, "chunks")

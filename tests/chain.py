@@ -9,7 +9,7 @@ from builders import dataset_id
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, chunks, drs, ledger, receipts, source, stores, writer
+from cmip6zarr import catalogue, drs, ledger, planning, receipts, source, stores, writer
 
 ID = dataset_id()
 MEMORY = 2**30
@@ -48,7 +48,7 @@ def take(paths, results, **policy):
 
 def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="synchronous", memory=MEMORY):
     """Write the unsealed store of an inventory and return the plan of it."""
-    plan = chunks.plan(writer.arrays_of(facts, "balanced"), rule, chunk_bytes, 0, memory, 1)
+    plan = planning.plan(writer.arrays_of(facts, "balanced"), rule, chunk_bytes, 0, memory, 1)
     writer.write_store(facts, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
     return plan
 

@@ -6,7 +6,7 @@ import yaml
 from conftest import REPOSITORY
 
 import convert
-from cmip6zarr import chunks, codecs, drs
+from cmip6zarr import chunks, codecs, drs, planning
 from cmip6zarr.policy import POLICY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_script():
 def test_largest_chunk_that_may_be_asked_for_can_be_written():
     """No allowed `chunk_mib` asks for what cannot be compressed, and the least memory holds the process itself."""
     assert KEYS["chunk_mib"]["maximum"] * chunks.MIB <= chunks.MOST_CHUNK_BYTES
-    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > chunks.BASE_BYTES + chunks.LEAST_SLAB_BYTES
+    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > planning.BASE_BYTES + planning.LEAST_SLAB_BYTES
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])

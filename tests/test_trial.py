@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spoil import last, put
 
-from cmip6zarr import chunks, codecs, trial, writer
+from cmip6zarr import chunks, codecs, planning, trial, writer
 from cmip6zarr.reader import Reader
 
 
@@ -17,7 +17,7 @@ def chosen(tmp_path, preset, field):
     paths = make_dataset(tmp_path, files=1, steps=4, lat=64, lon=96)
     last(put("tas", slice(None), field))(paths)
     facts = take(paths, tmp_path)
-    plan = chunks.plan(writer.arrays_of(facts, preset), {"time": 2}, 2**20, 0, 2**30, 1)
+    plan = planning.plan(writer.arrays_of(facts, preset), {"time": 2}, 2**20, 0, 2**30, 1)
     (cut,) = (cut for cut in plan.cuts if cut.array.name == "tas")
     with Reader(facts) as reader:
         return trial.choose(preset, reader, cut, np.dtype("<f4"))
@@ -53,7 +53,7 @@ def test_samples_lie_in_the_array_and_are_small(shape, data):
     """Whatever the chunks, samples are parts of the array of at most the sample size, at both its ends."""
     cut_chunks = tuple(data.draw(st.integers(1, size)) for size in shape)
     array = chunks.Array("v", tuple(shape), tuple("xyz"[: len(shape)]), 8)
-    regions = trial.sampled(chunks.Cut(array, cut_chunks, cut_chunks, cut_chunks, 1.0))
+    regions = trial.sampled(planning.Cut(array, cut_chunks, cut_chunks, cut_chunks, 1.0))
     assert 1 <= len(regions) <= trial.SAMPLES
     for region in regions:
         assert all(0 <= r.start < r.stop <= size for r, size in zip(region, shape, strict=True))

@@ -12,7 +12,7 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take, write
 from kinds import FILL, VARIABLES, source
 
-from cmip6zarr import chunks, receipts, stores
+from cmip6zarr import planning, receipts, stores
 from cmip6zarr.codecs import PRESETS
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.reader import Reader
@@ -105,7 +105,7 @@ def test_many_slabs_and_threads_write_the_same_objects(tmp_path, monkeypatch, za
     facts = take(make_dataset(tmp_path, steps=5, lat=60, lon=50), tmp_path)
     one, many = tmp_path / "one.zarr", tmp_path / "many.zarr"
     write(facts, one, zarr_format, {"time": 2, "lat": 32})
-    monkeypatch.setattr(chunks, "LEAST_SLAB_BYTES", 1)
+    monkeypatch.setattr(planning, "LEAST_SLAB_BYTES", 1)
     cuts = write(facts, many, zarr_format, {"time": 2, "lat": 32}, scheduler=scheduler).cuts
     assert len(list(next(cut for cut in cuts if cut.array.name == "tas").slabs())) > 4
     assert stores.list_objects(one).keys() == stores.list_objects(many).keys()
@@ -218,4 +218,4 @@ def test_fields_are_what_the_chunk_rule_is_for(tmp_path):
     plan = write(take(make_dataset(tmp_path), tmp_path), tmp_path / "s.zarr", rule={"time": 4})
     assert [cut.array.name for cut in plan.cuts if cut.array.field] == ["tas"]
     assert {cut.array.name: cut.chunks for cut in plan.cuts}["time_bnds"] == (12, 2)
-    assert isinstance(plan, chunks.Plan)
+    assert isinstance(plan, planning.Plan)

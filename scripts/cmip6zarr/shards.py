@@ -9,10 +9,10 @@ import numpy as np
 import zarr
 
 from . import chunks, encoding, planes, stores
-from .chunks import Cut
 from .codecs import Form
 from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
+from .planning import Cut
 from .reader import Reader, moved
 from .scratch import scratch
 

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from .chunks import Cut
 from .codecs import PRESETS, Blosc, Pcodec
+from .planning import Cut
 from .reader import Reader
 
 SAMPLES = 3  # chunks: at the beginning, in the middle and at the end

@@ -8,7 +8,7 @@ import dask.threaded
 import numpy as np
 import zarr
 
-from . import RECIPE, chunks, encoding, receipts, shards, space, stores, trial
+from . import RECIPE, chunks, encoding, planning, receipts, shards, space, stores, trial
 from .attributes import untyped
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger
@@ -56,7 +56,7 @@ def scheduler(name: str, threads: int) -> Callable:
     return dask.local.get_sync if name == "synchronous" else partial(dask.threaded.get, num_workers=threads)
 
 
-def write_store(inventory: dict, path, plan: chunks.Plan, zarr_format: int, preset: str, get: Callable) -> dict:
+def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, preset: str, get: Callable) -> dict:
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
