@@ -105,4 +105,5 @@ def write_store(inventory: dict, path, plan: chunks.Plan, zarr_format: int, pres
 def provenance(inventory: dict) -> dict:
     """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
     kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings")
+    kept += ("time", "form", "kept")
     return {"dataset": inventory["dataset"], "recipe": RECIPE} | {key: inventory[key] for key in kept}

@@ -1,0 +1,311 @@
+"""Write a NetCDF file of a dataset again, from its sealed store and the provenance beside that.
+
+What cannot be written as it was is refused; nothing is restored approximately.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, prod
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import zarr
+
+from . import chunks, encoding, library, originals, stores
+from .attributes import bytes_of, encoded, missing_values
+from .errors import DatasetError
+from .headers import Header, read_header
+from .source import STRING_BYTES
+from .timeaxis import Move, move
+
+KEYS = {"files", "variables", "attributes", "differing_attributes", "findings", "time", "form", "kept"}
+TYPES = {"str": "string", "S1": "char"}
+# Read and written at once, if no shard is larger.
+BLOCK_BYTES = 32 * 2**20
+# HDF5 holds native chunks that are half written up to this; larger ones it compresses more than once.
+MOST_CACHE_BYTES = 256 * 2**20
+CONVERT_AGAIN = "Convert the dataset again."
+KEEP = "Keep the original file."
+
+
+def read_provenance(store) -> dict:
+    """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole."""
+    path = stores.marker(store)
+    try:
+        provenance = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
+    found = sorted(provenance) if isinstance(provenance, dict) else type(provenance).__name__
+    if KEYS - set(found):
+        message = f"{path}: found {found}, expected {sorted(KEYS)} among them."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    return provenance
+
+
+def name_of(file: dict) -> str:
+    """Return the bare name of a source file; raises DatasetError (`provenance`) for what is no name in a folder."""
+    name = file["path"].rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name:
+        message = f"the provenance names the file {file['path']!r}: expected a path that ends in the name of a file."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    return name
+
+
+def number_of(provenance: dict, name: str) -> int:
+    """Return which of the source files has a name; raises DatasetError (`restore`) unless just one has it."""
+    names = [name_of(file) for file in provenance["files"]]
+    if names.count(name) == 1:
+        return names.index(name)
+    paths = [file["path"] for file in provenance["files"] if name_of(file) == name]
+    left_out = [f["message"] for f in provenance["findings"] if f.get("policy") == "leave_out" and name in f["message"]]
+    if paths:
+        message, remedy = f"{name!r}: found files {paths}, expected one.", "Copy them by hand."
+    elif left_out:
+        message, remedy = f"{name!r}: is not in the store, the policy left it out: {left_out[0]}", KEEP
+    else:
+        message = f"{name!r}: found none of this name, expected one of {len(names)} files, such as {names[0]!r}."
+        remedy = "Name a file of the store's provenance."
+    raise DatasetError("restore", message, remedy)
+
+
+@dataclass(frozen=True)
+class Original:
+    """One source file as it was.
+
+    `form` as in `originals`, `variables` are the dataset's, `attributes` the file's: typed and in their order, by
+    variable ("": of the file). `kept` are the values that the store does not give back.
+    """
+
+    file: dict
+    form: dict
+    time_name: str | None
+    variables: dict[str, dict]
+    attributes: dict[str, dict[str, list]]
+    kept: dict[str, str | list | None]
+
+    @property
+    def path(self) -> str:
+        return self.file["path"]
+
+    @property
+    def dims(self) -> dict[str, int]:
+        return {name: self.file["steps"] if size is None else size for name, size in self.form["dims"]}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape that a variable has in the file."""
+        return tuple(self.dims[dim] for dim in self.variables[name]["dims"])
+
+    def exact(self, name: str) -> dict[str, list]:
+        """Return the attributes of a variable, or of the file, of which their typed form does not say all."""
+        return (self.form["variables"][name] if name else self.form)["exact"]
+
+
+def original(provenance: dict, number: int) -> Original:
+    """Return one of the source files as its store's provenance has it; raises DatasetError where that is none."""
+    file, time = provenance["files"][number], provenance["time"]
+    form = originals.like(file["form"], provenance["form"])
+    steps, first = file["stop"] - file["start"] + file["skip"], file["start"] - file["skip"]
+    if time and (file["steps"] != steps or first < 0):
+        message = f"{file['path']}: found {file['steps']} steps from {first}, expected {steps} by the provenance."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    rows = [row for row in provenance["kept"] if number in row["files"]]
+    return Original(
+        file,
+        form,
+        time["variable"] if time else None,
+        provenance["variables"],
+        {name: attributes_of(provenance, file, form, name) for name in ("", *form["order"])},
+        {row["variable"]: row["kept"] for row in rows},
+    )
+
+
+def attributes_of(provenance: dict, file: dict, form: dict, variable: str) -> dict[str, list]:
+    """Return the typed attributes of a variable ("": global ones) in a file, in its order."""
+    first, ordered = ((p["variables"][variable] if variable else p)["attributes"] for p in (provenance, form))
+    own = {
+        row["attribute"]: values["value"]
+        for row in provenance["differing_attributes"]
+        for values in row["values"]
+        if row["variable"] == variable and values["start"] <= file["start"] < values["stop"]
+    }
+    return {name: (first | own)[name] for name in ordered}
+
+
+def restore(store, provenance: dict, number: int, folder) -> Path:
+    """Write one of the source files of a sealed store into a folder, whole or not at all, and return its path.
+
+    Raises DatasetError if something is there already or it cannot be written as it was (`restore`), if the store does
+    not hold what its provenance says (`provenance`, `store`), or lacks a chunk (`chunks`).
+    """
+    source = original(provenance, number)
+    target = Path(folder, name_of(source.file))
+    check_absent(target)
+    check_possible(source)
+    with stores.quiet():
+        group = stores.open_sealed(store)
+        check_arrays(group, source, store)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".restore.{os.getpid()}.part")
+        try:
+            write(group, source, part)
+            check_header(read_header(part), source)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            os.utime(part, ns=(source.file["mtime_ns"], source.file["mtime_ns"]))
+            check_absent(target)
+            part.rename(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return target
+
+
+def check_absent(target: Path) -> None:
+    """Raise DatasetError (`restore`) if there is anything at the place of a file: nothing is replaced."""
+    if target.exists() or target.is_symlink():
+        message = f"{target}: exists, expected nothing there."
+        raise DatasetError("restore", message, "Choose another folder, or move it away.")
+
+
+def check_possible(source: Original) -> None:
+    """Raise DatasetError (`restore`) for what is known, before anything is written, not to be restorable."""
+    if source.form["types"]:
+        message = f"{source.path}: declares user-defined types {source.form['types']}, expected none."
+        raise DatasetError("restore", message, KEEP)
+    for name, kept in source.kept.items():
+        if kept is None:
+            message = (
+                f"{source.path}: {name!r} differs from the first file's; its values were found too many to keep, "
+                f"expected at most {originals.MOST_RAW_BYTES} bytes, and {originals.MOST_KEPT_BYTES} of what differs."
+            )
+            raise DatasetError("restore", message, KEEP)
+    for variable in source.attributes:
+        for name, (kind, _) in source.exact(variable).items():
+            if kind == library.USER_DEFINED:
+                message = f"{source.path}: attribute {variable}:{name} has a user-defined type, expected none."
+                raise DatasetError("restore", message, KEEP)
+
+
+def check_arrays(group: zarr.Group, source: Original, store) -> None:
+    """Raise DatasetError (`store`) unless the store has the arrays that its provenance says."""
+    arrays = dict(group.arrays())
+    for name in source.form["order"]:
+        variable, array = source.variables[name], arrays.get(name)
+        expected = (variable["shape"], variable["dtype"])
+        text = "str" if array is not None and array.dtype.kind in "OTU" else None
+        found = None if array is None else (list(array.shape), text or encoding_name(array.dtype))
+        if found != expected:
+            message = f"{store}: {name!r}: found {found}, expected {expected} by its provenance."
+            raise DatasetError("store", message, CONVERT_AGAIN)
+
+
+def encoding_name(dtype: np.dtype) -> str:
+    """Return the name that a variable of numbers or characters has for its dtype."""
+    return "S1" if dtype == "S1" else dtype.newbyteorder("=").name
+
+
+@contextmanager
+def writing(source: Original, what: str):
+    """Turn what the netCDF library raises while it writes into a DatasetError (`restore`)."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        message = f"{source.path}: {what} cannot be written as it was: {error}."
+        raise DatasetError("restore", message, f"Make room if there is none. {KEEP}") from error
+
+
+def write(group: zarr.Group, source: Original, part: Path) -> None:
+    """Write a file that is not there yet: its header as it was, then its values."""
+    classic = source.form["format"].startswith("NETCDF3")
+    for mode in ("x", "r+"):
+        with writing(source, "the file"), netCDF4.Dataset(part, mode, format=source.form["format"]) as nc:
+            if classic:
+                nc.set_fill_off()  # every value is written; in HDF5 files the setting would be stored
+            if mode == "x":
+                define(nc._grpid, source)
+                continue
+            nc.set_auto_maskandscale(False)
+            nc.set_auto_chartostring(False)
+            for name in source.form["order"]:
+                with writing(source, repr(name)):
+                    fill(nc[name], group[name], source)
+
+
+def define(ncid: int, source: Original) -> None:
+    """Write the dimensions, variables and attributes of an open file."""
+    unlimited = source.form["unlimited"]
+    dimids = {n: library.define_dimension(ncid, n, 0 if n in unlimited else size) for n, size in source.dims.items()}
+    put_attributes(ncid, library.GLOBAL, "", source)
+    for name in source.form["order"]:
+        variable, stored = source.variables[name], source.form["variables"][name]["storage"]
+        kind = TYPES.get(variable["dtype"], variable["dtype"])
+        with writing(source, repr(name)):
+            varid = library.define(ncid, name, kind, [dimids[dim] for dim in variable["dims"]], stored)
+        put_attributes(ncid, varid, name, source)
+
+
+def put_attributes(ncid: int, varid: int, variable: str, source: Original) -> None:
+    """Write the attributes of a variable ("": global ones) in their order, with their types and bytes."""
+    exact = source.exact(variable)
+    for name, value in source.attributes[variable].items():
+        with writing(source, f"attribute {variable}:{name} = {value}"):
+            library.write_attribute(ncid, varid, name, *(bytes_of(exact[name]) if name in exact else encoded(value)))
+
+
+def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> None:
+    """Copy the values of a file from the store, some shards at a time."""
+    name, facts, file = variable.name, source.variables[variable.name], source.file
+    shape, dims = source.shape(name), facts["dims"]
+    axis = dims.index(source.time_name) if source.time_name in dims else None
+    shift = [file["start"] - file["skip"] if n == axis else 0 for n in range(len(shape))]
+    kept = originals.undo(source.kept[name], shape, encoding.dtype_of(facts)) if name in source.kept else None
+    back = Move(*map(Fraction, file["moves"][name])).back if name in file["moves"] else None
+    itemsize = STRING_BYTES if facts["dtype"] == "str" else encoding.dtype_of(facts).itemsize
+    plan = chunks.Array(name, array.shape, tuple(dims), itemsize, axis)
+    block = chunks.shard_shape(plan, array.shards or array.chunks, BLOCK_BYTES)
+    enlarge_cache(variable, source.form["variables"][name]["storage"], axis or 0)
+    whole = tuple(slice(by, by + size) for by, size in zip(shift, shape, strict=True))
+    for region in chunks.regions(whole, block):
+        here = tuple(slice(r.start - by, r.stop - by) for r, by in zip(region, shift, strict=True))
+        try:
+            values = np.asarray(array[region or ...])
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{source.path}: {name!r} cannot be read from the store at {region}: {error}."
+            raise DatasetError("chunks", message, CONVERT_AGAIN) from error
+        values = values.astype(object) if facts["dtype"] == "str" else values
+        if back:
+            values, _ = move(values, back, missing_values(source.attributes[name]))
+        if kept is not None:
+            values = originals.applied(values, kept[here])
+        if values.size:
+            variable[here or ...] = values if here else values[()]
+
+
+def enlarge_cache(variable: netCDF4.Variable, stored: dict | None, axis: int) -> None:
+    """Let HDF5 hold a row of native chunks along an axis, which are then compressed once each."""
+    if stored and stored["chunks"] and variable.dtype is not str:
+        counts = [ceil(size / n) for size, n in zip(variable.shape, stored["chunks"], strict=True)]
+        counts[axis] = 1
+        row = prod(counts) * prod(stored["chunks"]) * variable.dtype.itemsize
+        if chunks.CACHE_BYTES < row <= MOST_CACHE_BYTES:
+            variable.set_var_chunk_cache(row)
+
+
+def check_header(header: Header, source: Original) -> None:
+    """Raise DatasetError (`restore`) unless the header of the written file is that of the original in all it says."""
+    found, expected = originals.form(header, None), source.form | {"dims": [[*row] for row in source.dims.items()]}
+    pairs = [(key, found[key], expected[key]) for key in expected if key != "variables"]
+    pairs.append(("attributes", header.attributes, source.attributes[""]))
+    for name, variable in header.variables.items():
+        facts, ours = source.variables[name], (variable.dtype, variable.dims, tuple(variable.shape))
+        pairs.append((repr(name), ours, (facts["dtype"], facts["dims"], source.shape(name))))
+        pairs.append((f"attributes of {name!r}", variable.attributes, source.attributes[name]))
+        theirs = expected["variables"][name]
+        pairs += [(f"{key} of {name!r}", found["variables"][name][key], theirs[key]) for key in theirs]
+    for what, ours, theirs in pairs:
+        if ours != theirs:
+            message = f"{source.path}: {what} cannot be written as it was: found {ours}, expected {theirs}."
+            raise DatasetError("restore", message, KEEP)
