@@ -58,12 +58,15 @@ def exact(attribute: list, kind: str, data: bytes | list) -> list | None:
     """Return `[type, base64]` of an attribute of which its typed form does not say all, None where it does.
 
     That form cannot tell a single text of variable length from characters, and loses zero bytes in a text, bytes that
-    are not UTF-8, and payloads of NaN. Zeros with a sign are equal to others where forms are compared.
+    are not UTF-8, and payloads of NaN. Zeros with a sign are equal to others where forms are compared. Of characters
+    with zero bytes behind them, as Fortran writes them, `[type, length]` says all.
     """
     if (kind, data) == encoded(attribute) and not has_minus_zero(kind, data):
         return None
     if kind == "string":
         return [kind, [None if text is None else base64.b64encode(text).decode() for text in data]]
+    if kind == "char" and data.rstrip(b"\0") == encoded(attribute)[1]:
+        return [kind, len(data)]
     return [kind, base64.b64encode(data).decode()]
 
 
@@ -73,9 +76,13 @@ def has_minus_zero(kind: str, data: bytes | list) -> bool:
     return bool((np.signbit(numbers) & (numbers == 0)).any())
 
 
-def bytes_of(form: list) -> tuple[str, bytes | list]:
-    """Return the type and the bytes of which `exact` is the form."""
+def bytes_of(attribute: list, form: list | None) -> tuple[str, bytes | list]:
+    """Return the type and the bytes of an attribute of which `exact` returned this form."""
+    if form is None:
+        return encoded(attribute)
     kind, data = form
+    if isinstance(data, int):
+        return kind, encoded(attribute)[1].ljust(data, b"\0")
     if kind == "string":
         return kind, [None if text is None else base64.b64decode(text) for text in data]
     return kind, base64.b64decode(data)

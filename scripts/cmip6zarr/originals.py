@@ -35,23 +35,35 @@ def form(header: Header, time_name: str | None) -> dict:
 
 
 def unlike(form: dict, first: dict) -> dict:
-    """Return what of a form, key by key, is not as in the first file's, which has the same variables.
+    """Return what of a form is not as in the first file's, which has the same variables; `like` undoes it.
 
     >>> unlike({"order": [1], "variables": {"a": {"x": 1}}}, {"order": [2], "variables": {"a": {"x": 1}}})
     {'order': [1]}
+    >>> unlike({"exact": {"a": 1, "b": 2}}, {"exact": {"a": 1, "c": 3}})
+    {'exact': {'b': 2, 'c': None}}
     """
-    top = {key: value for key, value in form.items() if key != "variables" and value != first[key]}
-    variables = {}
-    for name, facts in form["variables"].items():
-        other = {key: value for key, value in facts.items() if value != first["variables"][name][key]}
-        variables |= {name: other} if other else {}
-    return top | ({"variables": variables} if variables else {})
+    found = {}
+    for key in [key for key, value in form.items() if value != first[key]]:
+        ours, theirs = form[key], first[key]
+        if key == "variables":
+            found[key] = {name: unlike(ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
+        elif key == "exact":
+            found[key] = {n: ours.get(n) for n in sorted(ours | theirs) if ours.get(n) != theirs.get(n)}
+        else:
+            found[key] = ours
+    return found
 
 
 def like(unlike: dict, first: dict) -> dict:
     """Return the form of which `unlike` told the difference to the first file's."""
-    variables = {name: facts | unlike.get("variables", {}).get(name, {}) for name, facts in first["variables"].items()}
-    return first | unlike | {"variables": variables}
+    form = first | unlike
+    if "variables" in unlike:
+        form["variables"] = first["variables"] | {
+            name: like(facts, first["variables"][name]) for name, facts in unlike["variables"].items()
+        }
+    if "exact" in unlike:
+        form["exact"] = {name: value for name, value in (first["exact"] | unlike["exact"]).items() if value is not None}
+    return form
 
 
 def octets(values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 
 from . import chunks, encoding, library, originals, stores
-from .attributes import bytes_of, encoded, missing_values
+from .attributes import bytes_of, missing_values
 from .errors import DatasetError
 from .headers import Header, read_header
 from .source import STRING_BYTES
@@ -219,11 +219,8 @@ def writing(source: Original, what: str):
 
 def write(group: zarr.Group, source: Original, part: Path) -> None:
     """Write a file that is not there yet: its header as it was, then its values."""
-    classic = source.form["format"].startswith("NETCDF3")
     for mode in ("x", "r+"):
         with writing(source, "the file"), netCDF4.Dataset(part, mode, format=source.form["format"]) as nc:
-            if classic:
-                nc.set_fill_off()  # every value is written; in HDF5 files the setting would be stored
             if mode == "x":
                 define(nc._grpid, source)
                 continue
@@ -252,7 +249,7 @@ def put_attributes(ncid: int, varid: int, variable: str, source: Original) -> No
     exact = source.exact(variable)
     for name, value in source.attributes[variable].items():
         with writing(source, f"attribute {variable}:{name} = {value}"):
-            library.write_attribute(ncid, varid, name, *(bytes_of(exact[name]) if name in exact else encoded(value)))
+            library.write_attribute(ncid, varid, name, *bytes_of(value, exact.get(name)))
 
 
 def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> None:
