@@ -52,8 +52,10 @@ def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, bytes | list]
 
 
 def write_attribute(ncid: int, varid: int, name: str, kind: str, data: bytes | list) -> None:
-    """Write an attribute as `read_attribute` returns it."""
+    """Write an attribute as `read_attribute` returns it; raises RuntimeError for one of a user-defined type."""
     where = (ncid, varid, name.encode())
+    if kind == USER_DEFINED:
+        raise RuntimeError("its type is user-defined, expected numbers, characters or texts")
     if kind == "string":
         call("nc_put_att_string", *where, c_size_t(len(data)), (ctypes.c_char_p * len(data))(*data))
     else:

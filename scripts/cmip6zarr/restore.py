@@ -182,11 +182,6 @@ def check_possible(source: Original) -> None:
                 f"expected at most {originals.MOST_RAW_BYTES} bytes, and {originals.MOST_KEPT_BYTES} of what differs."
             )
             raise DatasetError("restore", message, KEEP)
-    for variable in source.attributes:
-        for name, (kind, _) in source.exact(variable).items():
-            if kind == library.USER_DEFINED:
-                message = f"{source.path}: attribute {variable}:{name} has a user-defined type, expected none."
-                raise DatasetError("restore", message, KEEP)
 
 
 def check_arrays(group: zarr.Group, source: Original, store) -> None:
