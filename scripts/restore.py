@@ -22,13 +22,14 @@ def main(argv=None) -> int:
     args, code = parse(argv), cli.OK
     try:
         provenance = back.read_provenance(args.store)
+        arrays = back.open_arrays(args.store, provenance)
         names = [back.name_of(file) for file in provenance["files"]] if args.all else [args.file]
     except DatasetError as error:
         print(f"restore: {error}", file=sys.stderr)
         return cli.FAILED
     for name in dict.fromkeys(names):
         try:
-            print(back.restore(args.store, provenance, back.number_of(provenance, name), args.to), flush=True)
+            print(back.restore(arrays, provenance, back.number_of(provenance, name), args.to), flush=True)
         except DatasetError as error:
             print(f"restore: {error}", file=sys.stderr)
             code = cli.FAILED

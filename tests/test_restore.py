@@ -31,12 +31,17 @@ def convert(paths, folder, zarr_format=3, rule=None, **policy):
     return folder / "s.zarr", back.read_provenance(folder / "s.zarr")
 
 
+def restored(store, provenance, number, folder):
+    """Restore one of the files of a store and return its path."""
+    return back.restore(back.open_arrays(store, provenance), provenance, number, folder)
+
+
 def assert_restored(paths, folder, zarr_format=3, rule=None, **policy):
     """Assert that each file comes back as it was, and return the provenance."""
     store, provenance = convert(paths, folder, zarr_format, rule, **policy)
     by_path = {str(path): path for path in paths}
     for number, file in enumerate(provenance["files"]):
-        assert_same(back.restore(store, provenance, number, folder / "back"), by_path[file["path"]])
+        assert_same(restored(store, provenance, number, folder / "back"), by_path[file["path"]])
     assert sorted(path.name for path in (folder / "back").iterdir()) == sorted(path.name for path in paths)
     return provenance
 
@@ -85,7 +90,7 @@ def test_files_that_lie_across_shards_come_back(tmp_path, monkeypatch, options, 
     stores.seal(tmp_path / "s.zarr", 2 if 2 in options else 3)
     provenance = back.read_provenance(tmp_path / "s.zarr")
     for number, path in enumerate(paths):
-        assert_same(back.restore(tmp_path / "s.zarr", provenance, number, tmp_path / "back"), path)
+        assert_same(restored(tmp_path / "s.zarr", provenance, number, tmp_path / "back"), path)
 
 
 MOVED = ["days since 1850-01-01", "hours since 1700-1-1 06:00", "days since 1849-12-01"]
@@ -322,7 +327,7 @@ def refusal(store, folder, name=None, provenance=None):
     provenance = provenance or back.read_provenance(store)
     with pytest.raises(DatasetError) as caught:
         number = back.number_of(provenance, name) if name else min(1, len(provenance["files"]) - 1)
-        back.restore(store, provenance, number, folder)
+        restored(store, provenance, number, folder)
     assert not folder.exists() or not [path for path in folder.iterdir() if "part" in path.name]
     return caught.value
 
@@ -355,7 +360,7 @@ def test_missing_chunk_is_not_restored_as_fill(tmp_path):
     (store / "tas" / "c.1.0.0").unlink()
     error = refusal(store, tmp_path / "back")
     assert (error.kind, "'tas/c.1.0.0' is missing" in error.message) == ("chunks", True)
-    assert_same(back.restore(store, provenance, 2, tmp_path / "back"), paths[2])
+    assert_same(restored(store, provenance, 2, tmp_path / "back"), paths[2])
 
 
 def test_damaged_chunk_is_named(tmp_path):
@@ -392,7 +397,7 @@ def test_provenance_cannot_lead_out_of_the_folder(tmp_path):
     """Of a path only the last name counts."""
     store, provenance = convert(make_dataset(tmp_path), tmp_path)
     provenance["files"][1]["path"] = "x/../../../out.nc"
-    assert back.restore(store, provenance, 1, tmp_path / "back") == tmp_path / "back" / "out.nc"
+    assert restored(store, provenance, 1, tmp_path / "back") == tmp_path / "back" / "out.nc"
 
 
 def test_two_files_of_one_name_are_ambiguous(tmp_path):
@@ -424,7 +429,7 @@ def test_coordinates_that_are_too_many_to_keep_are_not_restored(tmp_path, monkey
             store, provenance = convert(paths, tmp_path)
             error = refusal(store, tmp_path / "back")
         assert f"{paths[1]}: 'lat' differs from the first file's; its values were found too many" in error.message
-    assert_same(back.restore(store, provenance, 2, tmp_path / "back"), paths[2])
+    assert_same(restored(store, provenance, 2, tmp_path / "back"), paths[2])
 
 
 def add_type(nc):
@@ -464,13 +469,13 @@ WRITTEN_OTHERWISE = {
     ),
     "dtype": (
         "define",
-        lambda define: lambda ncid, name, kind, *rest: define(ncid, name, kind.replace("float32", "float64"), *rest),
-        "'tas' cannot be written as it was: found ('float64'",
+        lambda define: lambda ncid, name, kind, *rest: define(ncid, name, kind.replace("float64", "float32"), *rest),
+        "'time' cannot be written as it was: found ('float32'",
     ),
-    "unlimited": (
+    "dimension": (
         "define_dimension",
-        lambda define: lambda ncid, name, size: define(ncid, name, size or 4),
-        "unlimited cannot be written as it was: found [], expected ['time']",
+        lambda define: lambda ncid, name, size: define(ncid, name, size or 1024),
+        "dims cannot be written as it was: found [['time', 1024]",
     ),
     "bytes": (
         "write_attribute",
@@ -508,7 +513,13 @@ SPOILED_PROVENANCES = {
     "start": (lambda p: p["files"][0].update(skip=1, steps=5), "provenance", "found 5 steps from -1"),
     "stop": (lambda p: p["variables"]["tas"].update(shape=[13, 3, 4]), "store", "'tas': found ([12, 3, 4], 'float32')"),
     "dtype": (lambda p: p["variables"]["tas"].update(dtype="int32"), "store", "expected ([12, 3, 4], 'int32')"),
-    "variable": (lambda p: p["form"]["order"].append("pr"), "store", "'pr': found None"),
+    "variable": (lambda p: p["variables"].update(pr=p["variables"]["tas"]), "store", "'pr': found None"),
+    "dimension": (lambda p: p["form"]["dims"].__setitem__(1, ["lat", 2]), "provenance", "'lat' of shape (2,)"),
+    "beyond": (
+        lambda p: p["files"][1].update(start=9, stop=13),
+        "provenance",
+        "up to step 13: found an array of (12,)",
+    ),
 }
 
 
@@ -516,11 +527,9 @@ SPOILED_PROVENANCES = {
 def test_provenance_of_another_store_is_refused(tmp_path, spoil, kind, said):
     """A provenance that does not fit its store is an error, before anything is written."""
     store, provenance = convert(make_dataset(tmp_path), tmp_path)
-    provenance["variables"]["pr"] = provenance["variables"]["tas"]
-    provenance["form"]["variables"]["pr"] = provenance["form"]["variables"]["tas"]
     spoil(provenance)
     with pytest.raises(DatasetError) as error:
-        back.restore(store, provenance, 0 if "-1" in said else 1, tmp_path / "back")
+        restored(store, provenance, 0 if "-1" in said else 1, tmp_path / "back")
     assert (error.value.kind, said in error.value.message) == (kind, True)
     assert not (tmp_path / "back").exists()
 
@@ -571,4 +580,4 @@ def test_real_files_come_back(real, real_data, tmp_path):
         numbers = {*numbers[:: len(numbers) // MOST_RESTORED], numbers[-1]}
     by_path = {str(path): path for path in paths}
     for n in sorted(numbers):
-        assert_same(back.restore(store, provenance, n, tmp_path / "back"), by_path[files[n]["path"]])
+        assert_same(restored(store, provenance, n, tmp_path / "back"), by_path[files[n]["path"]])

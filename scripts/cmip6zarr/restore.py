@@ -72,6 +72,27 @@ def number_of(provenance: dict, name: str) -> int:
     raise DatasetError("restore", message, remedy)
 
 
+def open_arrays(store, provenance: dict) -> dict[str, zarr.Array]:
+    """Return the arrays of a sealed store; a missing chunk raises when it is read.
+
+    Raises DatasetError (`store`) if there is no sealed store, or its arrays are not those of the provenance.
+    """
+    with stores.quiet():
+        arrays = dict(stores.open_sealed(store).arrays())
+    for name, variable in provenance["variables"].items():
+        expected = (variable["shape"], variable["dtype"])
+        found = (list(arrays[name].shape), dtype_name(arrays[name].dtype)) if name in arrays else None
+        if found != expected:
+            message = f"{store}: {name!r}: found {found}, expected {expected} by its provenance."
+            raise DatasetError("store", message, CONVERT_AGAIN)
+    return arrays
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    """Return the name that the dtype of an array has in the provenance."""
+    return "str" if dtype.kind in "OTU" else "S1" if dtype == "S1" else dtype.newbyteorder("=").name
+
+
 @dataclass(frozen=True)
 class Original:
     """One source file as it was.
@@ -135,31 +156,29 @@ def attributes_of(provenance: dict, file: dict, form: dict, variable: str) -> di
     return {name: (first | own)[name] for name in ordered}
 
 
-def restore(store, provenance: dict, number: int, folder) -> Path:
-    """Write one of the source files of a sealed store into a folder, whole or not at all, and return its path.
+def restore(arrays: dict[str, zarr.Array], provenance: dict, number: int, folder) -> Path:
+    """Write one of the source files of a store into a folder, whole or not at all, and return its path.
 
-    Raises DatasetError if something is there already or it cannot be written as it was (`restore`), if the store does
-    not hold what its provenance says (`provenance`, `store`), or lacks a chunk (`chunks`).
+    `arrays` are those of the store, from `open_arrays`. Raises DatasetError if something is there already or it cannot
+    be written as it was (`restore`), if the provenance does not fit (`provenance`), or a chunk is not there (`chunks`).
     """
     source = original(provenance, number)
     target = Path(folder, name_of(source.file))
     check_absent(target)
-    check_possible(source)
-    with stores.quiet():
-        group = stores.open_sealed(store)
-        check_arrays(group, source, store)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".restore.{os.getpid()}.part")
-        try:
-            write(group, source, part)
-            check_header(read_header(part), source)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            os.utime(part, ns=(source.file["mtime_ns"], source.file["mtime_ns"]))
-            check_absent(target)
-            part.rename(target)
-        finally:
-            part.unlink(missing_ok=True)
+    check_possible(source, arrays)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".restore.{os.getpid()}.part")
+    try:
+        with stores.quiet():
+            write(arrays, source, part)
+        check_header(read_header(part), source)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.utime(part, ns=(source.file["mtime_ns"], source.file["mtime_ns"]))
+        check_absent(target)
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
     return target
 
 
@@ -170,8 +189,20 @@ def check_absent(target: Path) -> None:
         raise DatasetError("restore", message, "Choose another folder, or move it away.")
 
 
-def check_possible(source: Original) -> None:
-    """Raise DatasetError (`restore`) for what is known, before anything is written, not to be restorable."""
+def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
+    """Raise DatasetError for what is known not to be restorable before anything is written (`restore`).
+
+    Or if the file has no place in the arrays (`provenance`).
+    """
+    for name in source.form["order"]:
+        facts, stop = source.variables[name], source.file["stop"]
+        ours = zip(facts["dims"], source.shape(name), arrays[name].shape, strict=True)
+        if any(stop > size if dim == source.time_name else size != n for dim, n, size in ours):
+            message = (
+                f"{source.path}: {name!r} of shape {source.shape(name)} up to step {stop}: found an array of "
+                f"{arrays[name].shape} in the store, expected one that has it."
+            )
+            raise DatasetError("provenance", message, CONVERT_AGAIN)
     if source.form["types"]:
         message = f"{source.path}: declares user-defined types {source.form['types']}, expected none."
         raise DatasetError("restore", message, KEEP)
@@ -184,24 +215,6 @@ def check_possible(source: Original) -> None:
             raise DatasetError("restore", message, KEEP)
 
 
-def check_arrays(group: zarr.Group, source: Original, store) -> None:
-    """Raise DatasetError (`store`) unless the store has the arrays that its provenance says."""
-    arrays = dict(group.arrays())
-    for name in source.form["order"]:
-        variable, array = source.variables[name], arrays.get(name)
-        expected = (variable["shape"], variable["dtype"])
-        text = "str" if array is not None and array.dtype.kind in "OTU" else None
-        found = None if array is None else (list(array.shape), text or encoding_name(array.dtype))
-        if found != expected:
-            message = f"{store}: {name!r}: found {found}, expected {expected} by its provenance."
-            raise DatasetError("store", message, CONVERT_AGAIN)
-
-
-def encoding_name(dtype: np.dtype) -> str:
-    """Return the name that a variable of numbers or characters has for its dtype."""
-    return "S1" if dtype == "S1" else dtype.newbyteorder("=").name
-
-
 @contextmanager
 def writing(source: Original, what: str):
     """Turn what the netCDF library raises while it writes into a DatasetError (`restore`)."""
@@ -212,7 +225,7 @@ def writing(source: Original, what: str):
         raise DatasetError("restore", message, f"Make room if there is none. {KEEP}") from error
 
 
-def write(group: zarr.Group, source: Original, part: Path) -> None:
+def write(arrays: dict[str, zarr.Array], source: Original, part: Path) -> None:
     """Write a file that is not there yet: its header as it was, then its values."""
     for mode in ("x", "r+"):
         with writing(source, "the file"), netCDF4.Dataset(part, mode, format=source.form["format"]) as nc:
@@ -223,7 +236,7 @@ def write(group: zarr.Group, source: Original, part: Path) -> None:
             nc.set_auto_chartostring(False)
             for name in source.form["order"]:
                 with writing(source, repr(name)):
-                    fill(nc[name], group[name], source)
+                    fill(nc[name], arrays[name], source)
 
 
 def define(ncid: int, source: Original) -> None:
