@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from cmip6zarr import cli
+from cmip6zarr import cli, provenance
 from cmip6zarr import restore as back
 from cmip6zarr.errors import DatasetError
 
@@ -21,15 +21,15 @@ def parse(argv):
 def main(argv=None) -> int:
     args, code = parse(argv), cli.OK
     try:
-        provenance = back.read_provenance(args.store)
-        arrays = back.open_arrays(args.store, provenance)
-        names = [back.name_of(file) for file in provenance["files"]] if args.all else [args.file]
+        facts = provenance.read(args.store)
+        arrays = back.open_arrays(args.store, facts)
+        names = [provenance.name_of(file) for file in facts["files"]] if args.all else [args.file]
     except DatasetError as error:
         print(f"restore: {error}", file=sys.stderr)
         return cli.FAILED
     for name in dict.fromkeys(names):
         try:
-            print(back.restore(arrays, provenance, back.number_of(provenance, name), args.to), flush=True)
+            print(back.restore(arrays, facts, provenance.number_of(facts, name), args.to), flush=True)
         except DatasetError as error:
             print(f"restore: {error}", file=sys.stderr)
             code = cli.FAILED

@@ -16,6 +16,7 @@ from spoil import each, last, put
 
 import restore
 from cmip6zarr import library, originals, stores
+from cmip6zarr import provenance as provenances
 from cmip6zarr import restore as back
 from cmip6zarr.errors import DatasetError
 
@@ -28,7 +29,7 @@ def convert(paths, folder, zarr_format=3, rule=None, **policy):
     """Write the sealed store `s.zarr` of some files and return it with its provenance."""
     write(take(paths, folder, **policy), folder / "s.zarr", zarr_format, rule)
     stores.seal(folder / "s.zarr", zarr_format)
-    return folder / "s.zarr", back.read_provenance(folder / "s.zarr")
+    return folder / "s.zarr", provenances.read(folder / "s.zarr")
 
 
 def restored(store, provenance, number, folder):
@@ -88,7 +89,7 @@ def test_files_that_lie_across_shards_come_back(tmp_path, monkeypatch, options, 
     take(paths, tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 2, "lat": 20}', *options) == 0
     stores.seal(tmp_path / "s.zarr", 2 if 2 in options else 3)
-    provenance = back.read_provenance(tmp_path / "s.zarr")
+    provenance = provenances.read(tmp_path / "s.zarr")
     for number, path in enumerate(paths):
         assert_same(restored(tmp_path / "s.zarr", provenance, number, tmp_path / "back"), path)
 
@@ -131,6 +132,7 @@ def test_static_time_of_another_date_comes_back(tmp_path):
 
 DRIFTS = {
     "noise": ({}, put("lat", 1, 1e-14)),
+    "scalar": ({}, put("height", ..., 2 + 1e-14)),
     "sign-of-zero": ({}, put("lat", 1, -0.0)),
     "another-grid": ({"coordinates": "first"}, lambda nc: nc["lat_bnds"].__setitem__(..., 7)),
     "texts": ({"coordinates": "first"}, lambda nc: nc["region"].__setitem__(..., np.array(["å", "", "c"], object))),
@@ -149,6 +151,7 @@ def test_coordinates_that_differ_come_back(tmp_path, policy, drift):
             variable = nc.createVariable(name, dtype, ("lat",))
             variable.set_auto_chartostring(False)
             variable[...] = np.array(values, object if dtype is str else dtype)
+        nc.createVariable("height", "f8", ())[...] = 2
 
     each(add)(paths)
     change(paths, None, drift, drift)
@@ -246,7 +249,9 @@ def test_storage_settings_of_each_file_come_back(tmp_path):
     for index, settings in enumerate(SETTINGS.values()):
         paths += make_dataset(tmp_path, files=1, start=4 * index)
         with netCDF4.Dataset(paths[-1], "a") as nc:
-            nc.createVariable("more", "f4", ("time", "lat", "lon"), **settings)[:] = index
+            nc.createVariable("more", ">f4" if "endian" in settings else "f4", ("time", "lat", "lon"), **settings)[
+                :
+            ] = index
     assert_restored(paths, tmp_path)
 
 
@@ -324,9 +329,9 @@ def test_other_files_are_not_called_the_same(tmp_path, spoil, said):
 
 def refusal(store, folder, name=None, provenance=None):
     """Return the error of restoring a file (the second), which must leave nothing behind."""
-    provenance = provenance or back.read_provenance(store)
+    provenance = provenance or provenances.read(store)
     with pytest.raises(DatasetError) as caught:
-        number = back.number_of(provenance, name) if name else min(1, len(provenance["files"]) - 1)
+        number = provenances.number_of(provenance, name) if name else min(1, len(provenance["files"]) - 1)
         restored(store, provenance, number, folder)
     assert not folder.exists() or not [path for path in folder.iterdir() if "part" in path.name]
     return caught.value
@@ -377,7 +382,7 @@ def test_name_that_is_none_of_the_files_is_refused(tmp_path, name):
     """Only the name of a source file can be asked for."""
     provenance = convert(make_dataset(tmp_path), tmp_path)[1]
     with pytest.raises(DatasetError, match="found none of this name, expected one of 3 files") as error:
-        back.number_of(provenance, name)
+        provenances.number_of(provenance, name)
     assert error.value.kind == "restore"
 
 
@@ -423,9 +428,9 @@ def test_coordinates_that_are_too_many_to_keep_are_not_restored(tmp_path, monkey
     """A file whose coordinates differ in more than is kept is refused, and the others come back."""
     paths = make_dataset(tmp_path)
     change(paths, None, DRIFTS["noise"][1], None)
-    for limit in ("MOST_RAW_BYTES", "MOST_KEPT_BYTES"):
+    for limit in ("MOST_RAW_BYTES", "MOST_KEPT_BYTES", "MOST_SHARED_BYTES"):
         with monkeypatch.context() as patch:
-            patch.setattr(originals, limit, 8)
+            patch.setattr(originals, limit, 8)  # bytes, less than one latitude takes in any form
             store, provenance = convert(paths, tmp_path)
             error = refusal(store, tmp_path / "back")
         assert f"{paths[1]}: 'lat' differs from the first file's; its values were found too many" in error.message

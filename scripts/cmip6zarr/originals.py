@@ -15,6 +15,9 @@ from .headers import File, Header, read_whole
 # Values of a variable that differ from what the store gives are kept beside it up to these sizes, raw and compressed.
 MOST_RAW_BYTES = 64 * 2**20
 MOST_KEPT_BYTES = 2**20
+TEXT_BYTES = 32  # taken for one text of variable length
+# Of all files together; what is beyond is not kept.
+MOST_SHARED_BYTES = 4 * 2**20
 
 
 def form(header: Header, time_name: str | None) -> dict:
@@ -107,18 +110,19 @@ def keep_static(sources: list[File], findings: list[dict]) -> None:
         if finding.get("variable") and finding["file"] in files:
             file, name = files[finding["file"]], finding["variable"]
             variable = file.header.variables[name]
-            itemsize = 1 if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
+            itemsize = TEXT_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
             few = prod(variable.shape) * itemsize <= MOST_RAW_BYTES
             file.kept[name] = difference(read_whole(file.header, name), read_whole(first, name)) if few else None
 
 
 def shared(kept: list[dict]) -> list[dict]:
-    """Return what each file keeps, once: rows of the variable, what is kept, and the numbers of its files.
+    """Return what each file keeps, once: rows of the variable, what is kept (None: too much), and its files' numbers.
 
     >>> shared([{}, {"lat": "x"}, {"lat": "x"}])
     [{'variable': 'lat', 'files': [1, 2], 'kept': 'x'}]
     """
     rows: list[dict] = []
+    room = MOST_SHARED_BYTES
     for number, values in enumerate(kept):
         for name, value in values.items():
             for row in rows:
@@ -126,5 +130,7 @@ def shared(kept: list[dict]) -> list[dict]:
                     row["files"].append(number)
                     break
             else:
-                rows.append({"variable": name, "files": [number], "kept": value})
+                size = len(value) if isinstance(value, str) else sum(map(len, value or ()))
+                rows.append({"variable": name, "files": [number], "kept": value if size <= room else None})
+                room -= size if size <= room else 0
     return rows
