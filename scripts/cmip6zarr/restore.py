@@ -83,10 +83,7 @@ def check_absent(target: Path) -> None:
 
 
 def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
-    """Raise DatasetError for what is known not to be restorable before anything is written (`restore`).
-
-    Or if the file has no place in the arrays (`provenance`).
-    """
+    """Raise DatasetError for what cannot be restored (`restore`), or has no place in the arrays (`provenance`)."""
     for name in source.form["order"]:
         facts, stop = source.variables[name], source.file["stop"]
         ours = zip(facts["dims"], source.shape(name), arrays[name].shape, strict=True)
