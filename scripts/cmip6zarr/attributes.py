@@ -4,6 +4,8 @@ The type is `char` (text), `string` (texts of variable length) or a numpy name; 
 spelled as text.
 """
 
+import base64
+
 import numpy as np
 
 
@@ -36,6 +38,54 @@ def untyped(attribute: list):
     if kind in ("char", "string"):
         return value
     return np.array(value, dtype=kind)[()] if not isinstance(value, str) else np.dtype(kind).type(value)
+
+
+def encoded(attribute: list) -> tuple[str, bytes | list]:
+    """Return the type and the bytes that a typed attribute has in a file, as `library.read_attribute` returns them.
+
+    >>> encoded(["char", "K"]), encoded(["int16", [1, 2]]), encoded(["string", ["a", "b"]])
+    (('char', b'K'), ('int16', b'\\x01\\x00\\x02\\x00'), ('string', [b'a', b'b']))
+    """
+    kind, value = attribute
+    if kind == "char":
+        return kind, value.encode()
+    if kind == "string":
+        return kind, [text.encode() for text in value]
+    return kind, np.asarray(untyped(attribute)).tobytes()
+
+
+def exact(attribute: list, kind: str, data: bytes | list) -> list | None:
+    """Return `[type, base64]` of an attribute of which its typed form does not say all, None where it does.
+
+    That form cannot tell a single text of variable length from characters, and loses zero bytes in a text, bytes that
+    are not UTF-8, and payloads of NaN. Zeros with a sign are equal to others where forms are compared. Of characters
+    with zero bytes behind them, as Fortran writes them, `[type, length]` says all.
+    """
+    if (kind, data) == encoded(attribute) and not has_minus_zero(kind, data):
+        return None
+    if kind == "string":
+        return [kind, [None if text is None else base64.b64encode(text).decode() for text in data]]
+    if kind == "char" and data.rstrip(b"\0") == encoded(attribute)[1]:
+        return [kind, len(data)]
+    return [kind, base64.b64encode(data).decode()]
+
+
+def has_minus_zero(kind: str, data: bytes | list) -> bool:
+    """Tell whether one of the numbers of an attribute is -0.0."""
+    numbers = np.frombuffer(data, kind) if kind in ("float32", "float64") else np.empty(0)
+    return bool((np.signbit(numbers) & (numbers == 0)).any())
+
+
+def bytes_of(attribute: list, form: list | None) -> tuple[str, bytes | list]:
+    """Return the type and the bytes of an attribute of which `exact` returned this form."""
+    if form is None:
+        return encoded(attribute)
+    kind, data = form
+    if isinstance(data, int):
+        return kind, encoded(attribute)[1].ljust(data, b"\0")
+    if kind == "string":
+        return kind, [None if text is None else base64.b64decode(text) for text in data]
+    return kind, base64.b64decode(data)
 
 
 def missing_values(attributes: dict[str, list]) -> tuple:

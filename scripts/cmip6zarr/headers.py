@@ -7,8 +7,8 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from . import netcdf3
-from .attributes import typed
+from . import library, netcdf3
+from .attributes import exact, typed
 from .errors import Refused
 from .timeaxis import Move
 
@@ -18,7 +18,11 @@ NO_FILTERS = ("complevel", "blosc_shuffle")
 
 @dataclass
 class Variable:
-    """One variable of one file: `dtype` is a numpy name without byte order, `str` or `S1`; contiguous: no `chunks`."""
+    """One variable of one file: `dtype` is a numpy name without byte order, `str` or `S1`; contiguous: no `chunks`.
+
+    `exact` has the bytes of attributes of which the typed form does not say all, `storage` what `library.storage` says;
+    a classic file says nothing.
+    """
 
     dtype: str
     dims: list[str]
@@ -26,11 +30,16 @@ class Variable:
     chunks: list[int] | None
     filters: list[str]
     attributes: dict[str, list]
+    exact: dict[str, list] = field(default_factory=dict)
+    storage: dict | None = None
 
 
 @dataclass
 class Header:
-    """One file: `bytes` and `mtime_ns` as the file system has them; dims in order of the file."""
+    """One file: `bytes` and `mtime_ns` as the file system has them; dims, variables and attributes in their order.
+
+    `format` is netCDF's name of it, `types` are the user-defined types that it declares.
+    """
 
     path: str
     bytes: int
@@ -39,17 +48,24 @@ class Header:
     unlimited: list[str]
     variables: dict[str, Variable] = field(default_factory=dict)
     attributes: dict[str, list] = field(default_factory=dict)
+    exact: dict[str, list] = field(default_factory=dict)
+    format: str = "NETCDF4"
+    types: list[str] = field(default_factory=list)
 
 
 @dataclass
 class File:
-    """One file of the source: `time` are its raw time values, `days` the same as days since 0001-01-01."""
+    """One file of the source: `time` are its raw time values, `days` the same as days since 0001-01-01.
+
+    `kept` are its values that a store does not give back, as `originals.difference` has them.
+    """
 
     header: Header
     time: np.ndarray
     days: np.ndarray
     skip: int = 0
     moves: dict[str, Move] = field(default_factory=dict)
+    kept: dict[str, str | list | None] = field(default_factory=dict)
 
 
 def open_raw(path) -> netCDF4.Dataset:
@@ -103,20 +119,31 @@ def read_header(path) -> Header:
                 "Flatten it, or set policy.structure to leave_out.",
             )
         try:
+            attributes, exactly = attributes_of(nc, nc, library.GLOBAL)
             return Header(
                 path=str(path),
                 bytes=stat.st_size,
                 mtime_ns=stat.st_mtime_ns,
                 dims={name: len(dim) for name, dim in nc.dimensions.items()},
                 unlimited=[name for name, dim in nc.dimensions.items() if dim.isunlimited()],
-                variables={name: variable_header(path, variable) for name, variable in nc.variables.items()},
-                attributes={name: typed(nc.getncattr(name)) for name in nc.ncattrs()},
+                variables={name: variable_header(path, nc, variable) for name, variable in nc.variables.items()},
+                attributes=attributes,
+                exact=exactly,
+                format=nc.data_model,
+                types=[*nc.cmptypes, *nc.vltypes, *nc.enumtypes],
             )
         except (RuntimeError, UnicodeDecodeError) as error:
             raise unreadable(path, error) from error
 
 
-def variable_header(path, variable: netCDF4.Variable) -> Variable:
+def attributes_of(nc: netCDF4.Dataset, holder, varid: int) -> tuple[dict[str, list], dict[str, list]]:
+    """Return the typed attributes of a file or of a variable in it, and those of which that does not say all."""
+    attributes = {name: typed(holder.getncattr(name)) for name in holder.ncattrs()}
+    forms = {name: exact(a, *library.read_attribute(nc._grpid, varid, name)) for name, a in attributes.items()}
+    return attributes, {name: form for name, form in forms.items() if form}
+
+
+def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable) -> Variable:
     """Return what the file at `path` says of one variable; raises Refused for compound, enum, vlen and opaque types."""
     if variable.dtype is str:
         dtype = "str"
@@ -131,13 +158,17 @@ def variable_header(path, variable: netCDF4.Variable) -> Variable:
         )
     chunks = None if variable.chunking() in ("contiguous", None) else list(variable.chunking())
     filters = variable.filters() or {}
+    classic = nc.data_model.startswith("NETCDF3")
+    attributes, exactly = attributes_of(nc, variable, variable._varid)
     return Variable(
         dtype=dtype,
         dims=list(variable.dimensions),
         shape=list(variable.shape),
         chunks=chunks,
         filters=sorted(name for name, on in filters.items() if on and name not in NO_FILTERS),
-        attributes={name: typed(variable.getncattr(name)) for name in variable.ncattrs()},
+        attributes=attributes,
+        exact=exactly,
+        storage=None if classic else library.storage(nc._grpid, variable._varid, variable.ndim),
     )
 
 

@@ -1,6 +1,6 @@
 """Bring the times of a file to the units of the first file, exactly."""
 
-from . import timeaxis
+from . import originals, timeaxis
 from .agreement import same_bits
 from .attributes import missing_values
 from .errors import Refused
@@ -45,9 +45,9 @@ def move_times(file: File, first: Header, time_name: str, calendar: str) -> File
         by = move_of(file, name, units, ours.get(name, units), calendar)
         if not by or file.header.variables[name].dtype[0] not in "fiu":
             continue
-        raw = read_whole(file.header, name)
+        raw, keep = read_whole(file.header, name), missing_values(file.header.variables[name].attributes)
         try:
-            moved, error = timeaxis.move(raw, by, missing_values(file.header.variables[name].attributes))
+            moved, error = timeaxis.move(raw, by, keep)
         except OverflowError:  # a number that does not fit its dtype
             moved, error = raw, float("inf")
         if error:
@@ -60,5 +60,8 @@ def move_times(file: File, first: Header, time_name: str, calendar: str) -> File
             message = f"{file.header.path}: {name!r} is {moved} in {ours[name]!r}, expected as in {first.path}."
             raise Refused("coordinates", message, remedy("coordinates", "leave_out", "Make two datasets of it"))
         file.moves[name] = by
+        back, _ = timeaxis.move(moved, by.back, keep)
+        if not same_bits(back, raw):  # -0.0, or a time that is moved to where fill lies
+            file.kept[name] = originals.difference(raw, back)
         file.time = moved if name == time_name else file.time
     return file

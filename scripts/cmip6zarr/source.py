@@ -4,7 +4,7 @@ import glob
 
 import numpy as np
 
-from . import timeaxis
+from . import originals, timeaxis
 from .agreement import check_meaning, check_static, check_structure, differing_attributes
 from .attributes import missing_values
 from .continuity import check_order
@@ -137,7 +137,8 @@ def compare(file: File, first: Header, time_name: str, judge: Judge) -> File:
 
 def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: str = "") -> dict:
     """Return the inventory receipt: files with their index ranges, variables, time, findings, verdict."""
-    first = sources[0].header
+    first, forms = sources[0].header, [originals.form(file.header, time_name) for file in sources]
+    originals.keep_static(sources, judge.findings)
     counts = [len(file.time) - file.skip for file in sources]
     stops = np.cumsum(counts).tolist()
     ranges = [(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
@@ -151,8 +152,9 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
             "start": start,
             "stop": stop,
             "moves": {name: [str(by.scale), str(by.offset)] for name, by in file.moves.items()},
+            "form": originals.unlike(form, forms[0]),
         }
-        for file, (start, stop) in zip(sources, ranges, strict=True)
+        for file, (start, stop), form in zip(sources, ranges, forms, strict=True)
     ]
     variables = {name: variable_facts(name, sources, time_name, stops[-1]) for name in first.variables}
     raw_bytes = sum(v["raw_bytes"] for v in variables.values())
@@ -176,6 +178,8 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
         "variables": variables,
         "attributes": first.attributes,
         "differing_attributes": differing_attributes([file.header for file in sources], ranges),
+        "form": forms[0],
+        "kept": originals.shared([file.kept for file in sources]),
         "time": time,
         "verdict": "ok",
         "policy": judge.policy,

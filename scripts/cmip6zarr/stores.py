@@ -103,6 +103,17 @@ def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
         raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
 
+def open_sealed(path) -> zarr.Group:
+    """Open the group of a store that has been proven, to read; missing chunks raise.
+
+    Raises DatasetError where there is no store, or it is not sealed.
+    """
+    if not is_sealed(path):
+        message = f"{path}: found no sealed store, expected one that verify has proven."
+        raise DatasetError("store", message, "Name a store of ours; if it is not sealed, run the workflow again.")
+    return zarr.open_group(StrictStore(open_store(path)), mode="r", use_consolidated=False)
+
+
 def list_objects(path) -> dict[str, int]:
     """Return {key: bytes} of every object of a store; empty where there is no store."""
     root = Path(path)

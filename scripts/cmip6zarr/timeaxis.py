@@ -34,6 +34,11 @@ class Move:
     def __bool__(self):
         return (self.scale, self.offset) != (1, 0)
 
+    @property
+    def back(self) -> "Move":
+        """The move that undoes this one."""
+        return Move(1 / self.scale, -self.offset / self.scale)
+
 
 def is_time_units(units) -> bool:
     """Tell whether an attribute's value reads as `<unit> since <date>`.

@@ -102,5 +102,6 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
 
 def provenance(inventory: dict) -> dict:
     """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
-    kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings")
+    kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings", "time")
+    kept += ("form", "kept")  # what `restore` needs beyond these
     return {"dataset": inventory["dataset"], "recipe": RECIPE} | {key: inventory[key] for key in kept}

@@ -1,0 +1,125 @@
+"""The netCDF C library itself, asked for what netCDF4-python does not tell: types of attributes, storage settings.
+
+Handles (`ncid`, `varid`) are those of an open netCDF4.Dataset. What the library reports is raised as RuntimeError, as
+netCDF4-python does.
+"""
+
+import ctypes
+from ctypes import byref, c_int, c_size_t, c_uint
+
+import netCDF4
+import numpy as np
+
+# The names of its functions are found through the extension module, whatever library that is linked with.
+NETCDF = ctypes.CDLL(netCDF4._netCDF4.__file__)
+NETCDF.nc_strerror.restype = ctypes.c_char_p
+
+# netcdf.h: nc_type of what numpy, or an attribute with its type, calls so.
+TYPES = {
+    **{"int8": 1, "char": 2, "int16": 3, "int32": 4, "float32": 5, "float64": 6},
+    **{"uint8": 7, "uint16": 8, "uint32": 9, "int64": 10, "uint64": 11, "string": 12},
+}
+NAMES = {code: name for name, code in TYPES.items()}
+USER_DEFINED = "user-defined"
+GLOBAL = -1
+LAYOUTS = ("chunked", "contiguous", "compact", "unknown", "virtual")
+ENDIANS = ("native", "little", "big")
+
+
+def call(function: str, *args) -> None:
+    """Call a function of the library; raises RuntimeError if it fails."""
+    status = getattr(NETCDF, function)(*args)
+    if status:
+        raise RuntimeError(f"{function}: {NETCDF.nc_strerror(status).decode()}")
+
+
+def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, bytes | list]:
+    """Return the type of an attribute and its bytes as in memory; of texts a list of them, None for no text."""
+    code, count, where = c_int(), c_size_t(), (ncid, varid, name.encode())
+    call("nc_inq_att", *where, byref(code), byref(count))
+    kind = NAMES.get(code.value, USER_DEFINED)
+    if kind == USER_DEFINED:
+        return kind, b""
+    if kind == "string":
+        texts = (ctypes.c_char_p * count.value)()
+        call("nc_get_att_string", *where, texts)
+        found = list(texts)
+        call("nc_free_string", count, texts)
+        return kind, found
+    data = ctypes.create_string_buffer(count.value * itemsize(kind))
+    call("nc_get_att", *where, data)
+    return kind, data.raw
+
+
+def write_attribute(ncid: int, varid: int, name: str, kind: str, data: bytes | list) -> None:
+    """Write an attribute as `read_attribute` returns it; raises RuntimeError for one of a user-defined type."""
+    where = (ncid, varid, name.encode())
+    if kind == USER_DEFINED:
+        raise RuntimeError("its type is user-defined, expected numbers, characters or texts")
+    if kind == "string":
+        call("nc_put_att_string", *where, c_size_t(len(data)), (ctypes.c_char_p * len(data))(*data))
+    else:
+        call("nc_put_att", *where, TYPES[kind], c_size_t(len(data) // itemsize(kind)), data)
+
+
+def itemsize(kind: str) -> int:
+    """Return the bytes of one number or character in memory."""
+    return 1 if kind == "char" else np.dtype(kind).itemsize
+
+
+def storage(ncid: int, varid: int, rank: int) -> dict:
+    """Return how a variable of `rank` dimensions in an HDF5 file is stored: all of it that `define` can ask for."""
+    layout, chunks = c_int(), (c_size_t * rank)()
+    call("nc_inq_var_chunking", ncid, varid, byref(layout), chunks)
+    endian, no_fill = c_int(), c_int()
+    call("nc_inq_var_endian", ncid, varid, byref(endian))
+    call("nc_inq_var_fill", ncid, varid, byref(no_fill), None)
+    word = LAYOUTS[layout.value]
+    return {
+        "layout": word,
+        "chunks": list(chunks) if word == "chunked" else [],
+        "filters": filters(ncid, varid),
+        "endian": ENDIANS[endian.value],
+        "no_fill": bool(no_fill.value),
+    }
+
+
+def filters(ncid: int, varid: int) -> list[list]:
+    """Return [HDF5 id, parameters] of a variable's filters, in their order: shuffle (2), deflate (1), checksum (3)."""
+    count = c_size_t()
+    call("nc_inq_var_filter_ids", ncid, varid, byref(count), None)
+    ids, found = (c_uint * count.value)(), []
+    call("nc_inq_var_filter_ids", ncid, varid, byref(count), ids)
+    for number in ids:
+        call("nc_inq_var_filter_info", ncid, varid, c_uint(number), byref(count), None)
+        parameters = (c_uint * count.value)()
+        call("nc_inq_var_filter_info", ncid, varid, c_uint(number), byref(count), parameters)
+        found.append([number, list(parameters)])
+    return found
+
+
+def define_dimension(ncid: int, name: str, size: int) -> int:
+    """Add a dimension, unlimited if `size` is 0, and return its id."""
+    dimid = c_int()
+    call("nc_def_dim", ncid, name.encode(), c_size_t(size), byref(dimid))
+    return dimid.value
+
+
+def define(ncid: int, name: str, kind: str, dimids: list[int], stored: dict | None) -> int:
+    """Add a variable that is stored as `storage` says (None: a classic file, which has no choice); return its id."""
+    varid = c_int()
+    call("nc_def_var", ncid, name.encode(), TYPES[kind], len(dimids), (c_int * len(dimids))(*dimids), byref(varid))
+    if stored is None:
+        return varid.value
+    where = (ncid, varid)
+    if dimids:
+        chunks = (c_size_t * len(dimids))(*stored["chunks"]) if stored["chunks"] else None
+        call("nc_def_var_chunking", *where, LAYOUTS.index(stored["layout"]), chunks)
+    for number, parameters in stored["filters"]:
+        values = (c_uint * len(parameters))(*parameters)
+        call("nc_def_var_filter", *where, c_uint(number), c_size_t(len(parameters)), values)
+    if stored["endian"] != "native":
+        call("nc_def_var_endian", *where, ENDIANS.index(stored["endian"]))
+    if stored["no_fill"]:
+        call("nc_def_var_fill", *where, 1, None)
+    return varid.value

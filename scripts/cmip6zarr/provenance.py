@@ -1,0 +1,114 @@
+"""The provenance that lies beside a store: what it says of each source file, and of which one is asked for."""
+
+import json
+from dataclasses import dataclass
+
+from . import originals, stores
+from .errors import DatasetError
+
+KEYS = {"files", "variables", "attributes", "differing_attributes", "findings", "time", "form", "kept"}
+CONVERT_AGAIN = "Convert the dataset again."
+KEEP = "Keep the original file."
+
+
+def read(store) -> dict:
+    """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole."""
+    path = stores.marker(store)
+    try:
+        provenance = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
+    found = sorted(provenance) if isinstance(provenance, dict) else type(provenance).__name__
+    if KEYS - set(found):
+        message = f"{path}: found {found}, expected {sorted(KEYS)} among them."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    return provenance
+
+
+def name_of(file: dict) -> str:
+    """Return the bare name of a source file; raises DatasetError (`provenance`) for what is no name in a folder."""
+    name = file["path"].rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name:
+        message = f"the provenance names the file {file['path']!r}: expected a path that ends in the name of a file."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    return name
+
+
+def number_of(provenance: dict, name: str) -> int:
+    """Return which of the source files has a name; raises DatasetError (`restore`) unless just one has it."""
+    names = [name_of(file) for file in provenance["files"]]
+    if names.count(name) == 1:
+        return names.index(name)
+    paths = [file["path"] for file in provenance["files"] if name_of(file) == name]
+    left_out = [f["message"] for f in provenance["findings"] if f.get("policy") == "leave_out" and name in f["message"]]
+    if paths:
+        message, remedy = f"{name!r}: found files {paths}, expected one.", "Copy them by hand."
+    elif left_out:
+        message, remedy = f"{name!r}: is not in the store, the policy left it out: {left_out[0]}", KEEP
+    else:
+        message = f"{name!r}: found none of this name, expected one of {len(names)} files, such as {names[0]!r}."
+        remedy = "Name a file of the store's provenance."
+    raise DatasetError("restore", message, remedy)
+
+
+@dataclass(frozen=True)
+class Original:
+    """One source file as it was.
+
+    `form` as in `originals`, `variables` are the dataset's, `attributes` the file's: typed and in their order, by
+    variable ("": of the file). `kept` are the values that the store does not give back.
+    """
+
+    file: dict
+    form: dict
+    time_name: str | None
+    variables: dict[str, dict]
+    attributes: dict[str, dict[str, list]]
+    kept: dict[str, str | list | None]
+
+    @property
+    def path(self) -> str:
+        return self.file["path"]
+
+    @property
+    def dims(self) -> dict[str, int]:
+        return {name: self.file["steps"] if size is None else size for name, size in self.form["dims"]}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape that a variable has in the file."""
+        return tuple(self.dims[dim] for dim in self.variables[name]["dims"])
+
+    def exact(self, name: str) -> dict[str, list]:
+        """Return the attributes of a variable, or of the file, of which their typed form does not say all."""
+        return (self.form["variables"][name] if name else self.form)["exact"]
+
+
+def original(provenance: dict, number: int) -> Original:
+    """Return one of the source files as its store's provenance has it; raises DatasetError where that is none."""
+    file, time = provenance["files"][number], provenance["time"]
+    form = originals.like(file["form"], provenance["form"])
+    steps, first = file["stop"] - file["start"] + file["skip"], file["start"] - file["skip"]
+    if time and (file["steps"] != steps or first < 0):
+        message = f"{file['path']}: found {file['steps']} steps from {first}, expected {steps} by the provenance."
+        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    rows = [row for row in provenance["kept"] if number in row["files"]]
+    return Original(
+        file,
+        form,
+        time["variable"] if time else None,
+        provenance["variables"],
+        {name: attributes_of(provenance, file, form, name) for name in ("", *form["order"])},
+        {row["variable"]: row["kept"] for row in rows},
+    )
+
+
+def attributes_of(provenance: dict, file: dict, form: dict, variable: str) -> dict[str, list]:
+    """Return the typed attributes of a variable ("": global ones) in a file, in its order."""
+    first, ordered = ((p["variables"][variable] if variable else p)["attributes"] for p in (provenance, form))
+    own = {
+        row["attribute"]: values["value"]
+        for row in provenance["differing_attributes"]
+        for values in row["values"]
+        if row["variable"] == variable and values["start"] <= file["start"] < values["stop"]
+    }
+    return {name: (first | own)[name] for name in ordered}

@@ -1,0 +1,40 @@
+"""Write the NetCDF files of a sealed store again: values, attributes, types and storage as they were."""
+
+import argparse
+import sys
+
+from cmip6zarr import cli, provenance
+from cmip6zarr import restore as back
+from cmip6zarr.errors import DatasetError
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", help="folder of the store; its .provenance.json lies beside it")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--file", metavar="NAME", help="name of one of its source files, without a folder")
+    which.add_argument("--all", action="store_true", help="all of them")
+    parser.add_argument("--to", metavar="FOLDER", required=True, help="where to write; nothing there is replaced")
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args, code = parse(argv), cli.OK
+    try:
+        facts = provenance.read(args.store)
+        arrays = back.open_arrays(args.store, facts)
+        names = [provenance.name_of(file) for file in facts["files"]] if args.all else [args.file]
+    except DatasetError as error:
+        print(f"restore: {error}", file=sys.stderr)
+        return cli.FAILED
+    for name in dict.fromkeys(names):
+        try:
+            print(back.restore(arrays, facts, provenance.number_of(facts, name), args.to), flush=True)
+        except DatasetError as error:
+            print(f"restore: {error}", file=sys.stderr)
+            code = cli.FAILED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
