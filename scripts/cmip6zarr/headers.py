@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 import netCDF4
 import numpy as np
@@ -12,6 +13,7 @@ from .attributes import exact, typed
 from .errors import Refused
 from .timeaxis import Move
 
+NOT_A_NAME = ("zarr.json", "zarr.json.unsealed")
 # HDF5 filters that are on, as netCDF4 names them, in the words of the receipt.
 NO_FILTERS = ("complevel", "blosc_shuffle")
 
@@ -105,6 +107,8 @@ def read_header(path) -> Header:
     """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for."""
     try:
         stat = Path(path).stat()
+        if not S_ISREG(stat.st_mode):  # to open a pipe would wait for ever
+            raise ValueError("it is no regular file")
         expected = netcdf3.expected_bytes(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
@@ -144,7 +148,13 @@ def attributes_of(nc: netCDF4.Dataset, holder, varid: int) -> tuple[dict[str, li
 
 
 def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable) -> Variable:
-    """Return what the file at `path` says of one variable; raises Refused for compound, enum, vlen and opaque types."""
+    """Return what the file at `path` says of one variable; raises Refused for what Zarr has no form for.
+
+    Those are compound, enum, vlen and opaque types, and the names of a store's own metadata.
+    """
+    if variable.name in NOT_A_NAME:
+        message = f"{path}: variable {variable.name!r} has the name that a Zarr store gives to its own metadata."
+        raise Refused("structure", message, "Rename it, or set policy.structure to leave_out.")
     if variable.dtype is str:
         dtype = "str"
     elif isinstance(variable.datatype, np.dtype):
