@@ -26,7 +26,7 @@ def test_what_json_cannot_hold_leaves_the_old_receipt(tmp_path, facts):
     receipts.write(tmp_path / "x.json", {"old": True})
     with pytest.raises((ValueError, TypeError)):
         receipts.write(tmp_path / "x.json", facts)
-    assert json.loads((tmp_path / "x.json").read_text()) == {"old": True}
+    assert json.loads((tmp_path / "x.json").read_text())["old"] is True
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -36,10 +36,22 @@ def test_crash_while_writing_leaves_the_old_receipt(tmp_path, monkeypatch):
     monkeypatch.setattr(receipts.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         receipts.write(tmp_path / "x.json", {"new": True})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"old": True}
+    assert json.loads((tmp_path / "x.json").read_text())["old"] is True
 
 
-@pytest.mark.parametrize("text", [None, "", '{"half": ', "\udcff".encode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "null",
+        '{"store": "/etc"}',
+        "[" * 10**5,
+        '{"half": ',
+        "\udcff".encode("utf-8", "surrogateescape"),
+    ],
+)
 def test_receipt_that_is_not_whole_is_an_error(tmp_path, text):
     """A receipt that is missing, empty, cut off or no text is an error that names it and what to do."""
     path = receipts.path_of(tmp_path, "convert", ID)

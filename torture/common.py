@@ -17,8 +17,12 @@ import xarray as xr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
+import chain  # noqa: E402, F401
 from builders import dataset_id, make_catalogue, make_dataset  # noqa: E402
 
+import audit  # noqa: E402, F401
+import campaign  # noqa: E402, F401
+import size_report  # noqa: E402, F401
 from cmip6zarr import catalogue, ledger, receipts, stores  # noqa: E402
 
 ID = dataset_id()

@@ -20,7 +20,7 @@ import zarr
 from . import stores
 from .attributes import untyped
 from .chunks import Array, regions, shard_shape
-from .errors import DatasetError
+from .errors import LIBRARY_ERRORS, DatasetError
 
 # cftime has microseconds; a double of days since year 1 has a resolution of 10 of them.
 SAME_MOMENT = timedelta(microseconds=20)
@@ -79,7 +79,7 @@ def opened(path) -> netCDF4.Dataset:
     """Open a netCDF file to read what it stores; raises DatasetError (`source`) if that cannot be."""
     try:
         nc = netCDF4.Dataset(path)
-    except (OSError, RuntimeError) as error:
+    except LIBRARY_ERRORS as error:
         raise DatasetError("source", f"{path}: the netCDF library cannot open it: {error}.", FETCH) from error
     nc.set_auto_maskandscale(False)
     nc.set_auto_chartostring(False)
@@ -209,7 +209,7 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
             reading = store_reader.submit(array.__getitem__, region or ...)
             try:
                 expected = np.asarray(variable[tuple(steps) or ...])
-            except (OSError, RuntimeError, IndexError) as error:
+            except LIBRARY_ERRORS as error:
                 message = f"{where}: the netCDF library cannot read it: {error}."
                 raise DatasetError("source", message, FETCH) from error
             try:

@@ -2,6 +2,9 @@
 
 from contextlib import contextmanager
 
+# What the netCDF library and its Python part raise for files that are not what they should be.
+LIBRARY_ERRORS = (OSError, RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError)
+
 
 class DatasetError(Exception):
     """A dataset cannot go on: `kind` says in one word why, `remedy` what to do about it."""
@@ -23,6 +26,6 @@ def reading_source(path: str, name: str, where):
     """Turn what reading values of a file raises into a DatasetError (`source`) with file, variable and indices."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, IndexError, Refused) as error:
+    except (*LIBRARY_ERRORS, Refused) as error:
         message = f"{path}: {name!r} cannot be read at {where}: {error}."
         raise DatasetError("source", message, "Fetch the file again.") from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import library, netcdf3
 from .attributes import exact, typed
-from .errors import Refused
+from .errors import LIBRARY_ERRORS, Refused
 from .timeaxis import Move
 
 NOT_A_NAME = ("zarr.json", "zarr.json.unsealed")
@@ -77,7 +77,7 @@ def open_raw(path) -> netCDF4.Dataset:
     """
     try:
         nc = netCDF4.Dataset(path)
-    except (OSError, RuntimeError) as error:
+    except LIBRARY_ERRORS as error:
         raise unreadable(path, error) from error
     nc.set_auto_maskandscale(False)
     nc.set_auto_chartostring(False)
@@ -90,7 +90,7 @@ def reading(path):
     """Turn what the netCDF library raises while it reads values of a file into the refusal of the file."""
     try:
         yield
-    except (OSError, RuntimeError, IndexError) as error:
+    except LIBRARY_ERRORS as error:
         raise unreadable(path, error) from error
 
 
@@ -136,7 +136,7 @@ def read_header(path) -> Header:
                 format=nc.data_model,
                 types=[*nc.cmptypes, *nc.vltypes, *nc.enumtypes],
             )
-        except (RuntimeError, UnicodeDecodeError) as error:
+        except LIBRARY_ERRORS as error:
             raise unreadable(path, error) from error
 
 

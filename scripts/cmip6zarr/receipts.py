@@ -1,5 +1,6 @@
 """Receipts: small JSON files that say what a rule did to a dataset, whole or absent."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,19 +14,28 @@ def path_of(results, rule: str, dataset: str) -> Path:
 
 
 def read(results, rule: str, dataset: str) -> dict:
-    """Return a rule's receipt for a dataset; raises DatasetError where there is none, or it is not whole."""
+    """Return a rule's receipt for a dataset; raises DatasetError unless it is there as it was written."""
     path = path_of(results, rule, dataset)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict) or facts.pop("digest", None) != digest(facts):
+            raise ValueError("it is not as it was written")
+        return facts
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(
             "receipt", f"{path}: not a receipt: {error}.", "Delete it; the next run makes it."
         ) from error
 
 
 def write(path, facts: dict) -> None:
-    """Write `facts` as JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(facts, indent=1, allow_nan=False) + "\n")
+    """Write `facts` as JSON to `path`, whole or not at all, with a digest by which a later reader can trust them."""
+    facts = json.loads(json.dumps(facts, allow_nan=False))
+    write_text(path, json.dumps(facts | {"digest": digest(facts)}, indent=1) + "\n")
+
+
+def digest(facts: dict) -> str:
+    """Return sixteen hex digits that change when facts do."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write_text(path, text: str) -> None:
