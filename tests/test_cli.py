@@ -20,8 +20,8 @@ SCRIPTS = (inventory, convert, verify, size_report, campaign, demo)
 RULES = SCRIPTS[:4]
 
 
-def attempt(results, work, **context):
-    return cli.attempt("verify", Namespace(results=str(results), dataset=ID), work, **context)
+def attempt(results, work, attempt=1, **context):
+    return cli.attempt("verify", Namespace(results=str(results), dataset=ID, attempt=attempt), work, **context)
 
 
 def failing(error):
