@@ -55,12 +55,11 @@ shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def asked(wildcards, threads, attempt, rulename):
-    """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, where LOTUS2 grants it."""
+    """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
     # Snakemake itself takes 250 MiB in a cluster job.
     mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify") else 750)
-    inventory = receipts.path_of(config["results"], "inventory", wildcards.dataset)
-    # It is asked for again when a job is submitted: convert and verify then find the inventory of this run.
-    raw_bytes = json.loads(inventory.read_text())["raw_bytes"] if inventory.is_file() else None
+    # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
+    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", wildcards.dataset))
     minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
     return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)

@@ -6,10 +6,12 @@ SLURM itself refuses some of what exceeds them and lets the rest wait for ever, 
 
 import getpass
 import hashlib
+import json
 import math
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -68,6 +70,19 @@ def minutes_for(rule: str, raw_bytes: int | None) -> int:
     if raw_bytes is None or rule not in ("convert", "verify", "audit"):
         return MINUTES[rule]
     return HOUR // 2 + math.ceil(raw_bytes / SLOWEST / 60)
+
+
+def raw_bytes(inventory: Path) -> int | None:
+    """Return the bytes of a dataset before compression, from the receipt of its inventory; None where there is none."""
+    try:
+        return _raw_bytes(inventory, inventory.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+@cache
+def _raw_bytes(inventory: Path, _changed: int) -> int:
+    return json.loads(inventory.read_text())["raw_bytes"]
 
 
 def granted(partition: str, cpus: int, mem_mb: int, minutes: int) -> tuple[str | None, int, int]:

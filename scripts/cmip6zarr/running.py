@@ -1,7 +1,7 @@
 """Notes of what is at work, and what has become of the work whose note was left behind.
 
 A script that is killed (memory, walltime, a node that fails, scancel) cannot say so. While it works, a note of it lies
-in `running/`; the script removes it in the end, however that comes, unless it is killed. The campaign finds what is left.
+in `running/`; the script removes it in the end, unless it is killed. The campaign finds what is left.
 """
 
 import os
@@ -15,7 +15,7 @@ from . import lotus, receipts
 FOLDER = "running"
 
 SAID = (
-    ("memory", r"exceeded memory limit|oom.kill|out of memory"),
+    ("memory", r"exceeded (job )?memory limit|oom.kill|out of memory"),
     ("walltime", r"DUE TO TIME LIMIT"),
     ("node", r"DUE TO NODE FAILURE"),
     ("cancelled", r"CANCELLED AT"),
@@ -113,11 +113,15 @@ def of_job(job: str, rule: str, dataset: str) -> tuple[str | None, str]:
 
 def state_of(job: str) -> str | None:
     """Return the state of a job, first as the controller of SLURM has it, then as its accounts do; None: not known."""
-    for command in (("scontrol", "-o", "show", "job", job), ("sacct", "-X", "-n", "-P", "-o", "State", "-j", job)):
+    asked = {
+        r"\bJobState=([A-Z_]+)": ("scontrol", "-o", "show", "job", job),
+        r"^([A-Z_]+)": ("sacct", "-X", "-n", "-P", "-o", "State", "-j", job),
+    }
+    for pattern, command in asked.items():
         try:
-            said = lotus.ask(*command)
+            found = re.search(pattern, lotus.ask(*command))
         except lotus.LotusError:
-            continue  # forgotten by the one, or the other is not kept
-        if found := re.search(r"(?:\bJobState=|^)([A-Z_]+)", said):
+            continue  # the one has forgotten it, or the other is not kept
+        if found:
             return found[1]
     return None
