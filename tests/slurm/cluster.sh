@@ -124,7 +124,8 @@ END
   sacctmgr -i add user "$user" Account=mygws QOS=standard,short,long,high,debug DefaultQOS=standard
 }
 
-alive() { [ -s "$folder/run/$1" ] && kill -0 "$(< "$folder/run/$1")" 2> /dev/null; }
+# A process that has ended and that nobody has waited for is not alive: in a container nobody may.
+alive() { [ -s "$folder/run/$1" ] && grep -q '^State:[[:space:]]*[^ZX]' "/proc/$(< "$folder/run/$1")/status" 2> /dev/null; }
 
 # Starts a daemon in a session of its own, unless it runs; its process is what stop will end, and nothing else.
 launch() {

@@ -25,7 +25,7 @@ from cmip6zarr import drs, lotus
 pytestmark = pytest.mark.slurm
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
-QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "5")
+QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "10", "--latency-wait", "5")
 """The verbatim command, with less patience."""
 
 FAULTS = """
@@ -181,11 +181,17 @@ def test_nothing_is_submitted(queue, tmp_path_factory, monkeypatch):
         "convert:cpus_per_task=4 convert:qos=long": "QoS long would not take 4 CPUs of at most 1",
     }
     runs = [clone.start(*QUICK, "--set-resources", *setting.split(), "--nolock") for setting in wrong]
+    told = [*wrong.values()]
+    if os.environ.get("ACCOUNTING"):
+        monkeypatch.setenv("LOTUS_ACCOUNT", "others")
+        runs.append(clone.start(*QUICK, "--nolock"))
+        told.append("found LOTUS_ACCOUNT=others; expected one of mygws")
     monkeypatch.delenv("LOTUS_ACCOUNT")
     runs.append(clone.start(*QUICK, "--nolock"))
-    for run, told in zip(runs, [*wrong.values(), "found LOTUS_ACCOUNT unset"], strict=True):
+    told.append("found LOTUS_ACCOUNT unset")
+    for run, why in zip(runs, told, strict=True):
         said = finish(run, expect=1)
-        assert told in said
+        assert why in said
         assert said.count("WorkflowError") == 1
         assert "Traceback" not in said
         assert "has been submitted" not in said
