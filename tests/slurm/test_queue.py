@@ -25,7 +25,7 @@ from cmip6zarr import drs, lotus
 pytestmark = pytest.mark.slurm
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
-QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "10", "--latency-wait", "5")
+QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "5")
 """The verbatim command, with less patience."""
 
 FAULTS = """
@@ -65,8 +65,8 @@ class Queue:
         return text
 
     def look(self) -> list[list[str]]:
-        """Return [job, name, state, memory, limit, partition, rule and dataset] of all that is in the queue."""
-        command = ("squeue", "--me", "--noheader", "--format=%i|%j|%T|%m|%l|%P|%k")
+        """Return [job, name, state, memory, walltime, QoS, rule and dataset] of all that is in the queue."""
+        command = ("squeue", "--me", "--noheader", "--format=%i|%j|%T|%m|%l|%q|%k")
         # Not checked: one test kills who could answer.
         lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         self.seen |= dict.fromkeys(lines)
