@@ -1,13 +1,14 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
 # torture  break it on purpose: kills, rot, full disks          clean  remove what the others made
+# test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench torture clean
+.PHONY: demo test test-slurm check bench torture clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -15,6 +16,10 @@ demo: .venv/run demo/catalogue.json
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+test-slurm: .venv/test
+	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
+	$(BIN)/python -m pytest -m slurm
 
 check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .

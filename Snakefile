@@ -31,6 +31,11 @@ rule all:
         "<results>/campaign.done",
 
 
+# Not in dry runs, which submit nothing and must work where there is no SLURM.
+onstart:
+    check_submission()
+
+
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
     shell("rm -f {config[results]:q}/campaign.done; {CAMPAIGN}")

@@ -11,11 +11,14 @@ rule audit:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=job_mem_mb,
+        runtime=job_minutes,
+        qos=job_qos,
+        attempt=job_attempt,
     params:
         results=results_folder,
     shell:
-        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} &> {log:q}"
+        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} --attempt {resources.attempt} &> {log:q}"
 
 
 rule audits:

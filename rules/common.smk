@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, campaign, catalogue, cli, drs, receipts
+from cmip6zarr import RECIPE, campaign, catalogue, cli, drs, lotus, receipts
 
 validate(config, "../config/config.schema.yaml")
 
@@ -33,11 +33,15 @@ REFUSED = (
     campaign.refused_before(LISTED, config["results"], config["policy"]) if config["rerun"] != "refused" else set()
 )
 DATASETS = {name: row for name, row in LISTED.items() if name not in REFUSED}
+if config["rerun"] not in ("failed", "refused"):
+    DATASETS = {
+        name: row for name, row in DATASETS.items() if campaign.state(name, config["results"]) == config["rerun"]
+    }
 SEALED = [name for name in DATASETS if receipts.path_of(config["results"], "verify", name).is_file()]
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
-JOB_MIB = config["memory_mib"] + 250  # Snakemake itself takes 250 MiB in a cluster job
+JOBNAME = lotus.jobname(config["results"])
 CAMPAIGN = " ".join(
     [
         *("python scripts/campaign.py --results", quote(config["results"])),
@@ -48,6 +52,76 @@ CAMPAIGN = " ".join(
 
 # The rules' `python` is the one that runs Snakemake, whether its environment is activated or not.
 shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+
+
+def asked(wildcards, threads, attempt, rulename):
+    """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
+    # Snakemake itself takes 250 MiB in a cluster job.
+    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify") else 750)
+    # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
+    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", wildcards.dataset))
+    minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
+    partition = workflow.get_rule(rulename).resources.get("slurm_partition")
+    return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)
+
+
+def job_qos(wildcards, threads, attempt, rulename):
+    """Return the QoS that a job needs; None in a partition that LOTUS2 does not have."""
+    return asked(wildcards, threads, attempt, rulename)[0]
+
+
+def job_mem_mb(wildcards, threads, attempt, rulename):
+    """Return the memory of a job."""
+    return asked(wildcards, threads, attempt, rulename)[1]
+
+
+def job_minutes(wildcards, threads, attempt, rulename):
+    """Return the walltime of a job."""
+    return asked(wildcards, threads, attempt, rulename)[2]
+
+
+def job_attempt(wildcards, attempt):
+    """Return which try of a job this is."""
+    return attempt
+
+
+def on_slurm():
+    """Tell whether this Snakemake submits jobs to SLURM: not in a dry run, and not within a job."""
+    return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
+
+
+def name_in_queue(wildcards):
+    """Name the jobs of this campaign after its results folder, before the executor begins; return no file.
+
+    Every job depends on an inventory, and what that depends on is asked when the executor is chosen and not yet made.
+    """
+    if on_slurm():
+        workflow.executor_settings.jobname_prefix = JOBNAME
+    return []
+
+
+def check_submission():
+    """Raise WorkflowError for what SLURM would refuse or keep waiting, and for jobs that a dead controller has left."""
+    if not on_slurm():
+        return
+    requests = [
+        lotus.Request(
+            job.name,
+            account=str(job.resources.get("slurm_account", "")),
+            partition=job.resources.get("slurm_partition"),
+            qos=job.resources.get("qos"),
+            cpus=job.resources.get("cpus_per_task") or job.threads,
+            mem_mb=job.resources.get("mem_mb", 0),
+            minutes=job.resources.get("runtime", 0),
+        )
+        for job in workflow.dag.needrun_jobs()
+        if not job.is_local
+    ]
+    try:
+        lotus.check_requests(requests, lotus.accounts_of_user() if requests else set())
+        lotus.check_queue(JOBNAME)
+    except lotus.LotusError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def row_digest(wildcards):

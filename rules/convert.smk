@@ -12,7 +12,10 @@ rule convert:
         "../envs/environment.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=JOB_MIB,
+        mem_mb=job_mem_mb,
+        runtime=job_minutes,
+        qos=job_qos,
+        attempt=job_attempt,
         memory_mib=config["memory_mib"],
         scheduler=config["scheduler"],
     params:
@@ -28,4 +31,4 @@ rule convert:
         "python scripts/convert.py {wildcards.dataset} --results {params.results:q}"
         " --store {params.store:q} --zarr-format {params.zarr_format} --chunks {params.chunks:q}"
         " --chunk-mib {params.chunk_mib} --shard-mib {params.shard_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
-        " --scheduler {resources.scheduler} --threads {threads} &> {log:q}"
+        " --scheduler {resources.scheduler} --threads {threads} --attempt {resources.attempt} &> {log:q}"

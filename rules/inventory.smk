@@ -2,6 +2,8 @@
 
 
 rule inventory:
+    input:
+        name_in_queue,
     output:
         ensure("<results>/inventory/{dataset}.json", non_empty=True),
     log:
@@ -9,7 +11,10 @@ rule inventory:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=job_mem_mb,
+        runtime=job_minutes,
+        qos=job_qos,
+        attempt=job_attempt,
         catalogue=config["catalogue"],
         policy=json.dumps(config["policy"]),
     params:
@@ -17,4 +22,5 @@ rule inventory:
         digest=row_digest,
     shell:
         "python scripts/inventory.py {wildcards.dataset} --results {params.results:q}"
-        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {resources.policy:q} &> {log:q}"
+        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {resources.policy:q}"
+        " --attempt {resources.attempt} &> {log:q}"

@@ -13,8 +13,11 @@ rule size_report:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=job_mem_mb,
+        runtime=job_minutes,
+        qos=job_qos,
+        attempt=job_attempt,
     params:
         results=results_folder,
     shell:
-        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q} &> {log:q}"
+        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q} --attempt {resources.attempt} &> {log:q}"

@@ -12,11 +12,14 @@ rule verify:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=JOB_MIB,
+        mem_mb=job_mem_mb,
+        runtime=job_minutes,
+        qos=job_qos,
+        attempt=job_attempt,
         memory_mib=config["memory_mib"],
     params:
         results=results_folder,
         mode=config["verify"],
     shell:
         "python scripts/verify.py {wildcards.dataset} --results {params.results:q} --mode {params.mode}"
-        " --memory-mib {resources.memory_mib} &> {log:q}"
+        " --memory-mib {resources.memory_mib} --attempt {resources.attempt} &> {log:q}"

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cmip6zarr import campaign, catalogue, cli, receipts
+from cmip6zarr import campaign, catalogue, cli, receipts, running
 
 
 def parse(argv):
@@ -25,6 +25,7 @@ def main(argv=None) -> int:
         print(error, file=sys.stderr)
         return cli.FAILED
     results = Path(args.results)
+    running.settle(results, names)
     states = {name: campaign.state(name, results) for name in names}
     verified = [name for name, word in states.items() if word == "verified"]
     sizes = campaign.size_table(verified, results)

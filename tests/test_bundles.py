@@ -123,7 +123,7 @@ def test_only_what_is_asked_anew_is_done_again(campaign, change, again):
 
 def test_process_that_is_killed_takes_no_neighbour_along(campaign, monkeypatch):
     """A dataset whose process dies is a failure with the signal in its record; the others are done."""
-    for number, kind in ((signal.SIGKILL, "memory"), (signal.SIGSEGV, "bug")):
+    for number, kind in ((signal.SIGKILL, "memory"), (signal.SIGUSR1, "bug")):
         monkeypatch.setattr(script, "take", lambda *_, number=number: os.kill(os.getpid(), number))
         row = Dataset(NAMES[0], ("a.nc",))
         assert script.outcome(row, campaign, campaign["results"]) == "failed"

@@ -13,15 +13,16 @@ import demo
 import inventory
 import size_report
 import verify
-from cmip6zarr import cli, receipts
+from cmip6zarr import cli, receipts, running
 from cmip6zarr.errors import DatasetError, Refused
 
 SCRIPTS = (inventory, convert, verify, size_report, campaign, demo)
 RULES = SCRIPTS[:4]
 
 
-def attempt(results, work, **context):
-    return cli.attempt("verify", Namespace(results=str(results), dataset=ID, mode="full"), work, **context)
+def attempt(results, work, attempt=1, **context):
+    args = Namespace(results=str(results), dataset=ID, mode="full", attempt=attempt)
+    return cli.attempt("verify", args, work, **context)
 
 
 def failing(error):
@@ -95,6 +96,41 @@ def test_unknown_reason_is_recorded_and_raised(tmp_path, error, kind):
     assert not receipt(tmp_path).exists()
     record = receipts.read(tmp_path, "failed", ID)
     assert (record["class"], record["message"]) == (kind, f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize(("kind", "tries"), [("source", 1), ("refused", 1), ("store", 2), ("busy", 2)])
+def test_an_answer_is_not_asked_for_again(tmp_path, capsys, kind, tries):
+    """A second try of a job does not work where the first ended with an answer, and does where it may pass."""
+    error = (Refused if kind == "refused" else DatasetError)(kind, "it changed.", "Run again.")
+    tried = []
+
+    def work():
+        tried.append(True)
+        raise error
+
+    codes = {attempt(tmp_path, work, attempt=number) for number in (1, 2)}
+    assert (len(codes), len(tried)) == (1, tries)
+    assert "it changed." in capsys.readouterr().err
+    assert receipts.read(tmp_path, "failed", ID)["class"] == kind
+    attempt(tmp_path, work)
+    assert len(tried) == tries + 1
+
+
+def test_what_was_killed_is_tried_again(tmp_path):
+    """A record of an earlier run is no answer where the try before this one was killed."""
+    attempt(tmp_path, failing(DatasetError("source", "it changed.", "Run again.")))
+    running.begin(tmp_path, "verify", ID)
+    assert attempt(tmp_path, lambda: {}, attempt=2) == cli.OK
+
+
+def test_note_while_at_work(tmp_path):
+    """While a rule is at work there is a note of it, and afterwards none, however it ended."""
+    note = receipt(tmp_path, "running")
+    seen = []
+    attempt(tmp_path, lambda: seen.append(note.exists()) or {})
+    with pytest.raises(ZeroDivisionError):
+        attempt(tmp_path, lambda: seen.append(note.exists()) or 1 / 0)
+    assert (seen, note.exists()) == ([True, True], False)
 
 
 def test_old_receipt_goes_before_the_work(tmp_path):

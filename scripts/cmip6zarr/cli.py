@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import RECIPE, drs, receipts
+from . import RECIPE, drs, receipts, running
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -27,6 +27,9 @@ ASKED = {
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
 
+PASSING = ("store", "busy", "cancelled")
+"""Kinds of failure that a second try may cure; any other is an answer, and the same answer would come again."""
+
 
 def dataset_id(text: str) -> str:
     """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
@@ -40,6 +43,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
     arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
+    arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
     return arguments
 
 
@@ -73,19 +77,34 @@ def fault(error: BaseException) -> tuple[str, str]:
     return kind, "See the log for the traceback, then run again."
 
 
+def answer(rule: str, args: argparse.Namespace) -> dict | None:
+    """Return the record of failure that makes another try of a rule needless: the try before ended with an answer."""
+    failed, note = (receipts.path_of(args.results, folder, args.dataset) for folder in ("failed", running.FOLDER))
+    if args.attempt == 1 or note.is_file() or not failed.is_file():
+        return None
+    record = receipts.read(args.results, "failed", args.dataset)
+    return record if record["rule"] == rule and record["class"] not in PASSING else None
+
+
 def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
     """Run `work` for a dataset and return the exit code of the script.
 
     The facts that `work` returns become the rule's receipt; the dataset, the seconds of `work`, and the CPU seconds and
     peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, message, remedy and the
     `context`) becomes the dataset's record of failure, and goes to stderr; no receipt is left. What is not a
-    DatasetError is a fault of the program or of the machine: it is recorded too, and raised again.
+    DatasetError is a fault of the program or of the machine: it is recorded too, and raised again. While it works, a
+    note of it lies in `running/`.
     """
+    if record := answer(rule, args):
+        said = DatasetError(record["class"], record["message"], record["remedy"])
+        print(f"{rule}: {args.dataset} is not tried again: {said}", file=sys.stderr)
+        return REFUSED if said.kind == "refused" else FAILED
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
     # What later rules said of the dataset is void from now on, even if this process is killed.
     for void in RULES[RULES.index(rule) :] if rule in RULES else [rule]:
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
+    running.begin(args.results, rule, args.dataset)
     start = time.perf_counter()
 
     def record(kind, message, remedy):
@@ -105,6 +124,8 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         kind, remedy = fault(error)
         record(kind, f"{type(error).__name__}: {error}", remedy)
         raise
+    finally:
+        running.end(args.results, args.dataset)
     spent = {
         "seconds": round(time.perf_counter() - start, 3),
         "cpu_seconds": round(time.process_time(), 3),

@@ -1,0 +1,127 @@
+"""Notes of what is at work, and what has become of the work whose note was left behind.
+
+A script that is killed (memory, walltime, a node that fails, scancel) cannot say so. While it works, a note of it lies
+in `running/`; the script removes it in the end, unless it is killed. The campaign finds what is left.
+"""
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import lotus, receipts
+
+FOLDER = "running"
+
+SAID = (
+    ("memory", r"exceeded (job )?memory limit|oom.kill|out of memory"),
+    ("walltime", r"DUE TO TIME LIMIT"),
+    ("node", r"DUE TO NODE FAILURE"),
+    ("cancelled", r"CANCELLED AT"),
+)
+"""Class -> what SLURM writes into a job's log; the first counts, since a job that is killed is cancelled too."""
+
+STATES = {
+    "OUT_OF_MEMORY": "memory",
+    "TIMEOUT": "walltime",
+    "DEADLINE": "walltime",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "CANCELLED": "cancelled",
+    "PREEMPTED": "cancelled",
+    "FAILED": "killed",
+    "COMPLETED": "killed",
+}
+"""State of a job that has ended, as scontrol and sacct have it -> class."""
+
+REMEDY = {
+    "memory": "Run again with more, as in --set-resources {rule}:mem_mb=16000, or with a smaller memory_mib.",
+    "walltime": "Run again, it goes on where it was; or with more, as in --set-resources {rule}:runtime=2d.",
+    "node": "Run again: it goes on where it was.",
+    "cancelled": "Run again: it goes on where it was.",
+    "killed": "See the log, and whether the machine had enough memory. Run again: it goes on where it was.",
+}
+
+
+def begin(results, rule: str, dataset: str) -> None:
+    """Leave a note that this process works on a dataset."""
+    facts = {
+        "dataset": dataset,
+        "rule": rule,
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    receipts.write(receipts.path_of(results, FOLDER, dataset), facts)
+
+
+def end(results, dataset: str) -> None:
+    """Take the note away."""
+    receipts.path_of(results, FOLDER, dataset).unlink(missing_ok=True)
+
+
+def settle(results, names) -> list[str]:
+    """Turn the notes of work that was killed into records of failure, and return the datasets; others stay."""
+    killed = []
+    for path in sorted(Path(results, FOLDER).glob("*.json")):
+        if path.stem not in names:
+            continue
+        note = receipts.read(results, FOLDER, path.stem)
+        kind, told = became(note)
+        if kind:
+            where = f"SLURM job {note['slurm_job']}" if note["slurm_job"] else f"process {note['pid']}"
+            message = f"{where} on {note['host']}, begun {note['started']}, was killed: {told}."
+            facts = {"dataset": path.stem, "rule": note["rule"], "class": kind, "message": message}
+            facts |= {"remedy": REMEDY[kind].format(rule=note["rule"]), "slurm_job": note["slurm_job"]}
+            receipts.write(receipts.path_of(results, "failed", path.stem), facts)
+            end(results, path.stem)
+            killed.append(path.stem)
+    return killed
+
+
+def became(note: dict) -> tuple[str | None, str]:
+    """Return the class of what has become of the work of a note, and how it is known; None if it may still go on."""
+    if note["slurm_job"]:
+        return of_job(note["slurm_job"], note["rule"], note["dataset"])
+    if note["host"] != platform.node():
+        return None, ""
+    try:
+        os.kill(note["pid"], 0)
+    except ProcessLookupError:
+        return "killed", "it is gone and has said nothing"
+    except PermissionError:
+        pass  # it is there, and another user's
+    return None, ""
+
+
+def of_job(job: str, rule: str, dataset: str) -> tuple[str | None, str]:
+    """Return the class of what SLURM has done to a job, and its words: from the job's log, else from its state."""
+    state = state_of(job)
+    if state and state not in STATES:
+        return None, state
+    # Where the executor puts the logs of jobs, below the folder in which Snakemake was called.
+    log = Path(".snakemake", "slurm_logs", f"rule_{rule}", dataset, f"{job}.log")
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    for kind, pattern in SAID:
+        for line in lines:
+            if line.startswith(("slurmstepd", "srun", "slurmd")) and re.search(pattern, line, re.IGNORECASE):
+                return kind, line.replace("*** ", "").replace(" ***", "").strip()
+    return (STATES[state], f"its state is {state}") if state else (None, "")
+
+
+def state_of(job: str) -> str | None:
+    """Return the state of a job, first as the controller of SLURM has it, then as its accounts do; None: not known."""
+    asked = {
+        r"\bJobState=([A-Z_]+)": ("scontrol", "-o", "show", "job", job),
+        r"^([A-Z_]+)": ("sacct", "-X", "-n", "-P", "-o", "State", "-j", job),
+    }
+    for pattern, command in asked.items():
+        try:
+            found = re.search(pattern, lotus.ask(*command))
+        except lotus.LotusError:
+            continue  # the one has forgotten it, or the other is not kept
+        if found:
+            return found[1]
+    return None
