@@ -1,14 +1,17 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
-# torture  break it on purpose: kills, rot, full disks          clean  remove what the others made
+# torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
+# clean  remove what the others made
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
+# Of `make fuzz`.
+CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm check bench torture clean
+.PHONY: demo test test-slurm check bench torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -34,6 +37,9 @@ bench: .venv/bench
 
 torture: .venv/test
 	$(BIN)/python torture/run.py --share $(SHARE)
+
+fuzz: .venv/test
+	$(BIN)/python torture/fuzz.py --cases $(CASES)
 
 clean:
 	rm -rf .venv demo .snakemake

@@ -14,6 +14,7 @@ include: "rules/convert.smk"
 include: "rules/verify.smk"
 include: "rules/size_report.smk"
 include: "rules/audit.smk"
+include: "rules/bundle.smk"
 include: "rules/campaign.smk"
 
 
@@ -28,6 +29,7 @@ rule all:
     input:
         # All receipts by name: Snakemake does not make what is missing in the middle of a chain whose end is there.
         expand("<results>/{step}/{dataset}.json", step=cli.RULES, dataset=DATASETS),
+        expand("<results>/bundle/{bundle}.json", bundle=[bundle.id for bundle in BUNDLES]),
         "<results>/campaign.done",
 
 

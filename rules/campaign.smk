@@ -4,7 +4,8 @@
 rule campaign:
     input:
         expand("<results>/size_report/{dataset}.json", dataset=DATASETS),
-        expand("<results>/failed/{dataset}.json", dataset=REFUSED),
+        expand("<results>/bundle/{bundle}.json", bundle=[bundle.id for bundle in BUNDLES]),
+        [] if BUNDLES else expand("<results>/failed/{dataset}.json", dataset=REFUSED),
     output:
         "<results>/sizes.tsv",
         "<results>/catalogue/stores.json",

@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, campaign, catalogue, cli, drs, lotus, receipts
+from cmip6zarr import RECIPE, bundles, campaign, catalogue, cli, drs, lotus, receipts
 
 validate(config, "../config/config.schema.yaml")
 
@@ -21,6 +21,7 @@ pathvars:
 
 wildcard_constraints:
     dataset=drs.DATASET_PATTERN,
+    bundle=r"\d{6}-[0-9a-f]{12}",
 
 
 try:
@@ -38,6 +39,14 @@ if config["rerun"] not in ("failed", "refused"):
         name: row for name, row in DATASETS.items() if campaign.state(name, config["results"]) == config["rerun"]
     }
 SEALED = [name for name in DATASETS if receipts.path_of(config["results"], "verify", name).is_file()]
+
+# With bundles no dataset has jobs of its own. The receipt of one that is no longer finished goes before any job runs.
+BUNDLES = bundles.bundles(LISTED, config) if config["bundle"]["datasets"] else []
+if BUNDLES:
+    DATASETS = {}
+    if workflow.is_main_process:
+        for unfinished in bundles.unfinished(BUNDLES, config["results"], REFUSED):
+            receipts.path_of(config["results"], "bundle", unfinished.id).unlink(missing_ok=True)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -57,9 +66,10 @@ shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
     # Snakemake itself takes 250 MiB in a cluster job.
-    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify") else 750)
+    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "bundle") else 750)
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
-    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", wildcards.dataset))
+    dataset = wildcards.get("dataset")
+    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
     minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
     return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,11 @@ import clones
 import polars as pl
 import pytest
 import xarray as xr
+import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
 
-from cmip6zarr import drs, stores
+from cmip6zarr import bundles, catalogue, drs, stores
 
 pytestmark = pytest.mark.workflow
 
@@ -251,3 +253,42 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     clone.snakemake()
     assert chunk.read_bytes() == right
     assert_converted(clone, A, B)
+
+
+BUNDLED = ("--configfile", "bundles.yaml")
+
+
+def test_bundles_do_what_the_rules_do(checkout, tmp_path):
+    """With bundles one job takes all datasets through the rules; only one that is no longer finished runs again."""
+    clone = checkout.copy(tmp_path / "clone")
+    (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
+    jobs = clone.plan(*BUNDLED)
+    assert {rule for rule, _ in jobs} == {"bundle", "campaign", "all"}
+    clone.snakemake(*BUNDLED)
+    assert_converted(clone, A, B)
+    assert listed(clone) == [A, B]
+    before = clone.files()
+    assert "Nothing to be done" in clone.snakemake(*BUNDLED)
+    assert clone.files() == before
+    (clone.results / "verify" / f"{B}.json").unlink()
+    clone.snakemake(*BUNDLED)
+    touched = {name for name in changed(before, clone.files()) if name.startswith(RULES)}
+    assert touched == {f"{rule}/{B}.json" for rule in ("verify", "size_report")}
+
+
+def test_bundle_asks_for_what_the_rules_ask(checkout):
+    """The command lines of a bundle are those of the rules, option for option."""
+    said = checkout.snakemake("-n", "-p", "--config", "codec=fast", "shard_mib=5", "memory_mib=512")
+    schema = yaml.safe_load((checkout.folder / "config" / "config.schema.yaml").read_text())
+    config = {key: told.get("default") for key, told in schema["properties"].items()}
+    config |= {"catalogue": "demo/catalogue.json", "codec": "fast", "shard_mib": 5, "memory_mib": 512}
+    row = catalogue.read_catalogue(checkout.catalogue).datasets[A]
+    for rule in RULES:
+        (line,) = {line for line in said.splitlines() if f"scripts/{rule}.py {A}" in line}
+        words = shlex.split(line.partition("&>")[0])
+        words = words[words.index(f"scripts/{rule}.py") + 2 :]
+        ours = bundles.command(rule, config, row, "results")[1:]
+        typed, told = (dict(zip(line[::2], line[1::2], strict=True)) for line in (words, ours))
+        # Which try it is, is SLURM's; the policy is filled up with what holds anyway.
+        different = {name for name in typed.keys() | told.keys() if typed.get(name) != told.get(name)}
+        assert different <= {"--attempt", "--policy"}

@@ -35,7 +35,9 @@ QOS = {
 }
 """The first that grants what a job needs is asked for: by priority, but `high` only where no other will do."""
 
-MINUTES = {"inventory": HOUR, "convert": 4 * HOUR, "verify": 4 * HOUR, "size_report": HOUR // 2, "audit": 4 * HOUR}
+MINUTES = {"inventory": HOUR, "size_report": HOUR // 2} | dict.fromkeys(
+    ("convert", "verify", "audit", "bundle"), 4 * HOUR
+)
 """Walltime of a rule whose dataset is not known yet."""
 
 SLOWEST = 10 * 2**20
