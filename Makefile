@@ -18,7 +18,7 @@ demo: .venv/run demo/catalogue.json
 	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install

@@ -113,6 +113,7 @@ STEP = {
     "overlap of other values": ("made", again(start=7), {"overlap": "trim"}, VERIFIED),
     "overlap": ("made", again(start=7), {}, REFUSED),
     "order of names": ("real", renamed(["e.nc", "d.nc", "c.nc", "b.nc", "a.nc"]), {}, VERIFIED),
+    "brackets in names": ("real", renamed(["[1].nc", "[2].nc", "[3].nc", "[4].nc", "[5].nc"]), {}, VERIFIED),
     "order of the row": ("real", lambda paths: paths.reverse(), {}, VERIFIED),
     "another calendar": ("real", attribute("time", calendar="360_day"), {}, REFUSED),
     "unknown calendar": ("real", attribute("time", calendar="lunar"), {}, REFUSED),
@@ -273,3 +274,11 @@ def test_odd_source(tmp_path, real_data, base, spoil, policy, expected):
                 values = np.asarray(nc[FIELDS[base]][file["skip"] :])
             found = array[file["start"] : file["stop"]]
             assert found.tobytes() == values.astype(found.dtype).tobytes()
+
+
+def test_text_that_is_no_utf8_is_kept_byte_for_byte(tmp_path):
+    """What netCDF4 would replace by question marks is read as Latin-1, in which each byte is a character."""
+    paths = make_dataset(tmp_path / "nc", files=1)
+    hdf5_attribute(np.bytes_(b"caf\xe9"))(paths)
+    assert outcome(paths, tmp_path, {}) == VERIFIED
+    assert stores.open_sealed(tmp_path / "s.zarr").attrs["odd"] == "caf\xe9"

@@ -8,6 +8,21 @@ import base64
 
 import numpy as np
 
+# What netCDF4 puts in place of bytes that are no UTF-8.
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def read_attribute(item, name: str):
+    """Return an attribute of a netCDF file or variable; a text that is no UTF-8 is read as Latin-1, byte for byte."""
+    value = item.getncattr(name)
+    if not isinstance(value, str) or REPLACEMENT not in value:
+        return value
+    latin = item.getncattr(name, encoding="latin-1")
+    try:
+        return latin.encode("latin-1").decode()  # the character itself was written
+    except UnicodeDecodeError:
+        return latin
+
 
 def typed(value) -> list:
     """Return an attribute's value with its type, fit for JSON.

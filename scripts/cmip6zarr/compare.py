@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 
 from . import stores
-from .attributes import untyped
+from .attributes import read_attribute, untyped
 from .chunks import Array, regions, shard_shape
 from .errors import LIBRARY_ERRORS, DatasetError
 
@@ -125,7 +125,7 @@ def check_tracking_id(nc: netCDF4.Dataset, file: dict, inventory: dict) -> None:
         if (row["variable"], row["attribute"]) == ("", "tracking_id"):
             expected = next(v["value"] for v in row["values"] if v["start"] <= file["start"] < v["stop"])
     expected = expected and untyped(expected)
-    found = nc.tracking_id if "tracking_id" in nc.ncattrs() else None
+    found = read_attribute(nc, "tracking_id") if "tracking_id" in nc.ncattrs() else None
     if not equal(json_value(found), json_value(expected)):
         message = f"{file['path']}: found tracking_id {found!r}, expected {expected!r} as in the inventory."
         raise DatasetError("source", message, "Run again: the dataset starts anew.")
@@ -170,7 +170,7 @@ def compare_attributes(what: str, found: dict, source, tally: Tally) -> None:
     """Compare attributes of a store with those of a netCDF variable or file, by value; numbers have lost their type."""
     tally.same(f"{what}s", sorted(found), sorted(source.ncattrs()))
     for name in sorted(found.keys() & set(source.ncattrs())):
-        tally.same(f"{what} {name!r}", json_value(found[name]), json_value(source.getncattr(name)))
+        tally.same(f"{what} {name!r}", json_value(found[name]), json_value(read_attribute(source, name)))
 
 
 def json_value(value):

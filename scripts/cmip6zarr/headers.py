@@ -9,7 +9,7 @@ import netCDF4
 import numpy as np
 
 from . import library, netcdf3
-from .attributes import exact, typed
+from .attributes import exact, read_attribute, typed
 from .errors import LIBRARY_ERRORS, Refused
 from .timeaxis import Move
 
@@ -142,7 +142,7 @@ def read_header(path) -> Header:
 
 def attributes_of(nc: netCDF4.Dataset, holder, varid: int) -> tuple[dict[str, list], dict[str, list]]:
     """Return the typed attributes of a file or of a variable in it, and those of which that does not say all."""
-    attributes = {name: typed(holder.getncattr(name)) for name in holder.ncattrs()}
+    attributes = {name: typed(read_attribute(holder, name)) for name in holder.ncattrs()}
     forms = {name: exact(a, *library.read_attribute(nc._grpid, varid, name)) for name, a in attributes.items()}
     return attributes, {name: form for name, form in forms.items() if form}
 

@@ -1,6 +1,7 @@
 """The source of a dataset: its NetCDF files in time order, and whether they are fit to become one store."""
 
 import glob
+import os
 
 import numpy as np
 
@@ -51,7 +52,9 @@ def take_inventory(files, policy: dict) -> dict:
 
 def expand(files) -> list[str]:
     """Return the paths of a row: as they are, or those that its one glob pattern matches; Refused if there is none."""
-    paths = [p for f in files for p in (sorted(glob.glob(f)) if glob.has_magic(f) else [f])]  # noqa: PTH207
+    # Brackets in the name of a file that is there, or of one of several, are letters: as a pattern it would match none.
+    is_pattern = len(files) == 1 and glob.has_magic(files[0]) and not os.path.lexists(files[0])
+    paths = sorted(glob.glob(files[0])) if is_pattern else list(files)  # noqa: PTH207
     if not paths:
         raise Refused("unreadable", f"{files[0]}: no file matches.", "Correct the catalogue or fetch the files.")
     return paths
