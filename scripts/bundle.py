@@ -35,8 +35,8 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
     path = receipts.path_of(args.results, rule, args.dataset)
     if not path.is_file() or path.stat().st_mtime_ns < since_ns:
         return 0
-    same = receipts.read(args.results, rule, args.dataset).get("asked") == cli.asked(rule, args)
-    return path.stat().st_mtime_ns if same else 0
+    facts = receipts.find(args.results, rule, args.dataset) or {}
+    return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
 
 
 def take(row: catalogue.Dataset, config: dict, results) -> None:

@@ -1,6 +1,7 @@
 """Write the NetCDF files of one dataset as one Zarr store, raw bits in and raw bits out."""
 
 import json
+import math
 import os
 import sys
 
@@ -23,6 +24,10 @@ def parse(argv):
     parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
     parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
     args = parser.parse_args(argv)
+    if not 0 < args.chunk_mib < math.inf or not 0 <= args.shard_mib < math.inf:
+        parser.error(
+            f"--chunk-mib {args.chunk_mib}, --shard-mib {args.shard_mib}: expected numbers above 0, and from 0 on"
+        )
     if args.shard_mib and args.zarr_format == 2:
         parser.error("--shard-mib needs --zarr-format 3: Zarr v2 has no shards")
     return args

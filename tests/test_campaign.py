@@ -170,6 +170,20 @@ def test_summary_without_a_catalogue(tmp_path, capsys):
     assert "none.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("rule", ["failed", "size_report", "audit"])
+def test_broken_receipt_ends_no_campaign(tmp_path, finished, capsys, rule):
+    """A receipt that is cut off is told with its dataset; the tables are made of the others."""
+    for path in (tmp_path / rule).glob("*.json"):
+        path.write_text(path.read_text()[:-20])
+    (tmp_path / "audit").mkdir(exist_ok=True)
+    (tmp_path / "audit" / f"{NAMES[1]}.json").write_text("{")
+    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert ("receipt" in said.split("2 datasets: ")[1].splitlines()[0]) == (rule != "audit")
+    rows = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
+    assert campaign.refused_before(rows, tmp_path, {}) == set()
+
+
 def test_store_is_listed_only_while_it_is_verified(tmp_path, finished):
     """A dataset whose size report is gone is not in the catalogue of stores."""
     shutil.rmtree(tmp_path / "size_report")

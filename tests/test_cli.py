@@ -172,6 +172,8 @@ def test_hostile_id_is_a_usage_error(tmp_path, capsys, script, hostile):
     [
         (convert, ["--store", "s", "--zarr-format", "4"]),
         (convert, ["--store", "s", "--codec", "none"]),
+        (convert, ["--store", "s", "--chunk-mib", "nan"]),
+        (convert, ["--store", "s", "--shard-mib", "inf"]),
         (convert, ["--store", "s", "--zarr-format", "2", "--shard-mib", "1"]),
         (convert, ["--store", "s", "--scheduler", "distributed"]),
         (convert, []),

@@ -97,6 +97,14 @@ def test_key_that_leaves_the_store_is_none(store, key):
     assert kept(store) == ["a", "b", "c"]
 
 
+def test_deep_nesting_and_impossible_names_are_nothing(store):
+    """A line that nests beyond all depth ends what is read; a key that no file can have is not there."""
+    with ledger.path_of(store).open("a") as file:
+        file.write(json.dumps({"key": "a\0b", "array": "v", "bytes": 1, "xxh3": "x", "raw_xxh3": "r"}) + "\n")
+        file.write("[" * 10**5 + "\n")
+    assert kept(store) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     "change", [{"bytes": "1"}, {"bytes": True}, {"key": 1}, {"xxh3": None}, {"raw_xxh3": 1}, {"more": 1}]
 )

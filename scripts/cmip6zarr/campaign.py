@@ -54,7 +54,7 @@ def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[s
     names = {file.stem for file in failed.glob("*.json")}
     refused = set()
     for name in names & datasets.keys():
-        record = receipts.read(results, "failed", name)
+        record = receipts.find(results, "failed", name) or {"class": None}
         same = record.get("row") == datasets[name].digest and record.get("policy") == policy
         if record["class"] == "refused" and same:
             refused.add(name)
@@ -64,8 +64,10 @@ def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[s
 def state(name: str, results) -> str:
     """Return the state of a dataset: verified, the class of its failure (`refused` is one), or waiting."""
     if receipts.path_of(results, "failed", name).is_file():
-        return receipts.read(results, "failed", name)["class"]
-    return "verified" if receipts.path_of(results, "size_report", name).is_file() else "waiting"
+        return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"]
+    if not receipts.path_of(results, "size_report", name).is_file():
+        return "waiting"
+    return "verified" if receipts.find(results, "size_report", name) else "receipt"
 
 
 def size_table(names, results) -> pl.DataFrame:
@@ -79,9 +81,9 @@ def audit_table(names, results) -> pl.DataFrame:
     rows = []
     for name in names:
         receipt, failed = (receipts.path_of(results, folder, name) for folder in ("audit", "failed"))
-        if receipt.is_file():
-            rows.append(receipts.read(results, "audit", name) | {"verdict": "sound", "message": None})
-        elif failed.is_file() and (record := receipts.read(results, "failed", name))["rule"] == "audit":
+        if receipt.is_file() and (facts := receipts.find(results, "audit", name)):
+            rows.append(facts | {"verdict": "sound", "message": None})
+        elif failed.is_file() and (record := receipts.find(results, "failed", name) or {}).get("rule") == "audit":
             rows.append({"dataset": name, "verdict": record["class"], "message": record["message"]})
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
 

@@ -68,7 +68,7 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
             else:
                 entry = entry_of(**facts)
                 entries[entry.key] = entry
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             break
         good += len(line)
     return first, entries, good
@@ -154,7 +154,7 @@ def holds(store, entry: Entry) -> bool:
     """Tell whether an object of a store is there and is what its entry says."""
     try:
         return stores.digest(store, entry.key) == (entry.bytes, entry.xxh3)
-    except OSError:
+    except (OSError, ValueError):  # the latter for what can be no name of a file
         return False
 
 

@@ -27,6 +27,14 @@ def read(results, rule: str, dataset: str) -> dict:
         ) from error
 
 
+def find(results, rule: str, dataset: str) -> dict | None:
+    """Return a rule's receipt for a dataset, or None where `read` would raise."""
+    try:
+        return read(results, rule, dataset)
+    except DatasetError:
+        return None
+
+
 def write(path, facts: dict) -> None:
     """Write `facts` as JSON to `path`, whole or not at all, with a digest by which a later reader can trust them."""
     facts = json.loads(json.dumps(facts, allow_nan=False))
