@@ -50,6 +50,23 @@ def broken(name):
     return spoil
 
 
+def renamed_in_header(name):
+    """Add a variable to all classic files, then give it a name in their headers that netCDF would not.
+
+    `name` are three bytes, so that nothing else moves.
+    """
+
+    def spoil(paths):
+        each(lambda nc, _: nc.createVariable("qqq", "f4", ("lat",)).__setitem__(..., 1))(paths)
+        for path in paths:
+            data = path.read_bytes()
+            if data.count(b"qqq\0") != 1:
+                raise ValueError(f"{path}: found {data.count(b'qqq')} names, expected one")
+            path.write_bytes(data.replace(b"qqq\0", name + b"\0"))
+
+    return spoil
+
+
 def damage(path, name):
     """Overwrite the first stored bytes of a variable, of which HDF5 keeps a checksum or a compressed form."""
     with h5py.File(path) as file:

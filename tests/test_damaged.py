@@ -3,6 +3,9 @@
 import gzip
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import netCDF4
@@ -10,12 +13,13 @@ import numpy as np
 import pytest
 from builders import make_dataset
 from chain import ID, list_files, run_convert, run_inventory, run_verify
-from spoil import again, damage, each, last, put
+from spoil import again, damage, each, last, put, renamed_in_header
 
-from cmip6zarr import hdf5, receipts, stores
+from cmip6zarr import catalogue, hdf5, receipts, stores
 
 CAMS = "esmvaltool/CMIP6/CMIP/CAMS/CAMS-CSM1-0/historical/r1i1p1f1/Amon/ta/gn/v20190708"
 EC_EARTH = "cmip5/output1/ICHEC/EC-EARTH/historical/mon/atmos/Amon/r1i1p1/latest/tas"
+ROOT = Path(__file__).parents[1]
 FIELDS = {"real": "ta", "classic": "tas", "made": "tas"}
 VERIFIED, REFUSED = "verified", "refused"
 
@@ -74,6 +78,22 @@ def flipped_latitudes(nc, index):
     """Turn the second file upside down."""
     if index == 1:
         nc["lat"][:] = nc["lat"][::-1]
+
+
+TWO_UNITS = each(lambda nc, _: nc["tas"].setncattr("units", ["a since b", "c"]))
+
+
+def moved_times(name, value):
+    """Count the times of the last file from another date, and give all times an attribute."""
+
+    def change(nc, index):
+        nc["time"].setncattr(name, value)
+        if index == 2:
+            nc["time"].units = "days since 1849-12-30"
+            nc["time"][:] += 1
+            nc["time_bnds"][:] += 1
+
+    return each(change)
 
 
 def filled(nc, value):
@@ -167,6 +187,8 @@ STRUCTURE = {
     "name with a space": ("made", extra("a b"), {}, VERIFIED),
     "name beyond ASCII": ("made", extra("höhe"), {}, VERIFIED),
     "name of Zarr's own": ("made", extra("zarr.json"), {}, REFUSED),
+    "name that leaves the store": ("classic", renamed_in_header(b"../"), {}, REFUSED),
+    "name of a hidden file": ("classic", renamed_in_header(b".zz"), {}, REFUSED),
     "name of shell characters": ("made", extra("a;b&c|$(d)"), {}, VERIFIED),
     "checksum filter": ("made", extra("v", fletcher32=True), {}, VERIFIED),
     "values never written": ("made", each(lambda nc, _: nc.createVariable("v", "f8", ("time", "lat"))), {}, VERIFIED),
@@ -183,6 +205,10 @@ ATTRIBUTES = {
     "empty": ("made", attribute("", title=""), {}, VERIFIED),
     "infinite": ("made", attribute("tas", valid_max=np.float32("inf")), {}, VERIFIED),
     "NaN fill": ("made", each(lambda nc, _: filled(nc, np.nan)), {}, VERIFIED),
+    "bounds that are numbers": ("made", each(lambda nc, _: nc["time"].setncattr("bounds", [1, 2])), {}, VERIFIED),
+    "units that are texts": ("made", TWO_UNITS, {}, VERIFIED),
+    "text for missing times": ("made", moved_times("missing_value", "none"), {}, VERIFIED),
+    "numbers for missing times": ("made", moved_times("missing_value", np.array([1e20, 2e20])), {}, VERIFIED),
 }
 BYTES = {
     "gone": ("real", lambda paths: paths[-1].unlink(), {}, REFUSED),
@@ -274,6 +300,30 @@ def test_odd_source(tmp_path, real_data, base, spoil, policy, expected):
                 values = np.asarray(nc[FIELDS[base]][file["skip"] :])
             found = array[file["start"] : file["stop"]]
             assert found.tobytes() == values.astype(found.dtype).tobytes()
+
+
+@pytest.mark.parametrize("hidden", ["file", "folder"])
+def test_source_that_may_not_be_read(tmp_path, hidden):
+    """A file or folder without the right to read it is a refusal that names the file and says why."""
+    paths = make_dataset(tmp_path / "nc", files=2)
+    list_files({ID: paths}, tmp_path / "catalogue.json")
+    closed = paths[-1] if hidden == "file" else paths[-1].parent
+    command = [sys.executable, ROOT / "scripts" / "inventory.py", ID, "--results", tmp_path / "results"]
+    digest = catalogue.read_catalogue(tmp_path / "catalogue.json").datasets[ID].digest
+    command += ["--catalogue", tmp_path / "catalogue.json", "--digest", digest]
+    if os.geteuid() == 0:  # root reads everything, unless it gives that up
+        drop = "-dac_override,-dac_read_search"
+        command[:0] = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
+    closed.chmod(0)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        closed.chmod(0o700)
+    assert done.returncode == 3, done.stderr
+    record = receipts.read(tmp_path / "results", "failed", ID)
+    assert record["class"] == "refused"
+    assert "Permission denied" in record["message"]
+    assert str(paths[-1].parent) in record["message"]
 
 
 def test_text_that_is_no_utf8_is_kept_byte_for_byte(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
@@ -150,6 +151,24 @@ def test_what_zarr_has_no_form_for_is_refused(tmp_path, change, message):
     assert refusal.value.kind == "structure"
     assert refusal.value.message.startswith(f"{path}: ")
     assert message in refusal.value.message
+
+
+@pytest.mark.parametrize("name", ["..", "../", "a/b", ".z", "a\\b", "a\nb", "\x7f", "a ", "zarr.json", "ä" * 128])
+def test_name_that_no_array_can_have_is_refused(tmp_path, name):
+    """A name that leaves its folder, hides, or is Zarr's own is refused, with the file."""
+    path = file(tmp_path / "x.nc", lambda nc: nc.createVariable("v", "f4", ("x",)))
+    with headers.open_raw(path) as nc:
+        variable = SimpleNamespace(name=name, dtype=nc["v"].dtype, datatype=nc["v"].datatype)
+        with pytest.raises(Refused, match="name that no array") as refusal:
+            headers.variable_header(path, nc, variable)
+    assert refusal.value.message.startswith(f"{path}: variable {name!r}")
+
+
+@pytest.mark.parametrize("name", ["a", "_a", "0a", "höhe", "温度", "🌡", "a b", "a;b&c|$(d)", "zarr.json5"])
+def test_name_that_netcdf_allows_is_read(tmp_path, name):
+    """What netCDF writes is a name of an array too."""
+    path = file(tmp_path / "x.nc", lambda nc: nc.createVariable(name, "f4", ("x",)))
+    assert name in headers.read_header(path).variables
 
 
 def test_values_are_read_as_stored(tmp_path):

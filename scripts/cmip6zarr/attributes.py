@@ -10,6 +10,7 @@ import numpy as np
 
 # What netCDF4 puts in place of bytes that are no UTF-8.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+TEXTS = ("char", "string")
 
 
 def read_attribute(item, name: str):
@@ -50,7 +51,7 @@ def untyped(attribute: list):
     (np.float32(nan), array([1, 2], dtype=int32))
     """
     kind, value = attribute
-    if kind in ("char", "string"):
+    if kind in TEXTS:
         return value
     return np.array(value, dtype=kind)[()] if not isinstance(value, str) else np.dtype(kind).type(value)
 
@@ -104,5 +105,15 @@ def bytes_of(attribute: list, form: list | None) -> tuple[str, bytes | list]:
 
 
 def missing_values(attributes: dict[str, list]) -> tuple:
-    """Return the values that mark missing numbers of a variable with these typed attributes."""
-    return tuple(untyped(attributes[key]) for key in ("_FillValue", "missing_value") if key in attributes)
+    """Return the values that mark missing numbers of a variable with these typed attributes; a text marks none."""
+    found = [attributes[key] for key in ("_FillValue", "missing_value") if key in attributes]
+    return tuple(v for kind, value in found if kind not in TEXTS for v in np.ravel(untyped([kind, value])))
+
+
+def bounds_of(attributes: dict[str, list]) -> list[str]:
+    """Return the names of what a variable with these typed attributes calls its bounds.
+
+    >>> bounds_of({"bounds": ["char", "time_bnds"], "climatology": ["int32", 1]})
+    ['time_bnds']
+    """
+    return [attributes[key][1] for key in ("bounds", "climatology") if attributes.get(key, ("",))[0] == "char"]

@@ -219,8 +219,7 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
             count += expected.size
             if time and time[0] != time[1]:
-                missing = [variable.getncattr(a) for a in ("_FillValue", "missing_value") if a in variable.ncattrs()]
-                compare_dates(where, found, expected, missing, *time, tally)
+                compare_dates(where, found, expected, missing_numbers(variable), *time, tally)
             else:
                 compare_bits(where, found, expected, tally)
     return count
@@ -244,13 +243,19 @@ def times(attributes: dict[str, dict]) -> dict[str, tuple[str, str]]:
     found = {
         name: (a["units"], CALENDARS.get(calendar := str(a.get("calendar", "")).strip().lower(), calendar))
         for name, a in attributes.items()
-        if " since " in str(a.get("units", ""))
+        if isinstance(a.get("units"), str) and " since " in a["units"]
     }
     for name in list(found):
-        for key in ("bounds", "climatology"):
-            if attributes[name].get(key) in attributes:
-                found.setdefault(attributes[name][key], found[name])
+        for bounds in (attributes[name].get(key) for key in ("bounds", "climatology")):
+            if isinstance(bounds, str) and bounds in attributes:
+                found.setdefault(bounds, found[name])
     return found
+
+
+def missing_numbers(variable: netCDF4.Variable) -> list:
+    """Return the numbers that mark missing values of a netCDF variable, whatever attribute or list they are in."""
+    found = (variable.getncattr(name) for name in ("_FillValue", "missing_value") if name in variable.ncattrs())
+    return [value for values in found if not isinstance(values, str | list) for value in np.ravel(values)]
 
 
 def compare_dates(where: str, found, expected, missing: list, ours, theirs, tally: Tally) -> None:

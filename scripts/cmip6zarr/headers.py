@@ -1,5 +1,6 @@
 """What one NetCDF file says of itself: header and coordinates, no data."""
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from .attributes import exact, read_attribute, typed
 from .errors import LIBRARY_ERRORS, Refused
 from .timeaxis import Move
 
-NOT_A_NAME = ("zarr.json", "zarr.json.unsealed")
+# A variable becomes a folder: this is netCDF's own rule for names, which the header of a file may break, without what
+# Zarr takes for a separator, and the names of its metadata.
+NAME = r"(?!zarr\.json(\.unsealed)?$)[\w\x80-\U0010ffff]([^/\\\x00-\x1f\x7f]*[^/\\\x00-\x20\x7f])?"
+MOST_NAME_BYTES = 255
 # HDF5 filters that are on, as netCDF4 names them, in the words of the receipt.
 NO_FILTERS = ("complevel", "blosc_shuffle")
 
@@ -150,10 +154,10 @@ def attributes_of(nc: netCDF4.Dataset, holder, varid: int) -> tuple[dict[str, li
 def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable) -> Variable:
     """Return what the file at `path` says of one variable; raises Refused for what Zarr has no form for.
 
-    Those are compound, enum, vlen and opaque types, and the names of a store's own metadata.
+    Those are compound, enum, vlen and opaque types, and names that are no folder's or those of a store's own metadata.
     """
-    if variable.name in NOT_A_NAME:
-        message = f"{path}: variable {variable.name!r} has the name that a Zarr store gives to its own metadata."
+    if not re.fullmatch(NAME, variable.name) or len(variable.name.encode()) > MOST_NAME_BYTES:
+        message = f"{path}: variable {variable.name!r} has a name that no array of a Zarr store can have."
         raise Refused("structure", message, "Rename it, or set policy.structure to leave_out.")
     if variable.dtype is str:
         dtype = "str"

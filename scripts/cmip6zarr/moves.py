@@ -2,7 +2,7 @@
 
 from . import originals, timeaxis
 from .agreement import same_bits
-from .attributes import missing_values
+from .attributes import bounds_of, missing_values
 from .errors import Refused
 from .headers import File, Header, read_whole
 from .policy import remedy
@@ -28,8 +28,7 @@ def time_like(header: Header) -> dict[str, str]:
         if "units" in variable.attributes and timeaxis.is_time_units(variable.attributes["units"][1])
     }
     for name in list(units):
-        for attribute in ("bounds", "climatology"):
-            bounds = header.variables[name].attributes.get(attribute, ["char", ""])[1]
+        for bounds in bounds_of(header.variables[name].attributes):
             if bounds in header.variables:
                 units.setdefault(bounds, units[name])
     return units

@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 
 from . import RECIPE, chunks, encoding, planning, receipts, shards, space, stores, trial
-from .attributes import untyped
+from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger
 from .ledger import head as ledger_head
@@ -27,12 +27,7 @@ def arrays_of(inventory: dict, preset: str) -> list[chunks.Array]:
     blosc = all(isinstance(codec, Blosc) for codec in PRESETS[preset])
     variables, time = inventory["variables"], inventory["time"]
     time_dim = time["variable"] if time else None
-    bounds = {
-        untyped(v["attributes"][key])
-        for v in variables.values()
-        for key in ("bounds", "climatology")
-        if key in v["attributes"]
-    }
+    bounds = {name for v in variables.values() for name in bounds_of(v["attributes"])}
     return [
         chunks.Array(
             name=name,
