@@ -353,9 +353,10 @@ def test_store_that_is_not_sealed_is_not_restored(tmp_path):
     """What is not proven proves nothing; and where there is no store there is nothing to restore."""
     store, provenance = convert(make_dataset(tmp_path), tmp_path)
     stores.unseal(store)
-    for path in (store, tmp_path / "none.zarr"):
-        error = refusal(path, tmp_path / "back", provenance=provenance)
-        assert (error.kind, "found no sealed store" in error.message) == ("store", True)
+    error = refusal(store, tmp_path / "back", provenance=provenance)
+    assert (error.kind, "found no sealed store" in error.message) == ("store", True)
+    error = refusal(tmp_path / "none.zarr", tmp_path / "back", provenance=provenance)
+    assert (error.kind, "none.zarr.ledger.jsonl: cannot be read" in error.message) == ("ledger", True)
 
 
 def test_missing_chunk_is_not_restored_as_fill(tmp_path):
@@ -368,12 +369,32 @@ def test_missing_chunk_is_not_restored_as_fill(tmp_path):
     assert_same(restored(store, provenance, 2, tmp_path / "back"), paths[2])
 
 
-def test_damaged_chunk_is_named(tmp_path):
-    """A chunk that cannot be read is an error with file and variable."""
+@BOTH
+@pytest.mark.parametrize("spoil", ["bit", "swap"])
+def test_rotten_chunk_is_not_restored(tmp_path, zarr_format, spoil):
+    """A chunk with a flipped bit, or another chunk in its place, is an error; no file is left."""
     paths = make_dataset(tmp_path)
-    store, _ = convert(paths, tmp_path, rule={"time": 4})
-    (store / "tas" / "c.1.0.0").write_bytes(b"damaged")
+    store, _ = convert(paths, tmp_path, zarr_format, rule={"time": 4})
+    chunk, other = ((store / "tas" / f"{'c.' * (zarr_format - 2)}{n}.0.0") for n in (1, 0))
+    data = bytearray((chunk if spoil == "bit" else other).read_bytes())
+    data[-1] ^= 1 if spoil == "bit" else 0
+    chunk.write_bytes(data)
     error = refusal(store, tmp_path / "back")
+    assert (error.kind, f"'tas/{chunk.name}' has changed" in error.message) == ("chunks", True)
+    assert not list((tmp_path / "back").iterdir())
+
+
+def test_rotten_chunk_within_a_shard_is_not_restored(tmp_path):
+    """What is read in parts has checksums of its own: the error names file and variable."""
+    paths = make_dataset(tmp_path, steps=7, lat=30, lon=40)
+    take(paths, tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 2}', "--shard-mib", 0.05) == 0
+    stores.seal(tmp_path / "s.zarr", 3)
+    for shard in (tmp_path / "s.zarr" / "tas").glob("c.*"):
+        data = bytearray(shard.read_bytes())
+        data[len(data) // 3] ^= 1
+        shard.write_bytes(data)
+    error = refusal(tmp_path / "s.zarr", tmp_path / "back")
     assert (error.kind, f"{paths[1]}: 'tas' cannot be read" in error.message) == ("chunks", True)
 
 

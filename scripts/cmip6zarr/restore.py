@@ -13,7 +13,7 @@ import netCDF4
 import numpy as np
 import zarr
 
-from . import chunks, encoding, library, originals, stores
+from . import chunks, encoding, ledger, library, originals, stores
 from .attributes import bytes_of, missing_values
 from .errors import DatasetError
 from .headers import Header, read_header
@@ -29,12 +29,14 @@ MOST_CACHE_BYTES = 256 * 2**20
 
 
 def open_arrays(store, provenance: dict) -> dict[str, zarr.Array]:
-    """Return the arrays of a sealed store; a missing chunk raises when it is read.
+    """Return the arrays of a sealed store; a chunk that is missing or not what the ledger says raises when it is read.
 
-    Raises DatasetError (`store`) if there is no sealed store, or its arrays are not those of the provenance.
+    Raises DatasetError if there is no sealed store, its arrays are not those of the provenance (`store`), or there is
+    no whole ledger (`ledger`).
     """
     with stores.quiet():
-        arrays = dict(stores.open_sealed(store).arrays())
+        checksums = {entry.key: entry.xxh3 for entry in ledger.read(store).values()}
+        arrays = dict(stores.open_sealed(store, checksums).arrays())
     for name, variable in provenance["variables"].items():
         expected = (variable["shape"], variable["dtype"])
         found = (list(arrays[name].shape), dtype_name(arrays[name].dtype)) if name in arrays else None

@@ -76,6 +76,29 @@ class StrictStore(WrapperStore):
         return value
 
 
+class CheckedStore(StrictStore):
+    """A strict store that checks each object, when it is read whole, against checksums: {key: XXH3-128}.
+
+    What is read in parts, the chunks of a shard, carries a checksum that zarr checks.
+    """
+
+    def __init__(self, store, checksums: dict[str, str]):
+        super().__init__(store)
+        self._checksums = checksums
+
+    def _with_store(self, store):
+        return type(self)(store, self._checksums)
+
+    async def get(self, key, prototype, byte_range=None):
+        value = await super().get(key, prototype, byte_range)
+        if value is not None and byte_range is None:
+            found, expected = xxhash.xxh3_128_hexdigest(value.as_buffer_like()), self._checksums.get(key)
+            if found != expected:
+                message = f"{self._store}: object {key!r} has changed: found checksum {found}, expected {expected}."
+                raise DatasetError("chunks", message, "Run the workflow's audit, then the workflow again.")
+        return value
+
+
 @contextmanager
 def quiet():
     """Hush zarr's warnings of what is done on purpose in Zarr v3: characters as S1, pcodec, consolidated metadata."""
@@ -103,15 +126,18 @@ def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
         raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
 
-def open_sealed(path) -> zarr.Group:
+def open_sealed(path, checksums: dict[str, str] | None = None) -> zarr.Group:
     """Open the group of a store that has been proven, to read; missing chunks raise.
 
-    Raises DatasetError where there is no store, or it is not sealed.
+    With `checksums`, {key: XXH3-128} of all its objects, one that has changed raises too when it is read. Raises
+    DatasetError where there is no store, or it is not sealed.
     """
     if not is_sealed(path):
         message = f"{path}: found no sealed store, expected one that verify has proven."
         raise DatasetError("store", message, "Name a store of ours; if it is not sealed, run the workflow again.")
-    return zarr.open_group(StrictStore(open_store(path)), mode="r", use_consolidated=False)
+    bare = open_store(path)
+    store = StrictStore(bare) if checksums is None else CheckedStore(bare, checksums)
+    return zarr.open_group(store, mode="r", use_consolidated=False)
 
 
 def list_objects(path) -> dict[str, int]:
