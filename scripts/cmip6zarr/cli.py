@@ -2,13 +2,14 @@
 
 import argparse
 import errno
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import RECIPE, drs, receipts, running
+from . import RECIPE, drs, receipts, running, watch
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -111,6 +112,13 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
         receipts.write(failed, facts | context)
 
+    def give_up(error):
+        record(error.kind, error.message, error.remedy)
+        running.end(args.results, args.dataset)
+        print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
+        os._exit(FAILED)  # the thread that hangs cannot be asked to
+
+    watch.give_up = give_up
     try:
         facts = work()
     except DatasetError as error:
