@@ -33,8 +33,9 @@ def note(results, name, pid=None, **facts):
 
 
 @pytest.fixture
-def results(tmp_path):
+def results(tmp_path, monkeypatch):
     """Results in which each state occurs; one dataset is not listed."""
+    monkeypatch.setenv("COLUMNS", "160")
     ended = subprocess.Popen(["true"])
     ended.wait()
     (tmp_path / status.LISTED).write_text("\n".join(NAMES[:-1]))
