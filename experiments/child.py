@@ -126,7 +126,8 @@ class Sampler(threading.Thread):
             # A process may be gone by the time it is looked at.
             with contextlib.suppress(OSError):
                 family = tree(self.pid)
-                self.most_threads = max(self.most_threads, sum(len(os.listdir(f"/proc/{pid}/task")) for pid in family))
+                threads = sum(1 for pid in family for _ in Path(f"/proc/{pid}/task").iterdir())
+                self.most_threads = max(self.most_threads, threads)
                 self.most_processes = max(self.most_processes, len(family))
                 if len(family) > 1:
                     self.most_pss_kib = max(self.most_pss_kib, sum(map(pss_kib, family)))
@@ -150,8 +151,9 @@ class Sampler(threading.Thread):
 
 def tree(pid: int) -> list[int]:
     """Return a process and all below it."""
-    children = [Path(task, "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
-    return [pid, *(below for child in sum(children, []) for below in tree(int(child)))]
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in Path(task, "children").read_text().split()]
+    return [pid, *(below for child in children for below in tree(child))]
 
 
 def pss_kib(pid: int) -> int:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 
 import xarray as xr
+
 from benchmark import DATASET, ROOT, make_data, parse
 from child import Case, run
 
