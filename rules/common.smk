@@ -59,8 +59,10 @@ CAMPAIGN = " ".join(
     ]
 )
 
-# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not.
-shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not; with `--sdm conda` it
+# is that of envs/environment.yaml, which is activated before this prefix.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def asked(wildcards, threads, attempt, rulename):
