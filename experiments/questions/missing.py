@@ -99,7 +99,7 @@ def killed(folder: Path, store: Path, share: float, due: int) -> dict[str, int]:
 
 def measure(setting: Setting) -> dict:
     """Write whole, kill, write empty chunks, take files away; count each time, and ask plain xarray what it sees."""
-    files, steps, grid = setting.pick((40, 180, (24, 32)), (4, 8, (6, 8)))
+    files, steps, grid = setting.pick((40, 60, (24, 32)), (4, 8, (6, 8)))
     folder, store = data.make(setting.work, files, steps, grid), setting.work / "missing.zarr"
     due = {"ta": files * steps // RULE, "lat_bnds": files, "lon_bnds": files}
     run(note_script(folder, store))
