@@ -13,7 +13,7 @@ import virtual
 PAGES = [
     path
     for path in sorted(REPOSITORY.rglob("*.md"))
-    if not {".venv", "demo", "results", "questions", ".snakemake"} & set(path.relative_to(REPOSITORY).parts)
+    if not re.search(r"(^|/)(\.|demo/|results/|experiments/questions/)", str(path.relative_to(REPOSITORY)))
 ]
 RULES = {path.stem: path.read_text() for path in sorted((REPOSITORY / "rules").glob("*.smk"))}
 KEYS = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())["properties"]

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import data
-from child import run
+from child import EXPERIMENTS, run
 from setting import Setting, in_child, note_script
-from words import codes, number, table
+from words import codes, listed, number, table
 
 # What the note says: steps in all, steps in a file, chunk rule, and its listing, files by folder, KiB of `ta`.
 STEPS, FILE_STEPS, RULE = 36360, 180, 4
@@ -30,7 +30,10 @@ ITEMSIZE = 8
 METADATA = 2
 """`.zarray` and `.zattrs`, or `.zgroup` and `.zattrs`, in each folder of a Zarr v2 store."""
 EMPTY = 0.065
-"""Share of chunks that are nothing but fill in the second experiment."""
+"""Share of chunks that are nothing but fill where that is tried."""
+TODAY, THEN = "today's packages", "the packages of June 2020"
+NEAR = 3
+"""Percentage points within which a share of bounds is that of the field."""
 
 
 def guessed(shape: tuple[int, ...], itemsize: int) -> int:
@@ -86,50 +89,94 @@ def counts(store: Path) -> dict[str, int]:
     return {name: chunks_in(store, name) for name in ("ta", "lat_bnds", "lon_bnds")}
 
 
-def killed(folder: Path, store: Path, share: float, due: int) -> dict[str, int]:
-    """Kill the note's script when it has written a share of its chunks, and return what there is."""
+def killed(command: list, store: Path, chunks: float) -> dict[str, int]:
+    """Kill a script as soon as its store has so many chunks of `ta`, and return what there is."""
     shutil.rmtree(store, ignore_errors=True)
-    process = subprocess.Popen([str(word) for word in note_script(folder, store).command], stdout=subprocess.DEVNULL)
-    while process.poll() is None and chunks_in(store, "ta") < share * due:
-        time.sleep(0.0005)
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    while process.poll() is None and chunks_in(store, "ta") < chunks:
+        time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
     return counts(store)
 
 
+def watched(command: list, store: Path) -> list[list[float]]:
+    """Run a script, and return what its store has in the course of it: seconds, and chunks of each array."""
+    shutil.rmtree(store, ignore_errors=True)
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    start, course = time.monotonic(), []
+    while process.poll() is None:
+        now = [*counts(store).values()]
+        if not course or course[-1][1:] != now:
+            course.append([round(time.monotonic() - start, 2), *now])
+        time.sleep(0.001)
+    if process.returncode:
+        raise SystemExit(f"{command} failed with {process.returncode}")
+    return course
+
+
+def part_of(folder: Path, files: int, work: Path) -> Path:
+    """Return a folder that has the first files of another."""
+    part = work / "part" / "nc"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for path in sorted(folder.glob("*.nc"))[:files]:
+        (part / path.name).symlink_to(path.resolve())
+    return part
+
+
 def measure(setting: Setting) -> dict:
-    """Write whole, kill, write empty chunks, take files away; count each time, and ask plain xarray what it sees."""
+    """Write whole, kill, write empty chunks, take files away; count each time, and ask plain xarray what it sees.
+
+    `CMIP6ZARR_PYTHON_2020` names a Python with the packages of that day: then the script is killed on these, too.
+    """
     files, steps, grid = setting.pick((40, 60, (24, 32)), (4, 8, (6, 8)))
     folder, store = data.make(setting.work, files, steps, grid), setting.work / "missing.zarr"
     due = {"ta": files * steps // RULE, "lat_bnds": files, "lon_bnds": files}
-    run(note_script(folder, store))
-    whole = counts(store)
     said = arithmetic()
     share = said["found"]["ta"] / said["due"]["ta"]
-    kills = [killed(folder, store, share, due["ta"]) for _ in range(setting.pick(5, 1))]
-    seen = run(in_child("missing", store, folder))["said"]
-    fewer = setting.work / "fewer" / "nc"
-    shutil.rmtree(fewer, ignore_errors=True)
-    fewer.mkdir(parents=True)
-    for path in sorted(folder.glob("*.nc"))[: round(share * files)]:
-        (fewer / path.name).symlink_to(path)
-    run(note_script(fewer, store))
+    fewer = round(share * files)
+    part = part_of(folder, fewer, setting.work)
+    run(note_script(folder, store))
+    whole = counts(store)
+    run(note_script(part, store))
     subset = counts(store)
     empty = setting.pick(EMPTY, 0.5)
     empty_files = data.make(setting.work, files, steps, grid, empty=empty)
     run(note_script(empty_files, store))
+    without_empty, empty_seen = counts(store), run(in_child("missing", store, empty_files))["said"]
+    stacks = {TODAY: [sys.executable, EXPERIMENTS / "note_2020.py"]}
+    if python := os.environ.get("CMIP6ZARR_PYTHON_2020"):
+        stacks[THEN] = [python, EXPERIMENTS / "note_original.py"]
+    courses = {
+        stack: [watched([*script, folder, store], store) for _ in range(setting.pick(3, 1))]
+        for stack, script in stacks.items()
+    }
+    stopped = killed([*stacks[TODAY], folder, store], store, share * due["ta"])
     return {
         "note": said,
         "files": files,
         "steps": steps,
         "due": due,
         "whole": whole,
-        "killed": kills,
-        "seen": seen,
-        "subset": {"files": round(share * files), "counts": subset},
-        "empty": {"chunks": int(empty * files * steps / RULE), "counts": counts(store)},
-        "empty_seen": run(in_child("missing", store, empty_files))["said"],
+        "subset": {"files": fewer, "counts": subset},
+        "empty": {"chunks": int(empty * due["ta"]), "counts": without_empty, "seen": empty_seen},
+        "courses": {stack: thinned(of_stack[0]) for stack, of_stack in courses.items()},
+        "at_share": {stack: [at(course, share, due) for course in of_stack] for stack, of_stack in courses.items()},
+        "killed": stopped,
+        "seen": run(in_child("missing", store, folder))["said"],
     }
+
+
+def at(course: list, share: float, due: dict) -> dict[str, int]:
+    """Return what there was of each array when there was a share of `ta`."""
+    row = next(row for row in course if row[1] >= share * due["ta"])
+    return dict(zip(due, row[1:], strict=True))
+
+
+def thinned(course: list, points: int = 80) -> list:
+    """Return some of the points of a course, the last among them."""
+    return [*course[:: -(-len(course) // points)], course[-1]]
 
 
 def main(argv: list[str]) -> None:
@@ -161,11 +208,7 @@ def words(figures: dict) -> dict[str, str]:
     due, found = note["due"], note["found"]
     agree = [name for name, extra in note["uncut_extra"].items() if extra == note["extra"] == note["root_extra"]]
     begun = math.ceil(found["ta"] / note["per_file"])
-    killed_at = [100 * row["ta"] / here["ta"] for row in figures["killed"]]
-    apart = [abs(percent(row, here, name) - percent(row, here, "ta")) for row in figures["killed"] for name in here]
-    lag = [percent(row, here, "lon_bnds") < percent(row, here, "lat_bnds") for row in figures["killed"]]
-    empty, seen, empty_seen = figures["empty"], figures["seen"], figures["empty_seen"]
-    subset = figures["subset"]
+    empty, seen = figures["empty"], figures["seen"]
     gib = 2**30 / 1e9
     return {
         "steps": str(STEPS),
@@ -188,15 +231,12 @@ def words(figures: dict) -> dict[str, str]:
         "files": str(note["files"]),
         "short": str(begun * note["per_file"] - found["ta"]),
         "percent": number(100 * found["ta"] / due["ta"], 1),
-        "killed": f"{min(killed_at):.1f} to {max(killed_at):.1f} %",
-        "apart": number(max(apart), 1),
-        "lag": f"and in {sum(lag)} of {len(lag)} that were killed `lon_bnds` lags behind `lat_bnds`, as it does there",
-        "subset_files": str(subset["files"]),
-        "subset_ta": f"{subset['counts']['ta']} chunks of `ta`",
-        "subset_lat": f"{subset['counts']['lat_bnds']} of `lat_bnds`",
+        "stacks": listed(list(figures["at_share"])),
+        "not_tried": "" if THEN in figures["at_share"] else f" ({THEN} were not tried)",
+        "verdict": verdict(figures),
         "empty_chunks": str(empty["chunks"]),
         "empty_absent": str(here["ta"] - empty["counts"]["ta"]),
-        "empty_lost": f"{empty_seen['steps_lost'] or 'none'} of {empty_seen['steps']} steps differ from the source",
+        "empty_lost": f"{empty['seen']['steps_lost'] or 'none'} of {empty['seen']['steps']} steps",
         "opens": "opens without an error"
         if not seen["undecodable"]
         else f"opens as soon as {codes(seen['undecodable'])}, of which nothing was written yet, is left out",
@@ -234,27 +274,47 @@ def percent(counted: dict, due: dict, name: str) -> float:
     return 100 * counted[name] / due[name]
 
 
+def bounds_at_share(figures: dict) -> list[float]:
+    """Return the per cent of each bounds array that there was at the note's share of `ta`, over all runs."""
+    rows = [row for of_stack in figures["at_share"].values() for row in of_stack]
+    return [percent(row, figures["due"], name) for row in rows for name in ("lat_bnds", "lon_bnds")]
+
+
+def verdict(figures: dict) -> str:
+    """Return which story the order of writing speaks for: the second needs bounds at the note's share of the field."""
+    wanted = percent(figures["note"]["found"], figures["note"]["due"], "ta")
+    shares = bounds_at_share(figures)
+    like = sum(abs(share - wanted) < NEAR for share in shares)
+    ends = sum(share < 2 * NEAR or share > 100 - NEAR for share in shares)
+    told = f"was within {NEAR} points of that in {like} of {len(shares)} cases, and whole or hardly begun in {ends}"
+    return f"{told}: this speaks {'against the second story, and for the first' if not like else 'for neither story'}"
+
+
 def tried(figures: dict) -> dict[str, dict]:
     """Return the chunks of each array in each of our own runs."""
     return {
         "whole": figures["whole"],
-        **{f"killed, {number}": row for number, row in enumerate(figures["killed"], 1)},
         f"{figures['subset']['files']} of {figures['files']} files": figures["subset"]["counts"],
         f"{figures['empty']['chunks']} chunks all fill": figures["empty"]["counts"],
+        "killed at the note's share": figures["killed"],
+        **{
+            f"{stack}, at the note's share, {number}": row
+            for stack, rows in figures["at_share"].items()
+            for number, row in enumerate(rows, 1)
+        },
     }
 
 
 def draw(figures: dict, axes) -> None:
-    """Draw how much of each array there is, in the note and in our own runs."""
-    note, here = figures["note"], figures["due"]
-    rows = {"the note's listing": [percent(note["found"], note["due"], name) for name in here]}
-    rows |= {name: [percent(row, here, n) for n in here] for name, row in tried(figures).items()}
-    for index, (marker, name) in enumerate(zip("o^v", here, strict=True)):
-        axes.plot([row[index] for row in rows.values()], range(len(rows)), marker, label=name, alpha=0.8)
-    axes.set_yticks(range(len(rows)), list(rows))
-    axes.invert_yaxis()
-    axes.set_xlabel("% of the chunks due")
-    axes.legend()
+    """Draw how field and bounds grow, with each set of packages, and where the note's listing stands."""
+    for (stack, course), line in zip(figures["courses"].items(), ("-", ":"), strict=False):
+        for index, (name, color) in enumerate(zip(figures["due"], ("C0", "C1", "C2"), strict=True), 1):
+            shares = [100 * row[index] / figures["due"][name] for row in course]
+            whole = course[-1][0]
+            axes.plot([100 * row[0] / whole for row in course], shares, line, color=color, label=f"{name}, {stack}")
+    axes.set_xlabel("% of the time that the script takes")
+    axes.set_ylabel("% of the chunks there")
+    axes.legend(fontsize=7, loc="center left")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,12 @@
-"""Why is the Zarr store bigger than the NetCDF files?
+"""Why is the Zarr store bigger than the NetCDF files?"""
 
-Run as a program (`python -m questions.size`) it compresses fields: with a NetCDF file of the made-up dataset and the
-folder of real files or nothing.
-"""
-
-import json
 import statistics
 import sys
-import time
 from collections import defaultdict
-from pathlib import Path
 
 import data
-from child import interleave, run
-from setting import Setting, in_child, note_script
+from child import EXPERIMENTS, Case, run
+from setting import Setting, note_script
 from words import number, smaller, table
 
 CMOR, NOTE, V3, BALANCED = "shuffle + deflate 1", "Blosc lz4-5", "zstd, no shuffle", "Blosc zstd-1, 8 MiB blocks"
@@ -26,21 +19,13 @@ SAID = {
     "Blosc zstd-1": "Blosc's own block size",
     "pcodec-6": "half of preset `small`",
 }
-SHAPES = {
-    "1 step, 1 level": (1, 1, 0, 0),
-    "1 step": (1, 0, 0, 0),
-    "4 steps": (4, 0, 0, 0),
-    "16 steps": (16, 0, 0, 0),
-    "all steps, 1 level, 1/16 of the map": (0, 1, -4, -4),
-}
-"""Chunks of the made-up field (steps, levels, latitudes, longitudes): 0 is all of an axis, -4 a quarter."""
 
 
 def measure(setting: Setting) -> dict:
     """Compress fields with each codec and in each shape, and look at what else the note's script writes."""
     folder = data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
     store = setting.work / "size.zarr"
-    interleave({"note": note_script(folder, store)}, 1, warm=False)
+    run(note_script(folder, store))
     arrays = defaultdict(lambda: [0, 0])
     for path in store.rglob("*"):
         if path.is_file():
@@ -48,151 +33,8 @@ def measure(setting: Setting) -> dict:
             arrays[name][0] += 1
             arrays[name][1] += path.stat().st_size
     netcdf = sum(path.stat().st_size for path in folder.glob("*.nc"))
-    arguments = [sorted(folder.glob("*.nc"))[0], setting.real_data or ""]
-    return run(in_child("size", *arguments))["said"] | {"netcdf_bytes": netcdf, "arrays": arrays}
-
-
-def codecs() -> dict[str, list]:
-    """Return what to compress with: chains of numcodecs."""
-    from numcodecs import Blosc, PCodec, Shuffle, Zlib, Zstd
-
-    mib, shuffle, bits = 2**20, Blosc.SHUFFLE, Blosc.BITSHUFFLE
-    return {
-        CMOR: [Shuffle(4), Zlib(1)],
-        "shuffle + deflate 9": [Shuffle(4), Zlib(9)],
-        NOTE: [Blosc("lz4", 5, shuffle)],
-        "Blosc lz4-5, 8 MiB blocks": [Blosc("lz4", 5, shuffle, 8 * mib)],
-        V3: [Zstd(0)],
-        "shuffle + zstd 1": [Shuffle(4), Zstd(1)],
-        "Blosc zstd-1": [Blosc("zstd", 1, shuffle)],
-        "Blosc zstd-1, 256 KiB blocks": [Blosc("zstd", 1, shuffle, mib // 4)],
-        "Blosc zstd-1, 1 MiB blocks": [Blosc("zstd", 1, shuffle, mib)],
-        BALANCED: [Blosc("zstd", 1, shuffle, 8 * mib)],
-        "Blosc zstd-3": [Blosc("zstd", 3, shuffle)],
-        "Blosc zstd-3, 8 MiB blocks": [Blosc("zstd", 3, shuffle, 8 * mib)],
-        "Blosc zstd-3, bitshuffle": [Blosc("zstd", 3, bits)],
-        "pcodec-6": [PCodec(6)],
-    }
-
-
-def encoded(chain: list, values):
-    """Return values compressed by a chain of codecs that knows the size of their elements."""
-    from numcodecs import Shuffle
-
-    for codec in chain:
-        values = (Shuffle(values.dtype.itemsize) if isinstance(codec, Shuffle) else codec).encode(values)
-    return values
-
-
-def blocks(values, shape):
-    """Yield the chunks of an array, each contiguous."""
-    import numpy as np
-
-    from cmip6zarr import chunks
-
-    for region in chunks.regions(tuple(slice(0, n) for n in values.shape), shape):
-        yield np.ascontiguousarray(values[region])
-
-
-def compress(values, shapes: dict[str, tuple]) -> dict[str, dict]:
-    """Return bytes, and seconds of compressing and of both ways, of a field with every codec, in chunks of `shapes`."""
-    import numpy as np
-
-    results = {}
-    for chain in codecs().values():  # what is used for the first time is slow
-        encoded(chain, np.zeros(2**16, "f4"))
-    for name, chain in codecs().items():
-        if name == "pcodec-6" and (values.dtype.itemsize == 1 or values.dtype.kind not in "fiu"):
-            continue
-        start, size, parts = time.perf_counter(), 0, []
-        for block in blocks(values, shapes[CMOR if name.startswith("shuffle + deflate") else "else"]):
-            parts.append((encoded(chain, block), block.dtype))
-            size += len(parts[-1][0])
-        encoding = time.perf_counter() - start
-        start = time.perf_counter()
-        for part, dtype in parts:
-            decode(chain, part, dtype)
-        results[name] = {"bytes": size, "encode_s": encoding, "decode_s": time.perf_counter() - start}
-    return results
-
-
-def decode(chain: list, part, dtype) -> None:
-    """Take values back through a chain of codecs."""
-    from numcodecs import Shuffle
-
-    for codec in reversed(chain):
-        part = (Shuffle(dtype.itemsize) if isinstance(codec, Shuffle) else codec).decode(part)
-
-
-def main(argv: list[str]) -> None:
-    """Print the figures of all fields as JSON."""
-    import h5py
-    import netCDF4
-    import numpy as np
-
-    import sizes
-    from cmip6zarr import chunks
-
-    with netCDF4.Dataset(argv[0]) as nc:
-        nc.set_auto_maskandscale(False)
-        field = nc["ta"][...]
-    with h5py.File(argv[0]) as hdf5:
-        hdf5_bytes = hdf5["ta"].id.get_storage_size()
-    step = (1, *field.shape[1:])
-    made_up = compress(field, {CMOR: step, "else": (min(4, len(field)), *field.shape[1:])})
-    shaped = {}
-    for name, shape in SHAPES.items():
-        cut = tuple(n if c == 0 else n // -c if c < 0 else min(c, n) for c, n in zip(shape, field.shape, strict=True))
-        of_shape = {c: sum(len(encoded(codecs()[c], b)) for b in blocks(field, cut)) for c in (CMOR, NOTE, BALANCED)}
-        shaped[name] = of_shape | {"chunk_bytes": int(np.prod(cut)) * field.dtype.itemsize}
-    real, grown = [], []
-    if argv[1]:
-        for _, _, values in sizes.fields(Path(argv[1])):
-            cut = chunks.fit(values.shape, values.dtype.itemsize, 32 * chunks.MIB, tuple(range(values.ndim)))
-            steps = (1, *values.shape[1:]) if values.ndim > 2 else values.shape
-            packed = compress(values, {CMOR: steps, "else": cut})
-            real.append({name: {"bytes": one["bytes"]} for name, one in packed.items()})
-        grown = growth(Path(argv[1]))
-    print(
-        json.dumps(
-            {
-                "raw_bytes": field.nbytes,
-                "hdf5_bytes": hdf5_bytes,
-                "made_up": made_up,
-                "shapes": shaped,
-                "real": real,
-                "grown": grown,
-            }
-        )
-    )
-
-
-def growth(root: Path) -> list[dict]:
-    """Return, for each folder of CMIP6 files that xarray opens as one, raw bytes in the files and as opened.
-
-    Of variables without time, which the first file has once, and of all.
-    """
-    import warnings
-
-    import xarray as xr
-
-    warnings.filterwarnings("ignore")
-    found = []
-    for folder in sorted({path.parent for path in root.joinpath("CMIP6").rglob("*.nc")}):
-        paths = sorted(folder.glob("*.nc"))
-        if len(paths) < 2:
-            continue
-        try:
-            with xr.open_mfdataset(paths) as opened, xr.open_dataset(paths[0]) as first:
-                static = [n for n, v in first.variables.items() if "time" not in v.dims and n in opened.variables]
-                if "time" in opened.dims:
-                    before, after = (sum(d.variables[n].nbytes for n in static) for d in (first, opened))
-                    gained = sum("time" in opened.variables[n].dims for n in static)
-                    rest = opened.nbytes - after
-                    found.append({"gained": gained, "static_bytes": before, "opened_bytes": after, "rest_bytes": rest})
-        except (ValueError, TypeError, OSError, xr.AlignmentError, xr.MergeError):
-            continue  # what xarray cannot open as one is another matter
-    return found
+    compress = [sys.executable, EXPERIMENTS / "compress.py", sorted(folder.glob("*.nc"))[0], setting.real_data or ""]
+    return run(Case(compress))["said"] | {"netcdf_bytes": netcdf, "arrays": arrays}
 
 
 def shares(figures: dict, name: str) -> tuple[float, float, float]:
@@ -273,7 +115,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_xlabel("size / shuffle + deflate 1")
     axes.invert_yaxis()
     axes.legend(loc="lower right")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
