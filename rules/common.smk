@@ -48,8 +48,10 @@ CAMPAIGN = " ".join(
 )
 LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]
 
-# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not.
-shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not; with `--sdm conda` it
+# is that of envs/environment.yaml, which is activated before this prefix.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def asked(wildcards, threads, attempt, rulename):
