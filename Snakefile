@@ -16,6 +16,7 @@ include: "rules/size_report.smk"
 include: "rules/audit.smk"
 include: "rules/bundle.smk"
 include: "rules/campaign.smk"
+include: "rules/plan.smk"
 
 
 localrules:

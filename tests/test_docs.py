@@ -9,6 +9,7 @@ import yaml
 from conftest import REPOSITORY
 
 import virtual
+from cmip6zarr import cli
 
 PAGES = [
     path
@@ -112,9 +113,13 @@ def rule_edges() -> set[tuple[str, str]]:
     """Return which rule needs what another one makes, from the files of the rules, without the way round."""
     edges = set()
     for text in RULES.values():
-        for rule, body in re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.DOTALL | re.MULTILINE):
-            inputs = re.search(r"^    input:\n(.*?)^    \w+:", body, re.DOTALL | re.MULTILINE)[1]
-            edges |= {(name, rule) for name in re.findall(r"<results>/(\w+)/", inputs)}
+        for rule, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", text, re.DOTALL | re.MULTILINE):
+            inputs = re.search(r"^ *input:\n(.*?)^ *\w+:\n", body, re.DOTALL | re.MULTILINE)
+            # All rules of a dataset by name, the last of them here; and the mark of all datasets.
+            words = (
+                inputs[1].replace("{step}", cli.RULES[-1]).replace("{remaining.MARK}", "datasets/") if inputs else ""
+            )
+            edges |= {(name, rule) for name in re.findall(r"<results>/(\w+)/", words)}
     rules = {rule for _, rule in edges} | {"inventory", "bundle"}
     edges = {(a, b) for a, b in edges if a in rules}
     reached = set(edges)
