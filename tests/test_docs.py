@@ -108,13 +108,18 @@ def test_every_setting_is_documented_and_no_other():
     assert set(rows) - values == (set(KEYS) - {"policy"}) | set(KEYS["policy"]["properties"])
 
 
+MEANT = {"{step}": ("inventory", "convert", "verify", "size_report"), "MARK": ("datasets",), "sealed": ("audit",)}
+"""What stands for the outputs of rules in the inputs of others."""
+
+
 def rule_edges() -> set[tuple[str, str]]:
     """Return which rule needs what another one makes, from the files of the rules, without the way round."""
     edges = set()
     for text in RULES.values():
-        for rule, body in re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.DOTALL | re.MULTILINE):
-            inputs = re.search(r"^    input:\n(.*?)^    \w+:", body, re.DOTALL | re.MULTILINE)[1]
-            edges |= {(name, rule) for name in re.findall(r"<results>/(\w+)/", inputs)}
+        for rule, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", text, re.DOTALL | re.MULTILINE):
+            if inputs := re.search(r"^ +input:\n(.*?)^ +\w+:\n", body, re.DOTALL | re.MULTILINE):
+                edges |= {(name, rule) for name in re.findall(r"<results>/(\w+)/", inputs[1])}
+                edges |= {(name, rule) for word, names in MEANT.items() if word in inputs[1] for name in names}
     rules = {rule for _, rule in edges} | {"inventory", "bundle"}
     edges = {(a, b) for a, b in edges if a in rules}
     reached = set(edges)
