@@ -93,6 +93,11 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
         raise CatalogueError(f"{path}: cannot be read: {message}") from error
 
 
+def read_dataset(path: str | os.PathLike, name: str) -> Dataset:
+    """Read one dataset of a catalogue by its id; raises CatalogueError if it is not there."""
+    return read_catalogue(path, dict(zip(FACETS, name.split("."), strict=True))).datasets[name]
+
+
 def _open(path: Path) -> tuple[pl.LazyFrame, dict]:
     """Return the table of a catalogue, not yet read, and what its JSON says of the assets."""
     if path.suffix != ".json":
