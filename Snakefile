@@ -33,6 +33,7 @@ rule all:
 # Not in dry runs, which submit nothing and must work where there is no SLURM.
 onstart:
     check_submission()
+    receipts.write_text(Path(config["results"], status.LISTED), "".join(f"{name}\n" for name in LISTED))
 
 
 onsuccess:

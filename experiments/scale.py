@@ -110,6 +110,7 @@ def measure(clone: Path, new: int, datasets: dict[str, catalogue.Dataset], resul
 
     case("first look at all receipts, and the tables", snakemake, "2 of 3 steps")
     case("nothing to do", snakemake, "Nothing to be done")
+    case("status", [sys.executable, "scripts/status.py"], f"verified {len(datasets):>7}")
     for row in list(datasets.values())[-new:]:
         for rule in SCRIPTS:
             receipts.path_of(results, rule, row.id).unlink()

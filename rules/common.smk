@@ -11,7 +11,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, catalogue, cli, drs, lotus, receipts, remaining
+from cmip6zarr import RECIPE, catalogue, cli, drs, lotus, receipts, remaining, status
 
 validate(config, "../config/config.schema.yaml")
 

@@ -18,7 +18,7 @@ import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
 
-from cmip6zarr import bundles, catalogue, drs, stores
+from cmip6zarr import bundles, catalogue, drs, status, stores
 
 pytestmark = pytest.mark.workflow
 
@@ -193,6 +193,8 @@ def test_failures_leave_the_others_complete(spoilt):
     assert_converted(clone, A)
     assert listed(clone) == [A]
     assert summary(said) == {"verified": 1, "refused": 1, "failed (store)": 1}
+    seen = status.look(clone.results)["states"]
+    assert {state: number for state, number in seen.items() if number} == {"verified": 1, "refused": 1, "failed": 1}
     for dataset, rule, kind in ((CUT, "inventory", "refused"), (TAKEN, "convert", "store")):
         record = failure(clone, dataset)
         assert (record["rule"], record["class"]) == (rule, kind)
@@ -263,7 +265,7 @@ def test_bundles_do_what_the_rules_do(checkout, tmp_path):
     clone = checkout.copy(tmp_path / "clone")
     (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
     jobs = clone.plan(*BUNDLED)
-    assert {rule for rule, _ in jobs} == {"bundle", "campaign", "all"}
+    assert {rule for rule, _ in jobs} == {"bundle", *clones.ENDS}
     clone.snakemake(*BUNDLED)
     assert_converted(clone, A, B)
     assert listed(clone) == [A, B]
