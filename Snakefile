@@ -22,6 +22,7 @@ localrules:
     all,
     audits,
     campaign,
+    plan,
 
 
 rule all:

@@ -14,6 +14,17 @@ if LEFT.datasets or LEFT.bundles or not Path(config["results"], remaining.MARK).
         localrule: True
 
 
+rule plan:
+    log:
+        "<results>/logs/plan.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        config=json.dumps(config),
+    shell:
+        "python scripts/plan.py --config {params.config:q} 2> {log:q}"
+
+
 rule campaign:
     input:
         f"<results>/{remaining.MARK}",

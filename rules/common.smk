@@ -54,8 +54,7 @@ shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
-    # Snakemake itself takes 250 MiB in a cluster job.
-    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "bundle") else 750)
+    mem_mb = lotus.memory_mb(rulename, config["memory_mib"])
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
     dataset = wildcards.get("dataset")
     raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
@@ -116,8 +115,10 @@ def check_submission():
         for job in workflow.dag.needrun_jobs()
         if not job.is_local
     ]
+    if not requests:
+        return
     try:
-        lotus.check_requests(requests, lotus.accounts_of_user() if requests else set())
+        lotus.check_requests(requests, lotus.accounts_of_user())
         lotus.check_queue(JOBNAME)
     except lotus.LotusError as error:
         raise WorkflowError(str(error)) from None

@@ -35,10 +35,11 @@ MARK = "datasets.done"
 class Remaining:
     """What one run does: datasets, or bundles of them, new ones before those that have failed.
 
-    `later` is how many datasets are left to later runs. `marks` say of work that is no longer done that it is; `broken`
-    lies where receipts belong, and was edited or cut off.
+    `names` are all datasets that are left, in order, `later` how many of them are left to later runs. `marks` say of
+    work that is no longer done that it is; `broken` lies where receipts belong, and was edited or cut off.
     """
 
+    names: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     bundles: tuple[Bundle, ...] = ()
     later: int = 0
@@ -68,6 +69,7 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
     units.sort(key=lambda unit: failed.issuperset(unit[1]))
     now = tuple(unit for unit, _ in units[:batch])
     return Remaining(
+        names=tuple(name for name in listed if name in left),
         datasets=() if together else now,
         bundles=now if together else (),
         later=sum(len(todo) for _, todo in units[batch:]),
