@@ -2,9 +2,12 @@
 
 import json
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from shlex import quote
 
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
@@ -12,7 +15,20 @@ sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import RECIPE, bundles, campaign, catalogue, cli, drs, lotus, receipts
 
+
+def executor_named() -> str | None:
+    """Return the executor of the command line or its profile: Snakemake makes it when all rules have been read."""
+    try:
+        with redirect_stderr(StringIO()):
+            return parse_args(sys.argv[1:])[1].executor
+    except SystemExit:  # not Snakemake's command line: a program that calls it
+        return None
+
+
+BUNDLES_BY_DEFAULT = "bundle" not in config
 validate(config, "../config/config.schema.yaml")
+if BUNDLES_BY_DEFAULT and workflow.is_main_process and executor_named() != "slurm":
+    config["bundle"]["datasets"] = 0
 
 
 pathvars:
@@ -41,12 +57,13 @@ if config["rerun"] not in ("failed", "refused"):
 SEALED = [name for name in DATASETS if receipts.path_of(config["results"], "verify", name).is_file()]
 
 # With bundles no dataset has jobs of its own. The receipt of one that is no longer finished goes before any job runs.
-BUNDLES = bundles.bundles(LISTED, config) if config["bundle"]["datasets"] else []
-if BUNDLES:
+# The job of a bundle finds its datasets itself.
+BUNDLES = []
+if config["bundle"]["datasets"] and workflow.is_main_process:
+    BUNDLES = [b for b in bundles.bundles(LISTED, config) if not DATASETS.keys().isdisjoint(b.datasets)]
     DATASETS = {}
-    if workflow.is_main_process:
-        for unfinished in bundles.unfinished(BUNDLES, config["results"], REFUSED):
-            receipts.path_of(config["results"], "bundle", unfinished.id).unlink(missing_ok=True)
+    for unfinished in bundles.unfinished(BUNDLES, config["results"], REFUSED):
+        receipts.path_of(config["results"], "bundle", unfinished.id).unlink(missing_ok=True)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -68,8 +85,11 @@ def asked(wildcards, threads, attempt, rulename):
     # Snakemake itself takes 250 MiB in a cluster job.
     mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "bundle") else 750)
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
-    dataset = wildcards.get("dataset")
-    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
+    dataset, raw_bytes = wildcards.get("dataset"), None
+    if dataset:
+        raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
+    elif bundle := next((b for b in BUNDLES if b.id == wildcards.get("bundle")), None):
+        raw_bytes = lotus.RAW_PER_SOURCE * bundle.source_bytes
     minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
     return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)
