@@ -47,7 +47,8 @@ class Queue:
         lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         self.seen |= dict.fromkeys(lines)
         jobs = [line.split("|") for line in lines]
-        running = Counter((name.rpartition("_")[0], told) for _, name, state, *_, told in jobs if state == "RUNNING")
+        ours = [job for job in jobs if job[1].startswith("cmip6zarr-") and job[2] == "RUNNING"]
+        running = Counter((name.rpartition("_")[0], told) for _, name, *_, told in ours)
         self.twice |= {job: number for job, number in running.items() if number > 1}
         return jobs
 

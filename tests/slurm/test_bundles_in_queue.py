@@ -51,7 +51,7 @@ FAULTS = {
 """,
     ),
 }
-"""Script -> where in it, and what goes wrong there: HELD, KILLED, and SLOW (after two objects) while a file is there."""
+"""Script -> where in it, and what goes wrong there: HELD, KILLED, SLOW (after two objects) while a file is there."""
 
 
 @pytest.fixture(scope="module")
