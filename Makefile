@@ -1,6 +1,7 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
 # torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
+# bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
@@ -12,7 +13,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm test-slurm-accounting check bench torture fuzz clean
+.PHONY: demo test test-slurm test-slurm-accounting check bench bench-scale torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -39,6 +40,9 @@ bench: .venv/bench
 	$(BIN)/python experiments/benchmark.py
 	$(BIN)/python experiments/memory.py
 	$(BIN)/python experiments/reading.py
+
+bench-scale: .venv/test
+	$(BIN)/python experiments/scale.py
 
 torture: .venv/test
 	$(BIN)/python torture/run.py --share $(SHARE)

@@ -93,7 +93,7 @@ def rerun(clone: clones.Clone) -> tuple[float, float, int]:
     """Run a bundle again in which all is done; return wall and CPU seconds, and how many datasets it has."""
     receipt = sorted((clone.results / "bundle").glob("*.json"))[0]
     schema = yaml.safe_load((clone.folder / "config" / "config.schema.yaml").read_text())["properties"]
-    config = {key: told.get("default") for key, told in schema.items()} | settings(clone)
+    config = defaults(schema) | {"policy": defaults(schema["policy"]["properties"])} | settings(clone)
     command = [
         sys.executable,
         "scripts/bundle.py",
@@ -107,6 +107,11 @@ def rerun(clone: clones.Clone) -> tuple[float, float, int]:
     subprocess.run(command, cwd=clone.folder, check=True, stdout=subprocess.DEVNULL)
     end, cpu_end = spent()
     return end - start, cpu_end - cpu, len(json.loads(receipt.read_text())["datasets"])
+
+
+def defaults(schema: dict) -> dict:
+    """Return what holds where a configuration says nothing."""
+    return {key: told.get("default") for key, told in schema.items()}
 
 
 def settings(clone: clones.Clone) -> dict:

@@ -23,7 +23,7 @@ rule audit:
 
 rule audits:
     input:
-        expand("<results>/audit/{dataset}.json", dataset=SEALED),
+        sealed,
     output:
         "<results>/audit.tsv",
     log:

@@ -4,6 +4,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+from builders import make_dataset
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -184,3 +185,17 @@ def test_damaged_chunks_name_file_and_variable(tmp_path, damage, found):
         fill()
     assert error.value.kind == "source"
     assert all(word in str(error.value) for word in ("v.nc", "'v'", found))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("bad coordinate offset"), KeyError("v"), OSError("truncated")])
+def test_file_whose_chunks_cannot_be_listed_is_left_to_the_library(tmp_path, monkeypatch, error):
+    """What h5py raises over a damaged index is no layout: the netCDF library reads the file, or says what is wrong."""
+    (path,) = make_dataset(tmp_path, files=1)
+
+    def raises(_):
+        raise error
+
+    hdf5.layouts.cache_clear()
+    monkeypatch.setattr(hdf5, "layout_of", raises)
+    assert hdf5.layouts(str(path)) == {}
+    hdf5.layouts.cache_clear()

@@ -89,6 +89,7 @@ def test_move_between_units_is_exact(units, to_units, calendar, scale, offset):
         ("days since 0000-01-01", "standard", "zero"),  # the standard calendar has no year 0
         ("days since 1850-02-30", "noleap", "day"),
         ("days since 1850-01-01", "lunar", "calendar"),
+        ("days since 1\x88\x99\x99\x991", "noleap", "no date of the calendar 'noleap'"),  # of a damaged header
     ],
 )
 def test_units_without_fixed_length_or_date_are_refused(units, calendar, message):

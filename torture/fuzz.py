@@ -209,6 +209,8 @@ def main(argv=None) -> int:
                 word, what = ours.recv()
             except EOFError:
                 word, what = f"crash (signal {-child.exitcode})", ""
+                if child.exitcode >= 0:  # it gave up on a library that hangs
+                    word = receipts.read(here / "results", "failed", ID)["class"]
         outcomes[kind, word] += 1
         if what:
             kept = args.work / "broken" / f"{number:05d}-{kind}"

@@ -2,13 +2,14 @@
 
 import argparse
 import errno
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import RECIPE, drs, receipts, running
+from . import RECIPE, drs, receipts, running, watch
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -19,10 +20,10 @@ RULES = ("inventory", "convert", "verify", "size_report")
 
 ASKED = {
     "inventory": ("digest",),
-    "convert": ("store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
     "verify": ("mode",),
 }
-"""The options of a rule's script that decide what it makes of a dataset; its receipt has them, with RECIPE."""
+"""What decides what a rule makes of a dataset, RECIPE and options of its script; its receipt has them."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
@@ -62,7 +63,8 @@ def peak_rss_mib() -> int:
 
 def asked(rule: str, args: argparse.Namespace) -> dict:
     """Return what a rule was asked to make of a dataset."""
-    return {"recipe": RECIPE} | {name: getattr(args, name) for name in ASKED.get(rule, ())}
+    told = vars(args) | {"recipe": RECIPE}
+    return {name: told[name] for name in ASKED.get(rule, ())}
 
 
 def fault(error: BaseException) -> tuple[str, str]:
@@ -114,6 +116,13 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
         receipts.write(failed, facts | context)
 
+    def give_up(error):
+        record(error.kind, error.message, error.remedy)
+        running.end(args.results, args.dataset)
+        print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
+        os._exit(FAILED)  # the thread that hangs cannot be asked to
+
+    watch.give_up = give_up
     try:
         facts = work()
     except DatasetError as error:

@@ -17,6 +17,8 @@ import imagecodecs
 import numpy as np
 from numcodecs.shuffle import Shuffle
 
+from . import watch
+from .errors import LIBRARY_ERRORS
 from .scratch import scratch
 
 DEFLATE, SHUFFLE = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
@@ -57,14 +59,14 @@ class Layout:
 def layouts(path: str) -> dict[str, Layout]:
     """Return the layouts of a file's variables that can be read here; the others, and files not HDF5, are left out."""
     try:
-        opened = h5py.File(path)
-    except OSError:
+        with watch.opening(path), h5py.File(path) as file:
+            if file.userblock_size:
+                return {}
+            items = file.items()
+            names = {name.removeprefix(NOT_A_COORDINATE) for name, item in items if isinstance(item, h5py.Dataset)}
+            found = {name: layout_of(file[hdf5_name(file, name)]) for name in names}
+    except LIBRARY_ERRORS:
         return {}  # no HDF5, or damaged: the netCDF library will say what is wrong
-    with opened as file:
-        if file.userblock_size:
-            return {}
-        names = {name.removeprefix(NOT_A_COORDINATE) for name, item in file.items() if isinstance(item, h5py.Dataset)}
-        found = {name: layout_of(file[hdf5_name(file, name)]) for name in names}
     return {name: layout for name, layout in found.items() if layout}
 
 

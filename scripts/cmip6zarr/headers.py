@@ -9,7 +9,7 @@ from stat import S_ISREG
 import netCDF4
 import numpy as np
 
-from . import library, netcdf3
+from . import library, netcdf3, watch
 from .attributes import exact, read_attribute, typed
 from .errors import LIBRARY_ERRORS, Refused
 from .timeaxis import Move
@@ -119,7 +119,7 @@ def read_header(path) -> Header:
     if expected is not None and stat.st_size < expected:
         message = f"{path}: is cut off: found {stat.st_size} bytes, expected {expected} by its own header."
         raise Refused("unreadable", message, "Fetch the file again, or set policy.unreadable to leave_out.")
-    with open_raw(path) as nc:
+    with watch.opening(path), open_raw(path) as nc:
         if nc.groups:
             raise Refused(
                 "structure",

@@ -66,7 +66,10 @@ def parse_units(units: str, calendar: str):
     match = UNITS.fullmatch(units)
     if not match or match[1].lower() not in SECONDS:
         raise ValueError(f"time units {units!r} are not days, hours, minutes or seconds since a date")
-    return SECONDS[match[1].lower()], cftime.num2date(0, f"seconds since {match[2]}", calendar)
+    try:
+        return SECONDS[match[1].lower()], cftime.num2date(0, f"seconds since {match[2]}", calendar)
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"time units {units!r} are since no date of the calendar {calendar!r}: {error}") from error
 
 
 def move_between(units: str, to_units: str, calendar: str) -> Move:
