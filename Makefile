@@ -5,6 +5,7 @@
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
+# test-slurm-accounting  the same with accounts and LOTUS2's limits
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
@@ -13,7 +14,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm check bench bench-scale experiments torture fuzz clean
+.PHONY: demo test test-slurm test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -24,7 +25,11 @@ test: .venv/test
 
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
-	$(BIN)/python -m pytest -m slurm
+	$(BIN)/python -m pytest -m slurm --numprocesses 3 --dist loadfile
+
+test-slurm-accounting: .venv/test
+	PATH="$$PATH:/usr/sbin" command -v slurmdbd > /dev/null || [ "$$(id -u)" != 0 ] || ACCOUNTING=1 tests/slurm/cluster.sh install
+	$(BIN)/python -m pytest -m slurm_accounting -s
 
 check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .

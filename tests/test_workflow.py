@@ -86,7 +86,7 @@ def test_profile_resolves_without_slurm(checkout):
     said = checkout.snakemake(*LOTUS, "-n")
     assert "Using profile lotus" in said
     assert "slurm_partition=standard" in said
-    assert "rule convert" in said
+    assert "rule bundle" in said
 
 
 def test_linters_are_content(checkout):
@@ -266,6 +266,17 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     clone.snakemake()
     assert chunk.read_bytes() == right
     assert_converted(clone, A, B)
+
+
+def test_bundles_where_jobs_go_to_slurm(checkout, tmp_path):
+    """Without a word in the configuration there are bundles on SLURM only, else what it says holds everywhere."""
+    clone = checkout.copy(tmp_path / "clone")
+    for name, datasets in (("none", 0), ("few", 1)):
+        (clone.folder / f"{name}.yaml").write_text(f"bundle: {{datasets: {datasets}}}")
+    none, few = (("--configfile", f"{name}.yaml") for name in ("none", "few"))
+    commands = (LOTUS, HERE, (), (*LOTUS, *none), (*LOTUS, "--config", "codec=fast"), few)
+    rules = [{rule for rule, _ in jobs} - {"campaign", "all"} for jobs in clone.plans(*commands)]
+    assert rules == [{"bundle"}, {*RULES}, {*RULES}, {*RULES}, {"bundle"}, {"bundle"}]
 
 
 BUNDLED = ("--configfile", "bundles.yaml")
