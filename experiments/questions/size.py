@@ -114,4 +114,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("size / shuffle + deflate 1")
     axes.invert_yaxis()
-    axes.legend(loc="lower right")

@@ -87,4 +87,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_xlabel("seconds")
     axes.margins(x=0.3)
     axes.invert_yaxis()
-    axes.legend(loc="lower right")

@@ -130,4 +130,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_yticks(range(len(ways)), list(ways.values()))
     axes.set_xlabel("peak MiB")
     axes.invert_yaxis()
-    axes.legend(loc="lower right")
