@@ -139,7 +139,7 @@ def draw(figures: dict[str, dict], folder: Path) -> None:
             continue
         plot, axes = pyplot.subplots(figsize=(7.5, 3.8), layout="constrained")
         QUESTIONS[name].draw(one["measured"], axes)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)  # above, where nothing lies under it
+        plot.legend(loc="outside upper center", ncols=3)
         plot.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
         pyplot.close(plot)
 

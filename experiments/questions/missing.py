@@ -259,13 +259,16 @@ def tried(figures: dict) -> dict[str, dict]:
 
 
 def draw(figures: dict, axes) -> None:
-    """Draw how field and bounds grow, with each set of packages, and where the note's listing stands."""
-    for (stack, course), line in zip(figures["courses"].items(), ("-", ":"), strict=False):
+    """Draw how field and bounds grow, with each set of packages."""
+    for (stack, whole), line in zip(figures["courses"].items(), ("-", ":"), strict=False):
+        course = [row for row in whole if any(row[1:])]
         for index, (name, color) in enumerate(zip(figures["due"], ("C0", "C1", "C2"), strict=True), 1):
             shares = [100 * row[index] / figures["due"][name] for row in course]
-            whole = course[-1][0]
-            axes.plot([100 * row[0] / whole for row in course], shares, line, color=color, label=f"{name}, {stack}")
-    axes.set_xlabel("% of the time that the script takes")
+            start, end = course[0][0], course[-1][0]
+            spent = [100 * (row[0] - start) / (end - start) for row in course]
+            label = f"{name}, {'today' if stack == TODAY else 'June 2020'}"
+            axes.step(spent, shares, line, where="post", color=color, label=label)
+    axes.set_xlabel("% of the time that the script takes to write")
     axes.set_ylabel("% of the chunks there")
 
 
