@@ -102,7 +102,7 @@ def test_failure_is_not_called_done():
 def test_nothing_to_do_is_no_division_by_zero():
     """No bytes and no seconds have no speed, and a line nevertheless."""
     lines = []
-    told(io.StringIO(), lambda bar, clock: lines.append(bar.line()), 0)
+    told(io.StringIO(), lambda bar, _clock: lines.append(bar.line()), 0)
     assert lines == ["convert:   0%  0 of 0 MiB  0.0 MiB/s  ? left"]
 
 
