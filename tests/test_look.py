@@ -102,7 +102,7 @@ def test_packed_numbers_are_unpacked():
 def test_attributes_that_are_no_numbers_change_nothing(told):
     """What should be a number and is none is left aside."""
     field = np.ones((2, 3, 4), "f4")
-    field[0, 0, 0] = FILL
+    field[0, 2, 0] = FILL
     found = seen(field, attributes={"_FillValue": ["float32", float(FILL)]} | told)
     assert str(found.maps[0].tolist()) == str([[np.nan, 1.0, 1.0, 1.0], [1.0] * 4, [1.0] * 4])
 

@@ -13,10 +13,10 @@ RISING = ("#1d1147", "#31508f", "#1f8a8c", "#62b96a", "#d9d650", "#fdf6b8")
 SIGNED = ("#123a73", "#3f7fbf", "#b9d3e8", "#f6f3ee", "#eec0a4", "#cf6a4e", "#7d1a2b")
 """Colours of what has both, zero in the middle."""
 WIDTH, MAP_WIDTH, MAP_HEIGHT, GAP = 720, 232, 116, 12
-LEFT, CURVE_HEIGHT = 64, 64
+LEFT, LINE, CURVE_HEIGHT = 68, 20, 68
 STYLE = """
 image { image-rendering: pixelated }
-text { font: 11px ui-sans-serif, system-ui, sans-serif; fill: #5b6472 }
+text { font: 13px ui-sans-serif, system-ui, sans-serif; fill: #5b6472 }
 .line { fill: none; stroke: #2457a6; stroke-width: 1.5 }
 .gap { fill: none; stroke: #9aa3b0; stroke-dasharray: 2 3 }
 .frame { fill: none; stroke: #d5dae1 }
@@ -38,11 +38,11 @@ def svg(look: Look, start: str, end: str) -> str:
                 text(x, 11, caption(step, look.steps, start, end)),
                 image(x, 18, painted(values, low, high, table)),
             ]
-        parts += legend(18 + MAP_HEIGHT + 10, low, high, look, table)
-        height = 18 + MAP_HEIGHT + 26
+        parts += legend(LINE + MAP_HEIGHT + 10, low, high, look, table)
+        height = MAP_HEIGHT + 2 * LINE + 8
     if look.steps > 1:
-        parts += curve(height + 10, look, start, end)
-        height += CURVE_HEIGHT + 44
+        parts += curve(height + 6, look, start, end)
+        height += CURVE_HEIGHT + 2 * LINE + 8
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>\n"])
 
@@ -104,13 +104,13 @@ def legend(y: float, low: float, high: float, look: Look, table: np.ndarray) -> 
     """Return the scale of colours with its units, and what is shown of axes that a map has not."""
     units = look.units[:40]
     firsts = ", ".join(f"{name}: the first of {size}" for name, size in look.firsts.items())
-    bar = image(LEFT, y, table[np.arange(LEVELS)[None]], MAP_WIDTH - 2 * GAP, 8)
+    bar = image(LEFT, y, table[np.arange(LEVELS)[None]], MAP_WIDTH - 2 * GAP, 10)
     right = LEFT + MAP_WIDTH - 2 * GAP + 6
     return [
-        text(LEFT - 6, y + 8, f"{low:.4g}", "end"),
+        text(LEFT - 6, y + 9, f"{low:.4g}", "end"),
         bar,
-        text(right, y + 8, f"{high:.4g} {units}"),
-        text(WIDTH, y + 8, firsts, "end"),
+        text(right, y + 9, f"{high:.4g} {units}"),
+        text(WIDTH, y + 9, firsts, "end"),
     ]
 
 
@@ -121,9 +121,9 @@ def curve(y: float, look: Look, start: str, end: str) -> list[str]:
     kind = "mean, weighted by cos(latitude)" if look.weighted else "mean of all cells"
     title = f"{look.variable}: {kind}, {sum(map(len, look.means))} of {look.steps} steps"
     if not points:
-        return [text(LEFT, y + 11, f"{title}, none with a value")]
+        return [text(LEFT, y + 13, f"{title}, none with a value")]
     low, high = min(points.values()), max(points.values())
-    top, most = y + 20, CURVE_HEIGHT - 8
+    top, most = y + LINE, CURVE_HEIGHT - 8
 
     def drawn(kind, steps):
         places = (
@@ -134,12 +134,12 @@ def curve(y: float, look: Look, start: str, end: str) -> list[str]:
         return f'<polyline class="{kind}" points="{" ".join(places)}"/>'
 
     return [
-        text(LEFT, y + 11, title),
+        text(LEFT, y + 13, title),
         f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT}" height="{CURVE_HEIGHT}" class="frame"/>',
-        text(LEFT - 6, top + 10, f"{high:.4g}", "end"),
+        text(LEFT - 6, top + 12, f"{high:.4g}", "end"),
         text(LEFT - 6, top + CURVE_HEIGHT - 2, f"{low:.4g}", "end"),
         drawn("gap", points),
         *(drawn("line", run) for run in runs if run),
-        text(LEFT, top + CURVE_HEIGHT + 14, start.split(" ")[0]),
-        text(WIDTH, top + CURVE_HEIGHT + 14, end.split(" ")[0], "end"),
+        text(LEFT, top + CURVE_HEIGHT + 16, start.split(" ")[0]),
+        text(WIDTH, top + CURVE_HEIGHT + 16, end.split(" ")[0], "end"),
     ]
