@@ -16,7 +16,7 @@ REMEDIES = {
     "mismatch": "Run again: the dataset will be converted again.",
     "bug": "See the log for the traceback, then run again.",
 }
-LOOK = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 268"><rect width="720" height="268" fill="#1f8a8c"/></svg>'
+LOOK = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 280"><rect width="720" height="280"/></svg>'
 
 
 def leave(results, rule, name, facts):
@@ -46,7 +46,9 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], dict[str, str]]:
         elif state == "verified":
             leave_sizes(results, name, drawn)
         else:
-            message = f"{name}_185001-189912.nc: found {HOSTILE if number < 200 else 'a gap of 31 days'}, expected none."
+            message = (
+                f"{name}_185001-189912.nc: found {HOSTILE if number < 200 else 'a gap of 31 days'}, expected none."
+            )
             facts = {"rule": "convert", "class": state, "message": message, "remedy": REMEDIES[state]}
             leave(results, "failed", name, facts)
     return states, at_work

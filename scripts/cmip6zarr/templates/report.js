@@ -62,9 +62,9 @@ function name(row) {
 
 function draw() {
   const scroll = $("scroll"), space = $("space");
+  space.style.height = `${shown.length * ROW}px`;  // the height of what scrolls depends on it
   const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - BEYOND);
   const last = Math.min(shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / ROW) + BEYOND);
-  space.style.height = `${shown.length * ROW}px`;
   space.replaceChildren(...shown.slice(first, last).map((row, i) => {
     const cells = COLUMNS.map(([, , cell]) => make("div", {role: "cell"}, cell(row)));
     const line = make("div", {class: `row ${tone(row.state)}`, role: "row", "aria-rowindex": first + i + 2}, ...cells);
