@@ -104,7 +104,8 @@ def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
         for step in sorted(drawn.union(read[::every])):
             field = values if axis is None else values.take(step - read.start, shown.index(axis))
             field = decode(field.T if grid.axes != tuple(sorted(grid.axes)) else field, variable["attributes"])
-            means[-1][step] = grid.mean(field)
+            if step in read[::every]:
+                means[-1][step] = grid.mean(field)
             if step in drawn and (drawing := grid.draw(field)) is not None:
                 maps[step] = drawing
     return Look(
