@@ -74,6 +74,7 @@ def leave_sizes(results, name, drawn):
             "shape": "1980 x 144 x 192",
             "chunks": "303 x 144 x 192",
             "codec": "balanced",
+            "verified": "full",
             "convert_planned_mib": planned,
             "convert_peak_rss_mib": round(planned * drawn.uniform(0.7, 1.01)),
             "values_compared": raw_bytes // 4,

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import jinja2
 import pytest
-from campaigns import HOSTILE, REMEDIES, make_campaign
+from campaigns import HOSTILE, LOOK, REMEDIES, make_campaign
 from test_campaign import NAMES, ROW, leave
 
 from cmip6zarr import receipts, report, running
@@ -102,6 +102,24 @@ def test_figures_sum_what_is_verified():
     assert report.figures([row(state="waiting")]) == []
 
 
+def test_speed_and_proof_are_of_what_is_known():
+    """Seconds of a resumed convert say nothing of its speed; a store that was not compared is told."""
+    mib = 2**20
+    rows = [row(raw_bytes=10 * mib), row(raw_bytes=9000 * mib, convert_seconds=None, verified="checksums")]
+    found = {name: (value, more) for name, value, more in report.figures(rows)}
+    assert found["Convert, verify"][0] == "5 and ?"
+    assert found["Values compared"][1].endswith("; 1 stores by their checksums alone")
+
+
+def test_resumed_convert_has_no_seconds(tmp_path):
+    """A convert that went on where it was does not say how long all of it took."""
+    (name, *_), _ = make_campaign(tmp_path, 1)
+    facts = receipts.read(tmp_path, "convert", name)
+    receipts.write(receipts.path_of(tmp_path, "convert", name), facts | {"resumed_shards": 3})
+    assert report.sizes_of(name, tmp_path)["convert_seconds"] is None
+    assert report.sizes_of(name, tmp_path)["verify_seconds"] == facts["seconds"]
+
+
 def test_forecast_is_of_what_is_ahead():
     """What is waiting or at work is expected to be like what is done; what was refused or failed is not counted."""
     rows = [row(cpu_seconds=3.0), row(zarr_bytes=75_000, cpu_seconds=5.0)]
@@ -138,7 +156,7 @@ def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     shown, within = report.pictures(rows, tmp_path)
     assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state == "verified" for state in states.values()))
     assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
-    monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 400)
+    monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
     assert len(report.pictures(rows, tmp_path)[1]) == 3
 
 

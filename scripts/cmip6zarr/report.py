@@ -22,6 +22,7 @@ COLUMNS = (
     *("id", "state", "rule", "text", "files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio"),
     *("objects", "chunk_objects", "planned_objects", "planned_mib", "peak_mib"),
     *("convert_seconds", "verify_seconds", "cpu_seconds", "shape", "chunks", "codec", "values_compared", "look"),
+    "verified",
 )
 """What the report knows of a dataset; None where it is not known (yet)."""
 
@@ -47,14 +48,15 @@ def sizes_of(name: str, results) -> dict:
     sized = receipts.read(results, "size_report", name)
     done = [receipts.find(results, rule, name) or {} for rule in ("convert", "verify")]
     same = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio", "objects", "shape", "chunks", "codec")
-    return {column: sized[column] for column in (*same, "values_compared")} | {
+    return {column: sized[column] for column in (*same, "values_compared", "verified")} | {
         "text": sized["reason"],
         "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
         "planned_objects": done[0].get("planned_objects"),
         "planned_mib": sized["convert_planned_mib"],
         "peak_mib": sized["convert_peak_rss_mib"],
-        "convert_seconds": done[0].get("seconds"),
-        "verify_seconds": done[1].get("seconds"),
+        # What an earlier run had left took no time, nor do values that are not read.
+        "convert_seconds": None if done[0].get("resumed_shards") else done[0].get("seconds"),
+        "verify_seconds": done[1].get("seconds") if sized["verified"] == "full" else None,
         "cpu_seconds": round(sum(facts.get("cpu_seconds", 0) for facts in (*done, sized)), 2),
         "look": sized.get("look", {}).get("picture"),
     }
@@ -71,9 +73,7 @@ def figures(rows: list[dict]) -> list[tuple[str, str, str]]:
     unplanned = sum(row["planned_objects"] not in (None, row["chunk_objects"]) for row in done)
     over = sum(row["peak_mib"] > row["planned_mib"] for row in done)
     share = max(row["peak_mib"] / row["planned_mib"] for row in done)
-    speeds = [
-        f"{total['raw_bytes'] / MIB / max(total[f'{rule}_seconds'], 1e-3):,.0f}" for rule in ("convert", "verify")
-    ]
+    by_checksums = sum(row["verified"] == "checksums" for row in done)
     told = [
         ("NetCDF in", human(total["netcdf_bytes"]), f"{total['files']:,} files, {human(total['raw_bytes'])} of values"),
         ("Zarr out", human(total["zarr_bytes"]), f"{grown:,} of {len(done):,} stores are bigger than their files"),
@@ -82,14 +82,23 @@ def figures(rows: list[dict]) -> list[tuple[str, str, str]]:
             f"{total['zarr_bytes'] / total['netcdf_bytes']:.2f}",
             f"median {median(r['ratio'] for r in done):.2f}",
         ),
-        ("Values compared", short(total["values_compared"]), "with their source, bit by bit: all equal"),
+        (
+            "Values compared",
+            short(total["values_compared"]),
+            "with their source, bit by bit: all equal"
+            + (f"; {by_checksums:,} stores by their checksums alone" if by_checksums else ""),
+        ),
         (
             "Objects",
             f"{total['objects']:,}",
             f"{human(total['zarr_bytes'] / total['objects'])} each; "
             + (f"{unplanned:,} stores not as planned" if unplanned else "as many as planned"),
         ),
-        ("Convert, verify", " and ".join(speeds), "MiB of values a second, in a job"),
+        (
+            "Convert, verify",
+            f"{speed(done, 'convert')} and {speed(done, 'verify')}",
+            "MiB of values a second, in a job",
+        ),
         ("CPU", duration(total["cpu_seconds"]), f"{duration(total['cpu_seconds'] / len(done))} for a dataset"),
         (
             "Memory",
@@ -100,8 +109,7 @@ def figures(rows: list[dict]) -> list[tuple[str, str, str]]:
     return told + ([forecast(done, ahead)] if ahead else [])
 
 
-SUMMED = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "objects", "values_compared")
-SUMMED += ("convert_seconds", "verify_seconds", "cpu_seconds")
+SUMMED = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "objects", "values_compared", "cpu_seconds")
 AHEAD = ("waiting", "converting", "verifying", "at work")
 """States of datasets that will become something yet."""
 
@@ -111,6 +119,12 @@ def forecast(done: list[dict], ahead: int) -> tuple[str, str, str]:
     zarr_bytes, objects, seconds = (mean(r[c] for r in done) * ahead for c in ("zarr_bytes", "objects", "cpu_seconds"))
     more = f"{round(objects):,} objects, {duration(seconds)} of CPU, if the {ahead:,} ahead are like those done"
     return ("Still to come", human(zarr_bytes), more)
+
+
+def speed(done: list[dict], rule: str) -> str:
+    """Return the MiB of values that a rule has done in a second, in all datasets of which it is known."""
+    known = [(row["raw_bytes"] / MIB, row[f"{rule}_seconds"]) for row in done if row[f"{rule}_seconds"]]
+    return f"{sum(mib for mib, _ in known) / sum(seconds for _, seconds in known):,.3g}" if known else "?"
 
 
 def short(number: int) -> str:
@@ -126,7 +140,7 @@ def short(number: int) -> str:
 def duration(seconds: float) -> str:
     """Return a time in its largest unit.
 
-    >>> duration(2.04), duration(300), duration(90_000)
+    >>> duration(2), duration(300), duration(90_000)
     ('2 s', '5 min', '25 h')
     """
     size, unit = next((item for item in ((3600, "h"), (60, "min")) if seconds >= 2 * item[0]), (1, "s"))
