@@ -11,6 +11,7 @@ from chain import leave_receipts, run_verify, take
 from chain import write as write_store
 
 from cmip6zarr import look, picture, stores
+from cmip6zarr.errors import DatasetError
 
 DAYS = ["char", "days since 2000-01-01"]
 FILL = np.float32(1e20)
@@ -227,6 +228,17 @@ def test_few_chunks_are_read(counted):
     assert sorted(keys) == ["lat/c.0", "lon/c.0", *(f"tas/c.{n}.0.0" for n in (0, 15, 30, 45, 59))]
     assert found.chunks_read == len(keys)
     assert list(found.maps) == [0, 30, 59]
+
+
+@pytest.mark.parametrize("rot", [lambda p: p.unlink(), lambda p: p.write_bytes(b"rot")], ids=["missing", "rotten"])
+def test_chunk_that_cannot_be_read_is_told(counted, tmp_path, rot):
+    """A look at a chunk that is missing or has rotted fails as verify would, and not as a bug."""
+    facts, group, _ = counted
+    rot(tmp_path / "s.zarr" / "tas" / "c.30.0.0")
+    with pytest.raises(DatasetError) as caught:
+        look.take(group, facts, "tas")
+    assert caught.value.kind == "chunks"
+    assert "tas" in caught.value.message
 
 
 def drawn(found):

@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from .attributes import missing_values, untyped
+from .errors import DatasetError
 
 MOST_CHUNKS = 5  # of the variable; of each coordinate one more
 # Where a chunk is larger, size_report would need more than its memory.
@@ -80,7 +81,10 @@ class Grid:
 
 
 def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
-    """Look at an open store of the inventory's dataset, or return in a sentence why there is nothing to see."""
+    """Look at an open store of the inventory's dataset, or return in a sentence why there is nothing to see.
+
+    Raises DatasetError (`chunks`) where a chunk is missing or cannot be read.
+    """
     name = variable_of(inventory, main)
     if name is None:
         return "It has no field of numbers."
@@ -98,7 +102,7 @@ def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
         along = [
             slice(read.start, read.stop) if n == axis else slice(None) if n in shown else 0 for n in range(array.ndim)
         ]
-        values = np.asarray(array[tuple(along)])
+        values = read_chunks(array, tuple(along))
         means.append({})
         drawn = {0, steps // 2, steps - 1}.intersection(read)
         for step in sorted(drawn.union(read[::every])):
@@ -148,6 +152,15 @@ def runs(steps: int, length: int, per_step: int) -> list[range]:
     wanted = [0, steps - 1, steps // 2, steps // 4, 3 * steps // 4][: MOST_CHUNKS // per_step]
     starts = sorted({step // length * length for step in wanted})
     return [range(start, min(start + length, steps)) for start in starts]
+
+
+def read_chunks(array: zarr.Array, index) -> np.ndarray:
+    """Return values of an array as they are stored; raises DatasetError (`chunks`) where zarr cannot read them."""
+    try:
+        return np.asarray(array[index])
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{array.store_path}: zarr cannot read it: {error}."
+        raise DatasetError("chunks", message, "Run again: the dataset will be converted again.") from error
 
 
 def decode(values: np.ndarray, attributes: dict) -> np.ndarray:
@@ -224,7 +237,7 @@ def coordinate(group: zarr.Group, inventory: dict, name: str) -> np.ndarray | No
     array, variable = group[name], inventory["variables"][name]
     if variable["dtype"] in TEXTS or prod(ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True)) != 1:
         return None
-    return decode(np.asarray(array[...]), variable["attributes"])
+    return decode(read_chunks(array, ...), variable["attributes"])
 
 
 def rises(values: np.ndarray) -> bool:
