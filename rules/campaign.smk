@@ -1,4 +1,4 @@
-"""The end of a run: all its datasets are done. Then the report, the table of sizes, and the catalogue of the sealed stores."""
+"""The end of a run: all its datasets are done. Then the report, the tables, and the catalogue of the sealed stores."""
 
 # Where nothing is left to do its mark is there, and is made by no rule: the tables depend on the mark alone, since
 # another set of datasets would be a reason to make them again.

@@ -138,6 +138,7 @@ def test_failures_are_grouped_with_their_remedies(tmp_path):
     assert (first["state"], first["count"], first["remedies"]) == ("memory", 4, [REMEDIES["memory"]])
     assert [record["message"] for record in first["records"]] == ["of a0", "of a1", "of a2"]
     assert (second["state"], second["count"]) == ("refused", 3)
+    assert first["again"].endswith("--config rerun=memory")
 
 
 def test_outliers_are_at_both_ends():

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from . import cli, receipts
+from .status import rerun
 from .units import human
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -148,7 +149,7 @@ def duration(seconds: float) -> str:
 
 
 def groups(names: Mapping[str, str], results) -> list[dict]:
-    """Return the classes of failure of {dataset: state}: how many, the remedies, the first messages; most first."""
+    """Return the classes of failure of {dataset: state}, the largest first: count, remedies, command, first messages."""
     found = defaultdict(list)
     for name, state in names.items():
         found[state].append(receipts.find(results, "failed", name) or {"dataset": name})
@@ -158,6 +159,7 @@ def groups(names: Mapping[str, str], results) -> list[dict]:
             "count": len(records),
             "remedies": [text for text, _ in Counter(r.get("remedy") for r in records).most_common(3) if text],
             "records": records[:MOST_MESSAGES],
+            "again": rerun(state),
         }
         for state, records in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
