@@ -149,7 +149,7 @@ def duration(seconds: float) -> str:
 
 
 def groups(names: Mapping[str, str], results) -> list[dict]:
-    """Return the classes of failure of {dataset: state}, the largest first: count, remedies, command, first messages."""
+    """Return the classes of failure of {dataset: state}, the largest first: count, remedies, command, messages."""
     found = defaultdict(list)
     for name, state in names.items():
         found[state].append(receipts.find(results, "failed", name) or {"dataset": name})
