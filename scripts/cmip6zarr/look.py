@@ -194,16 +194,18 @@ def grid_of(group: zarr.Group, inventory: dict, name: str, axis: int | None) -> 
     lats, lons = (located(inventory, kind, places) for kind in DEGREES)
     for lat, lon in ((lat, lon) for lat in lats for lon in lons):
         along, across = (inventory["variables"][c]["dims"] for c in (lat, lon))
+        if along != across and not len(along) == len(across) == 1:
+            continue
         values = [coordinate(group, inventory, c) for c in (lat, lon)]
         if any(v is None for v in values):
             continue
-        if len(along) == len(across) == 1 and along != across:
-            axes = (dims.index(along[0]), dims.index(across[0]))
-            rows, columns = (thin(v.size, most) for v, most in zip(values, (ROWS, COLUMNS), strict=True))
-            return Grid(axes, rows[::-1] if rises(values[0]) else rows, columns, None, (0, 0), values[0], 2)
         if along == across:
             pixels, pixel_shape = pixels_of(*values)
-            return Grid(tuple(dims.index(d) for d in along), None, None, pixels, pixel_shape, None, 2)
+            return Grid(tuple(dims.index(d) for d in along), pixels=pixels, shape=pixel_shape, chunks_read=2)
+        axes = (dims.index(along[0]), dims.index(across[0]))
+        rows, columns = (thin(v.size, most) for v, most in zip(values, (ROWS, COLUMNS), strict=True))
+        rows = rows[::-1] if rises(values[0]) else rows
+        return Grid(axes, rows, columns, latitudes=values[0], chunks_read=2)
     axes = [n for n in range(len(dims)) if n != axis and shape[n] > 1][-2:]
     if len(axes) < 2:
         return Grid(tuple(axes))
@@ -211,11 +213,9 @@ def grid_of(group: zarr.Group, inventory: dict, name: str, axis: int | None) -> 
     values = coordinate(group, inventory, vertical) if vertical in inventory["variables"] else None
     attributes = inventory["variables"][vertical]["attributes"] if values is not None else {}
     down = attributes.get("positive") == ["char", "down"]
-    rows = thin(shape[axes[0]], ROWS)
+    rows, columns = thin(shape[axes[0]], ROWS), thin(shape[axes[1]], COLUMNS)
     upwards = (values is None or rises(values)) != down
-    return Grid(
-        tuple(axes), rows[::-1] if upwards else rows, thin(shape[axes[1]], COLUMNS), chunks_read=values is not None
-    )
+    return Grid(tuple(axes), rows[::-1] if upwards else rows, columns, chunks_read=int(values is not None))
 
 
 def located(inventory: dict, kind: str, places: list[str]) -> list[str]:

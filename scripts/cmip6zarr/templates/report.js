@@ -215,7 +215,7 @@ const CHARTS = {
     {data: {values: done.map(row => ({exponent: Math.log10(row.zarr_bytes / row.objects)}))},
       mark: {type: "bar", color: colour("accent"), binSpacing: 1},
       encoding: {x: {field: "exponent", bin: {step: 0.25}, title: "bytes of an object", axis: {labelExpr: "format(pow(10, datum.value), '.2~s') + 'B'", values: [1, 2, 3, 4, 5, 6, 7, 8, 9]}},
-        y: {aggregate: "count", title: "stores", axis: {labelExpr: "datum.value % 1 ? '' : datum.label"}}, tooltip: [{aggregate: "count", title: "stores"}]}},
+        y: {aggregate: "count", title: "stores", axis: {labelExpr: "datum.value % 1 ? '' : format(datum.value, ',d')"}}, tooltip: [{aggregate: "count", title: "stores"}]}},
     {data: {values: [{}]}, mark: {type: "rule", strokeDash: [4, 4], color: colour("quiet")}, encoding: {x: {datum: Math.log10(64000), type: "quantitative"}}},
   ]}),
 };
