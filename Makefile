@@ -4,6 +4,7 @@
 # torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
+# test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
 PYTHON ?= python3
@@ -14,7 +15,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm test-slurm-accounting check bench bench-scale experiments torture fuzz clean
+.PHONY: demo test test-browser test-slurm test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -22,6 +23,10 @@ demo: .venv/run demo/catalogue.json
 
 test: .venv/test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-browser: .venv/test
+	command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -qq -y chromium; }
+	$(BIN)/python -m pytest -m browser
 
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install

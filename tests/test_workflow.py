@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import clones
 import polars as pl
@@ -17,6 +19,7 @@ import xarray as xr
 import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
+from markupsafe import escape
 
 from cmip6zarr import bundles, catalogue, drs, status, stores
 
@@ -66,6 +69,17 @@ def test_second_run_has_nothing_to_do(campaign):
     before = campaign.files()
     assert "Nothing to be done" in campaign.snakemake(*HERE)
     assert campaign.files() == before
+
+
+def test_report_of_snakemake(campaign, tmp_path):
+    """`snakemake --report` holds the report and the tables, with captions, as far as the campaign has made them."""
+    campaign.snakemake("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as packed:
+        names = sorted(packed.namelist(), key=len)
+        told = packed.read(names[0]).decode()
+    assert [Path(name).name for name in names] == ["report.html", "sizes.tsv", "stores.csv", "report.html"]
+    for words in ("How big each verified dataset became", "compared with its files bit by bit"):
+        assert words in told
 
 
 def test_stores_open_by_their_catalogue(campaign, tmp_path, monkeypatch):
@@ -202,6 +216,16 @@ def test_failures_leave_the_others_complete(spoilt):
         assert record["message"] in log
         assert record["remedy"] in log
     assert read_rows(clone.catalogue)[3]["path"] in failure(clone, CUT)["message"]
+
+
+def test_report_of_a_failed_run(spoilt):
+    """The report is made where datasets failed too, and names them with their remedies."""
+    clone, _ = spoilt
+    text = (clone.results / "report.html").read_text()
+    assert "<title>1 of 3 datasets verified" in text
+    for dataset in (CUT, TAKEN):
+        assert str(escape(failure(clone, dataset)["remedy"])) in text
+    assert (clone.results / "look" / f"{A}.svg").is_file()
 
 
 def test_next_run_tries_only_what_failed(spoilt, tmp_path):

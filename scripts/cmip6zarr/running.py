@@ -63,6 +63,12 @@ def end(results, dataset: str) -> None:
     receipts.path_of(results, FOLDER, dataset).unlink(missing_ok=True)
 
 
+def at_work(results, names) -> dict[str, str]:
+    """Return {dataset: rule} of what is at work on some datasets."""
+    notes = {path.stem: receipts.find(results, FOLDER, path.stem) for path in Path(results, FOLDER).glob("*.json")}
+    return {name: note["rule"] for name, note in notes.items() if note and name in names}
+
+
 def settle(results, names) -> list[str]:
     """Turn the notes of work that was killed into records of failure, and return the datasets; others stay."""
     killed = []

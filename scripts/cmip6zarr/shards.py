@@ -13,6 +13,7 @@ from .codecs import Form
 from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
 from .planning import Cut
+from .progress import Progress
 from .reader import Reader, moved
 from .scratch import scratch
 
@@ -31,6 +32,7 @@ class Target:
     form: Form
     ledger: Ledger
     kept: frozenset[str]
+    progress: Progress
 
     def key(self, region: Region) -> str:
         """Return the key of the object of the shard at a region."""
@@ -39,7 +41,15 @@ class Target:
 
     def missing(self, regions: Iterator[Region]) -> Iterator[Region]:
         """Yield those of the regions whose shards are not there."""
-        return (region for region in regions if self.key(region) not in self.kept)
+        for region in regions:
+            if self.key(region) in self.kept:
+                self.progress.keep(self.bytes_of(region))
+            else:
+                yield region
+
+    def bytes_of(self, region: Region) -> int:
+        """Return the bytes of the values at a region."""
+        return prod(r.stop - r.start for r in region) * self.array.dtype.itemsize
 
     def put(self, region: Region, encode_chunk: Callable[[Region, RawSum], list]) -> None:
         """Write the shard at a region; `encode_chunk` returns a chunk at a region of the shard, and sums its values."""
@@ -48,6 +58,7 @@ class Target:
         parts = self.form.encode(shape, lambda part: encode_chunk(part, raw))
         size, checksum = stores.put(self.path, self.key(region), parts)
         self.ledger.add(Entry(self.key(region), self.array.path, size, checksum, raw.hexdigest()))
+        self.progress.add(self.bytes_of(region))
 
 
 def write_apart(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:

@@ -13,6 +13,7 @@ from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger
 from .ledger import head as ledger_head
+from .progress import Progress
 from .reader import Reader, check_unchanged
 from .source import STRING_BYTES
 
@@ -74,15 +75,16 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
         root = stores.UnsealedStore(stores.open_store(path, read_only=False))
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
-        for cut in plan.cuts:
-            name, codec = cut.array.name, chosen[cut.array.name][0]
-            array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
-            if dtypes[name] == encoding.TEXT:
-                shards.write_texts(reader, cut, array)
-                continue
-            target = shards.Target(path, array, encoding.form_of(array, codec), ledger, frozenset(kept))
-            write = shards.write_apart if cut.apart else shards.write_slabs
-            write(reader, cut, target, get)
+        with Progress("convert", sum(cut.array.bytes for cut in plan.cuts)) as progress:
+            for cut in plan.cuts:
+                name, codec = cut.array.name, chosen[cut.array.name][0]
+                array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
+                if dtypes[name] == encoding.TEXT:
+                    shards.write_texts(reader, cut, array)
+                    continue
+                target = shards.Target(path, array, encoding.form_of(array, codec), ledger, frozenset(kept), progress)
+                write = shards.write_apart if cut.apart else shards.write_slabs
+                write(reader, cut, target, get)
         zarr.consolidate_metadata(root)
         for file in inventory["files"]:
             check_unchanged(file)
