@@ -108,7 +108,7 @@ def test_every_setting_is_documented_and_no_other():
     assert set(rows) - values == (set(KEYS) - {"policy"}) | set(KEYS["policy"]["properties"])
 
 
-MEANT = {"{step}": ("inventory", "convert", "verify", "size_report"), "MARK": ("datasets",), "sealed": ("audit",)}
+MEANT = {"of_this_run": ("size_report", "bundle"), "MARK": ("datasets",), "sealed": ("audit",)}
 """What stands for the outputs of rules in the inputs of others."""
 
 
