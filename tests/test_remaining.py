@@ -109,7 +109,7 @@ def test_receipts_that_do_not_say_what_is_asked(config, change, rule):
     rows = ROWS if change else ROWS | {NAMES[0]: Dataset(NAMES[0], ("a.nc",))}
     found = remaining.remaining(rows, config | change)
     assert found.again == tuple(path(config, rule, name) for name in (NAMES if change else NAMES[:1]))
-    bundled = config | change | {"bundle": {"datasets": 2, "files": 400}}
+    bundled = config | change | {"bundle": {"datasets": 2, "gib": 20}}
     assert remaining.remaining(rows, bundled).again == ()
 
 
