@@ -17,14 +17,14 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 
 import numpy as np
 import xxhash
 from numcodecs.shuffle import Shuffle
 
-from . import RECIPE, stores
+from . import RECIPE, objects, stores
 from .errors import DatasetError
 from .scratch import scratch
 
@@ -34,19 +34,19 @@ BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a
 
 @dataclass(frozen=True)
 class Entry:
-    """What one object of a store holds."""
+    """What one object of a store holds; `md5` only where its home has told it, and as long as it is not yet proven."""
 
     key: str
     array: str
     bytes: int
     xxh3: str
+    md5: str | None = None
     raw_xxh3: str | None = None
 
 
 def path_of(store) -> Path:
     """Return where the ledger of a store lies."""
-    store = Path(store)
-    return store.with_name(f"{store.name}.ledger.jsonl")
+    return objects.at(store).ledger
 
 
 def head(inventory: dict, made_of: dict) -> dict:
@@ -74,13 +74,22 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     return first, entries, good
 
 
-def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None) -> Entry:
+def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, md5: str | None = None) -> Entry:
     """Return an entry; raises TypeError for other types, ValueError for a key that leaves the store."""
-    if not all(isinstance(text, str) for text in (key, array, xxh3, raw_xxh3 or "")) or type(bytes) is not int:
+    texts = (key, array, xxh3, md5 or "", raw_xxh3 or "")
+    if not all(isinstance(text, str) for text in texts) or type(bytes) is not int:
         raise TypeError("not an entry")
-    if Path(key).is_absolute() or {"..", ""} & set(key.split("/")):
+    if PurePosixPath(key).is_absolute() or {"..", ""} & set(key.split("/")):
         raise ValueError(f"{key!r} is no key of a store")
-    return Entry(key, array, bytes, xxh3, raw_xxh3)
+    return Entry(key, array, bytes, xxh3, md5, raw_xxh3)
+
+
+def line_of(entry: Entry) -> dict:
+    """Return an entry as its line has it."""
+    facts = asdict(entry)
+    if entry.md5 is None:
+        del facts["md5"]
+    return facts
 
 
 class Ledger:
@@ -90,7 +99,8 @@ class Ledger:
     """
 
     def __init__(self, store):
-        self.store, self.path = Path(store), path_of(store)
+        self.store = objects.at(store)
+        self.path = self.store.ledger
         self._lock = Lock()
 
     def __enter__(self):
@@ -123,13 +133,19 @@ class Ledger:
             self._write(first)
             return {}
         os.ftruncate(self._file, good)  # the rest is a line that was cut off
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            sound = pool.map(lambda entry: entry.raw_xxh3 and holds(self.store, entry), entries.values())
-            return {entry.key: entry for entry, kept in zip(entries.values(), sound, strict=True) if kept}
+        md5s = self.store.md5s() if any(entry.md5 for entry in entries.values()) else {}
+
+        def sound(entry):
+            known = entry.md5 and md5s.get(entry.key) == entry.md5
+            return entry.raw_xxh3 and (known or holds(self.store, entry))
+
+        with ThreadPoolExecutor(self.store.threads) as pool:
+            kept = pool.map(sound, entries.values())
+            return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
 
     def add(self, entry: Entry) -> None:
         """Write down an object that has been written, and wait until the line is on disk."""
-        self._write(asdict(entry))
+        self._write(line_of(entry))
 
     def forget(self) -> None:
         """Give up all that is written down: what it says of the store has been proven wrong."""
@@ -138,7 +154,7 @@ class Ledger:
     def complete(self) -> None:
         """Write down all objects that are in the store and not yet here: metadata, and what zarr has written."""
         _, entries, _ = parse(self.path.read_bytes())
-        for key in sorted(stores.list_objects(self.store)):
+        for key in sorted(self.store.list()):
             name = stores.sealed_name(key)
             if name not in entries:
                 self.add(Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key)))
@@ -160,11 +176,14 @@ def holds(store, entry: Entry) -> bool:
 
 def read(store) -> dict[str, Entry]:
     """Return the entries of a store's ledger by key; raises DatasetError (`ledger`) where it is not whole."""
-    path, remedy = path_of(store), "Remove the dataset's convert receipt and run again: its store is written anew."
+    home, remedy = objects.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
+    path = f"{home}{objects.LEDGER}"
     try:
-        data = path.read_bytes()
+        data = home.read_beside(objects.LEDGER)
     except OSError as error:
         raise DatasetError("ledger", f"{path}: cannot be read: {error.strerror}.", remedy) from error
+    if data is None:
+        raise DatasetError("ledger", f"{path}: found none, expected that of the store.", remedy)
     first, entries, good = parse(data)
     if first.get("ledger") != FORM or good != len(data) or not entries:
         message = (
