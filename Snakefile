@@ -33,9 +33,10 @@ rule all:
         "<results>/campaign.done",
 
 
-# Not in dry runs, which submit nothing and must work where there is no SLURM.
+# Not in dry runs, which submit nothing and must work where there is neither SLURM nor a network.
 onstart:
     check_submission()
+    check_store_root()
 
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.

@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, bundles, campaign, catalogue, cli, drs, lotus, receipts
+from cmip6zarr import RECIPE, bundles, campaign, catalogue, cli, drs, errors, lotus, objects, receipts, s3client
 
 validate(config, "../config/config.schema.yaml")
 
@@ -50,6 +50,7 @@ if BUNDLES:
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
+S3 = s3client.option(config["s3"])
 JOBNAME = lotus.jobname(config["results"])
 CAMPAIGN = " ".join(
     [
@@ -131,6 +132,14 @@ def check_submission():
         lotus.check_requests(requests, lotus.accounts_of_user() if requests else set())
         lotus.check_queue(JOBNAME)
     except lotus.LotusError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def check_store_root():
+    """Raise WorkflowError if the store of a bucket cannot be asked: once, before all jobs find that out."""
+    try:
+        objects.at(config["store_root"], s3client.settings(S3)).reach()
+    except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
 
 

@@ -14,10 +14,10 @@ def size_report(args) -> dict:
     inventory, converted, verified = (
         receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert", "verify")
     )
-    path = converted["store"]
-    objects = stores.list_objects(path)
+    home = cli.home(args, converted["store"])
+    objects = home.list()
     with stores.quiet():
-        group = zarr.open_group(stores.open_store(path), mode="r")
+        group = zarr.open_group(home.zarr_store(), mode="r")
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
     causes = sizes.causes(arrays, inventory, zarr_bytes)
@@ -25,7 +25,7 @@ def size_report(args) -> dict:
     reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
     time = inventory["time"]
     return {
-        "store": path,
+        "store": converted["store"],
         "files": len(inventory["files"]),
         "nc_path": os.path.commonpath([Path(file["path"]).parent for file in inventory["files"]]),
         "time_range": f"{time['start']}/{time['end']}" if time else None,
@@ -50,7 +50,7 @@ def size_report(args) -> dict:
 
 
 def parse(argv):
-    return cli.parser(__doc__).parse_args(argv)
+    return cli.add_s3(cli.parser(__doc__)).parse_args(argv)
 
 
 def main(argv=None) -> int:

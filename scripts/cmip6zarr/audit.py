@@ -46,10 +46,15 @@ def changed(home: objects.Folder, entry: Entry) -> dict | None:
     return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}
 
 
-def check(store, kind: str) -> dict:
-    """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong."""
+def check(store, kind: str, book: ledger.Ledger | None = None) -> dict:
+    """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
+
+    The ledger of one that is not sealed yet, `book`, is told.
+    """
     found = problems(store)
     if found:
+        if book:
+            book.doubt([problem["key"] for problem in found])
         raise DatasetError(kind, f"{store}: {told(found)}.", "Run again: what is not right is converted again.")
     entries = ledger.read(store).values()
     return {"objects": len(entries), "stored_bytes": sum(entry.bytes for entry in entries)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, receipts
+from . import drs, objects, receipts
 from .catalogue import Dataset
 from .units import human
 
@@ -107,7 +107,8 @@ def store_table(names, results) -> pl.DataFrame:
         row = receipts.read(results, "size_report", name)
         facets = dict(zip(drs.FACETS, name.split("."), strict=True))
         # intake-esm passes storage options, which zarr takes with a URL only, and `file:` does not count as one.
-        url = f"local://{Path(row['store']).absolute()}"
+        store = row["store"]
+        url = store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
         row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": url}
         rows.append({column: row[column] for column in schema})
     return pl.DataFrame(rows, schema)

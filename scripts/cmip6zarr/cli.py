@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import RECIPE, drs, receipts, running, watch
+from . import RECIPE, drs, objects, receipts, running, s3client, watch
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -48,6 +48,18 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
+def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option that says how a store in a bucket is asked, and return the parser."""
+    told = "JSON: the configuration's s3; needed for stores at s3://, where the environment and ~/.aws do not say all"
+    arguments.add_argument("--s3", type=s3client.settings, default="{}", help=told)
+    return arguments
+
+
+def home(args: argparse.Namespace, store: str) -> objects.Home:
+    """Return the home of the store of a rule's dataset, to be written or read."""
+    return objects.at(store, args.s3, Path(args.results, "ledger", f"{args.dataset}.jsonl"))
+
+
 def peak_rss_mib() -> int:
     """Return the most memory that this process has had, in MiB (Linux; elsewhere 0).
 
@@ -71,6 +83,8 @@ def fault(error: BaseException) -> tuple[str, str]:
     >>> fault(OSError(errno.ENOSPC, "No space left on device"))[0], fault(ValueError())[0]
     ('space', 'bug')
     """
+    if type(error).__module__.startswith(("obstore", "botocore")):
+        return "store", "See the log for the traceback, and to the store, then run again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "space", "Make room, then run again: it goes on where it was."
     faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}

@@ -15,8 +15,9 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
@@ -95,7 +96,7 @@ def line_of(entry: Entry) -> dict:
 class Ledger:
     """The ledger of a store that is being written or proven; use as a context manager.
 
-    It is locked as long as it is open: raises DatasetError (`busy`) where another process has it.
+    It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it.
     """
 
     def __init__(self, store):
@@ -115,7 +116,16 @@ class Ledger:
         except OSError as error:
             os.close(self._file)
             message = f"{self.path}: cannot be locked against a second writer: {error.strerror}."
-            raise DatasetError("store", message, "Choose a store_root on a file system that has flock.") from error
+            raise DatasetError("store", message, "Choose a file system that has flock.") from error
+        try:
+            if not self.store.claimed():
+                # What stands here is of a store that has been sealed since, perhaps by another campaign.
+                os.ftruncate(self._file, 0)
+                os.write(self._file, self.store.read_beside(objects.LEDGER) or b"")
+                self.store.claim()
+        except BaseException:
+            os.close(self._file)
+            raise
         return self
 
     def __exit__(self, *_):
@@ -124,7 +134,8 @@ class Ledger:
     def begin(self, first: dict) -> dict[str, Entry]:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
 
-        An object is kept only if its length and checksum are those of the ledger; one that is torn is not.
+        An object is kept only if its length and checksum are those of the ledger; one that is torn is not. It is read
+        for that, unless the home tells its MD5.
         """
         data = self.path.read_bytes()
         found, entries, good = parse(data)
@@ -152,12 +163,27 @@ class Ledger:
         os.ftruncate(self._file, 0)
 
     def complete(self) -> None:
-        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written."""
-        _, entries, _ = parse(self.path.read_bytes())
+        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written.
+
+        From now on the ledger lies beside the store.
+        """
+        first, entries, _ = parse(self.path.read_bytes())
         for key in sorted(self.store.list()):
             name = stores.sealed_name(key)
             if name not in entries:
-                self.add(Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key)))
+                entries[name] = Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key))
+                self.add(entries[name])
+        self.store.check_claim()
+        # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.
+        lines = [first, *(line_of(replace(entry, md5=None)) for entry in entries.values())]
+        self.store.put_ledger("".join(json.dumps(line) + "\n" for line in lines))
+
+    def doubt(self, keys: Collection[str]) -> None:
+        """Have objects read, whatever their home tells of them, before they are kept again: they are not right."""
+        _, entries, _ = parse(self.path.read_bytes())
+        for key in keys:
+            if key in entries and entries[key].md5:
+                self.add(replace(entries[key], md5=None))
 
     def _write(self, facts: dict) -> None:
         line = (json.dumps(facts) + "\n").encode()

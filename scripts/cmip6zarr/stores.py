@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import product
 from math import ceil
 
+import xxhash
 import zarr
 from zarr.abc.store import Store
 from zarr.storage import WrapperStore
@@ -180,8 +181,14 @@ def is_sealed(path) -> bool:
 
 
 def seal(path, zarr_format: int) -> None:
-    """Give the root metadata of a verified store its names: from now on it opens."""
-    rename_root(path, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+    """Give the root metadata of a verified store its names: from now on it opens, and others may replace it.
+
+    Raises DatasetError (`busy`) if another campaign has taken the store.
+    """
+    home = objects.at(path)
+    home.check_claim()
+    rename_root(home, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+    home.release()
 
 
 def unseal(path) -> None:

@@ -75,7 +75,7 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
         root = stores.UnsealedStore(stores.open_store(home, read_only=False))
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
-        with home.writing() as put:
+        with home.writing(plan.uploads) as put:
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]
                 array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
