@@ -209,7 +209,7 @@ def read(store) -> dict[str, Entry]:
     except OSError as error:
         raise DatasetError("ledger", f"{path}: cannot be read: {error.strerror}.", remedy) from error
     if data is None:
-        raise DatasetError("ledger", f"{path}: found none, expected that of the store.", remedy)
+        raise DatasetError("ledger", f"{path}: cannot be read: there is none.", remedy)
     first, entries, good = parse(data)
     if first.get("ledger") != FORM or good != len(data) or not entries:
         message = (
