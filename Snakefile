@@ -14,6 +14,7 @@ include: "rules/convert.smk"
 include: "rules/verify.smk"
 include: "rules/size_report.smk"
 include: "rules/audit.smk"
+include: "rules/publish.smk"
 include: "rules/bundle.smk"
 include: "rules/campaign.smk"
 
@@ -22,6 +23,7 @@ localrules:
     all,
     audits,
     campaign,
+    published,
 
 
 rule all:
@@ -36,7 +38,7 @@ rule all:
 # Not in dry runs, which submit nothing and must work where there is neither SLURM nor a network.
 onstart:
     check_submission()
-    check_store_root()
+    check_roots()
 
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.

@@ -67,7 +67,7 @@ shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
     # Snakemake itself takes 250 MiB in a cluster job.
-    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "bundle") else 750)
+    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "publish", "bundle") else 750)
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
     dataset = wildcards.get("dataset")
     raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
@@ -135,10 +135,11 @@ def check_submission():
         raise WorkflowError(str(error)) from None
 
 
-def check_store_root():
-    """Raise WorkflowError if the store of a bucket cannot be asked: once, before all jobs find that out."""
+def check_roots():
+    """Raise WorkflowError if a bucket cannot be asked: once, before all jobs find that out."""
     try:
-        objects.at(config["store_root"], s3client.settings(S3)).reach()
+        for root in (config["store_root"], config["publish_root"]):
+            objects.at(root, s3client.settings(S3)).reach()
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
 
@@ -151,6 +152,13 @@ def row_digest(wildcards):
 def store_path(wildcards):
     """Return where the store of a dataset lies."""
     return f"{config['store_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
+
+
+def published_path(wildcards):
+    """Return where the store of a dataset is published."""
+    if not config["publish_root"]:
+        raise WorkflowError("publish_root: found nothing, expected a folder or s3://BUCKET/PREFIX to publish to.")
+    return f"{config['publish_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
 
 
 def results_folder(wildcards):

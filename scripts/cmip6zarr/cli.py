@@ -26,7 +26,10 @@ ASKED = {
 """The options of a rule's script that decide what it makes of a dataset; its receipt has them, with RECIPE."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
-"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
+"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
+
+What is only asked of a sealed store, or copied, proves nothing wrong but by `rot` and `ledger`: a store that does not
+answer is still there."""
 
 PASSING = ("store", "busy", "cancelled")
 """Kinds of failure that a second try may cure; any other is an answer, and the same answer would come again."""
@@ -138,7 +141,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     except DatasetError as error:
         refused = isinstance(error, Refused)
         record("refused" if refused else error.kind, error.message, error.remedy)
-        if error.kind in UNTRUE:
+        if error.kind in UNTRUE and (rule in RULES or error.kind in ("rot", "ledger")):
             receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
         print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         return REFUSED if refused else FAILED

@@ -36,7 +36,7 @@ QOS = {
 """The first that grants what a job needs is asked for: by priority, but `high` only where no other will do."""
 
 MINUTES = {"inventory": HOUR, "size_report": HOUR // 2} | dict.fromkeys(
-    ("convert", "verify", "audit", "bundle"), 4 * HOUR
+    ("convert", "verify", "audit", "publish", "bundle"), 4 * HOUR
 )
 """Walltime of a rule whose dataset is not known yet."""
 
@@ -69,7 +69,7 @@ def minutes_for(rule: str, raw_bytes: int | None) -> int:
     >>> minutes_for("convert", None), minutes_for("convert", 10**6), minutes_for("verify", 10**12)
     (240, 31, 1620)
     """
-    if raw_bytes is None or rule not in ("convert", "verify", "audit"):
+    if raw_bytes is None or rule not in ("convert", "verify", "audit", "publish"):
         return MINUTES[rule]
     return HOUR // 2 + math.ceil(raw_bytes / SLOWEST / 60)
 

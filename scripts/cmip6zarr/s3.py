@@ -170,6 +170,10 @@ class Prefix(Home):
             for future in waiting:
                 future.result()
 
+    def read(self, key: str) -> bytes:
+        with asking(f"{self}/{key}"):
+            return bytes(obstore.get(self._inside, key).bytes())
+
     def digest(self, key: str) -> tuple[int, str]:
         checksum, size = xxhash.xxh3_128(), 0
         with asking(f"{self}/{key}"):
@@ -179,9 +183,7 @@ class Prefix(Home):
         return size, checksum.hexdigest()
 
     def rename(self, old: str, new: str) -> None:
-        with asking(f"{self}/{old}"):
-            data = bytes(obstore.get(self._inside, old).bytes())
-        self.put(new, [data])
+        self.put(new, [self.read(old)])
         self.delete([old])
 
     def delete(self, keys: Collection[str]) -> None:
