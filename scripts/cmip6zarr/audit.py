@@ -34,13 +34,13 @@ def problems(store) -> list[dict]:
         return [fault for fault in pool.map(fault, sorted(entries.keys() | listed.keys())) if fault]
 
 
-def changed(home: objects.Folder, entry: Entry) -> dict | None:
+def changed(home: objects.Home, entry: Entry) -> dict | None:
     """Return what is wrong with the bytes of an object whose length is right."""
     try:
         _, checksum = stores.digest(home, entry.key)
     except OSError as error:
-        message = f"{home}/{entry.key}: cannot be read: {error.strerror}."
-        raise DatasetError("store", message, "See to the file system, then run again.") from error
+        message = f"{home}/{entry.key}: cannot be read: {error.strerror or error}."
+        raise DatasetError("store", message, "See to where the store lies, then run again.") from error
     if checksum == entry.xxh3:
         return None
     return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}

@@ -18,7 +18,8 @@ import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -80,7 +81,7 @@ def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, 
     texts = (key, array, xxh3, md5 or "", raw_xxh3 or "")
     if not all(isinstance(text, str) for text in texts) or type(bytes) is not int:
         raise TypeError("not an entry")
-    if PurePosixPath(key).is_absolute() or {"..", ""} & set(key.split("/")):
+    if Path(key).is_absolute() or {"..", ""} & set(key.split("/")):
         raise ValueError(f"{key!r} is no key of a store")
     return Entry(key, array, bytes, xxh3, md5, raw_xxh3)
 
@@ -175,8 +176,8 @@ class Ledger:
                 self.add(entries[name])
         self.store.check_claim()
         # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.
-        lines = [first, *(line_of(replace(entry, md5=None)) for entry in entries.values())]
-        self.store.put_ledger("".join(json.dumps(line) + "\n" for line in lines))
+        lines = chain([first], (line_of(replace(entry, md5=None)) for entry in entries.values()))
+        self.store.put_ledger(json.dumps(line) + "\n" for line in lines)
 
     def doubt(self, keys: Collection[str]) -> None:
         """Have objects read, whatever their home tells of them, before they are kept again: they are not right."""

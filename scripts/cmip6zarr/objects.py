@@ -7,7 +7,7 @@ takes a store takes its home, or a path or URL, of which `at` makes one.
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +131,7 @@ class Home(ABC):
         """Write a text beside the store, whole or not at all."""
 
     @abstractmethod
-    def put_ledger(self, text: str) -> None:
+    def put_ledger(self, lines: Iterable[str]) -> None:
         """Put the ledger of a store that is complete beside it, unless that is where it has been written."""
 
     @abstractmethod
@@ -259,7 +259,7 @@ class Folder(Home):
     def write_beside(self, end: str, text: str) -> None:
         receipts.write_text(self.beside(end), text)
 
-    def put_ledger(self, text: str) -> None:
+    def put_ledger(self, lines: Iterable[str]) -> None:
         pass
 
     # The lock on the ledger is all that a folder needs.

@@ -15,7 +15,7 @@ import platform
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -215,8 +215,8 @@ class Prefix(Home):
         with asking(f"{self}{end}"):
             obstore.put(self._outside, self.name + end, text.encode(), use_multipart=False)
 
-    def put_ledger(self, text: str) -> None:
-        self.write_beside(LEDGER, text)
+    def put_ledger(self, lines: Iterable[str]) -> None:
+        self.write_beside(LEDGER, "".join(lines))
 
     @property
     def _token(self) -> Path:
