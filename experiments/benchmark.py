@@ -3,19 +3,18 @@
 All commands run in turn, round after round, so that a machine whose speed drifts slows all of them; each figure is the
 median over the rounds. What a command writes is removed, and the disk left to finish, before it starts. Fields are made
 up (`scripts/demo.py`); sizes on real fields: `experiments/sizes.py`. Writes `performance.md` and `performance.tsv` to
-the results folder. Standard library only: the memory of a child process is counted from that of its
-parent.
+the results folder.
 """
 
 import argparse
 import os
-import shutil
 import statistics
-import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
+
+import data
+from child import Case, interleave, run
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = "CMIP6.CMIP.cmip6-zarr.SYNTHETIC.control-1950.r1i1p1f1.day.ta.gn.v20200601"
@@ -33,38 +32,24 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def run(command: list, expected: int = 0) -> dict:
-    """Run a command and return its wall and CPU seconds and its peak memory in MiB."""
-    os.sync()
-    start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    if os.waitstatus_to_exitcode(status) != expected:
-        raise SystemExit(f"{command} failed with {os.waitstatus_to_exitcode(status)}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss_mib": usage.ru_maxrss / 1024}
-
-
 def make_data(args) -> Path:
     """Make the NetCDF files of the made-up dataset, unless they are there, and its inventory; return their folder."""
-    folder = args.work / f"{args.grid[0]}x{args.grid[1]}x{args.steps}x{args.bits}" / "nc"
-    if len(list(folder.glob("*.nc"))) < args.files:
-        make = (
-            "import sys, demo, pathlib; lat, lon, steps, files, bits = map(int, sys.argv[2:]);"
-            "demo.LATITUDES, demo.LONGITUDES, demo.BITS = lat, lon, bits;"
-            "demo.make_files(pathlib.Path(sys.argv[1]), files, steps)"
-        )
-        run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {make}",
-             folder, *args.grid, args.steps, args.files, args.bits])  # fmt: skip
+    folder = data.make(args.work, args.files, args.steps, tuple(args.grid), args.bits)
+    take_inventory(folder)
+    return folder
+
+
+def take_inventory(folder: Path) -> None:
+    """Write a catalogue of the files in a folder, and the receipt of their inventory, beside the folder."""
     catalogue = folder.parent / "files.csv"
     names = (
         "mip_era activity_id institution_id source_id experiment_id member_id table_id variable_id grid_label version"
     )
     facets = dict(zip(names.split(), DATASET.split("."), strict=True))
-    rows = [",".join([*facets.values(), str(path)]) for path in sorted(folder.glob("*.nc"))[: args.files]]
+    rows = [",".join([*facets.values(), str(path)]) for path in sorted(folder.glob("*.nc"))]
     catalogue.write_text("\n".join([",".join([*facets, "path"]), *rows]) + "\n")
-    run([sys.executable, "-c", INVENTORY, ROOT / "scripts", catalogue, DATASET, folder.parent / "results"])
-    return folder
+    command = [sys.executable, "-c", INVENTORY, ROOT / "scripts", catalogue, DATASET, folder.parent / "results"]
+    run(Case(command))
 
 
 def cases(folder: Path) -> dict[str, tuple[Path, list]]:
@@ -111,15 +96,8 @@ def size_mib(folder: Path) -> float:
 def main(argv=None) -> int:
     args = parse(argv)
     folder = make_data(args)
-    commands = cases(folder)
-    figures: dict[str, list[dict]] = {name: [] for name in commands}
-    for round_ in range(args.rounds + 1):
-        for name, (written, command) in commands.items():
-            shutil.rmtree(written, ignore_errors=True)
-            figure = run(command)
-            if round_:  # the first warms the caches
-                figures[name].append(figure)
-        print(f"round {round_} of {args.rounds}", file=sys.stderr)
+    commands = {name: Case(command, written) for name, (written, command) in cases(folder).items()}
+    figures = interleave(commands, args.rounds)
     write_tables(args, folder, figures)
     return 0
 
@@ -143,10 +121,10 @@ def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:
     written = {name: path for name, (path, _) in cases(folder).items()}
     for name, runs in figures.items():
         ratios = [
-            statistics.median(a[key] / b[key] for a, b in zip(note, runs, strict=True)) for key in ("wall", "cpu")
+            statistics.median(a[key] / b[key] for a, b in zip(note, runs, strict=True)) for key in ("wall_s", "cpu_s")
         ]
         size = f"{size_mib(written[name]) / netcdf:.2f}" if written[name].suffix == ".zarr" else ""
-        medians = [statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "rss_mib")]
+        medians = [statistics.median(run[key] for run in runs) for key in ("wall_s", "cpu_s", "rss_mib")]
         lines.append(
             [name, f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{medians[2]:.0f}", *(f"{r:.2f}" for r in ratios), size]
         )

@@ -5,11 +5,11 @@ length of a file, nor on how many there are.
 """
 
 import json
-import shutil
 import sys
 from types import SimpleNamespace
 
-from benchmark import DATASET, ROOT, cases, make_data, run
+from benchmark import DATASET, ROOT, cases, make_data
+from child import Case, run
 
 GRID = (768, 1024)
 SIZES = ((24, 1), (24, 6), (180, 1))  # steps in a file, files
@@ -25,8 +25,7 @@ for steps, files in SIZES:
     commands = cases(folder)
     for name in NAMES:
         written, command = commands[name]
-        shutil.rmtree(written, ignore_errors=True)
-        rows[name].append(f"{run(command)['rss_mib']:.0f}")
+        rows[name].append(f"{run(Case(command, written))['rss_mib']:.0f}")
         if name.startswith("convert"):
             receipt = folder.parent / "results" / "convert" / f"{DATASET}.json"
             planned[name] = json.loads(receipt.read_text())["planned_mib"]

@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Callable
 
 import xarray as xr
-from benchmark import DATASET, ROOT, make_data, parse, run
+
+from benchmark import DATASET, ROOT, make_data, parse
+from child import Case, run
 
 ROUNDS = 7
 LAYOUTS = {
@@ -47,8 +49,8 @@ sources: dict[str, Callable] = {"NetCDF, open_mfdataset": lambda: xr.open_mfdata
 for number, (name, options) in enumerate(LAYOUTS.items()):
     store = work / f"reading-{number}.zarr"
     command = [sys.executable, ROOT / "scripts" / "convert.py", DATASET, "--results", work / "results"]
-    run([*command, "--store", store, *options])
-    run([sys.executable, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results"])
+    run(Case([*command, "--store", store, *options]))
+    run(Case([sys.executable, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results"]))
     sources[name] = lambda store=store: xr.open_zarr(store)
 rows = []
 for name, opened in sources.items():

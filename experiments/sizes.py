@@ -54,12 +54,18 @@ def packed(values: np.ndarray, preset: str) -> int:
     return min(sum(len(codec.encode(np.ascontiguousarray(values[b]))) for b in blocks) for codec in choices)
 
 
-names = ["raw", "shuffle + deflate 1", *codecs.PRESETS]
-rows = [
-    [values.nbytes, deflated(values), *(packed(values, preset) for preset in codecs.PRESETS)]
-    for _, _, values in fields(Path(sys.argv[1]))
-]
-totals, base = np.sum(rows, axis=0), np.array(rows)[:, 1]
-print(f"{len(rows)} real fields\n\n| | MiB | of shuffle + deflate 1 | median field |\n| --- | --- | --- | --- |")
-for name, total, column in zip(names, totals, np.transpose(rows), strict=True):
-    print(f"| {name} | {total / 2**20:.2f} | {total / base.sum():.3f} | {np.median(column / base):.3f} |")
+def main() -> None:
+    """Print the table."""
+    names = ["raw", "shuffle + deflate 1", *codecs.PRESETS]
+    rows = [
+        [values.nbytes, deflated(values), *(packed(values, preset) for preset in codecs.PRESETS)]
+        for _, _, values in fields(Path(sys.argv[1]))
+    ]
+    totals, base = np.sum(rows, axis=0), np.array(rows)[:, 1]
+    print(f"{len(rows)} real fields\n\n| | MiB | of shuffle + deflate 1 | median field |\n| --- | --- | --- | --- |")
+    for name, total, column in zip(names, totals, np.transpose(rows), strict=True):
+        print(f"| {name} | {total / 2**20:.2f} | {total / base.sum():.3f} | {np.median(column / base):.3f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ rule audit:
 
 rule audits:
     input:
-        expand("<results>/audit/{dataset}.json", dataset=SEALED),
+        of_sealed("audit"),
     output:
         "<results>/audit.tsv",
     log:

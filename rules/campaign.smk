@@ -1,11 +1,22 @@
-"""The table of sizes, and the catalogue of the sealed stores."""
+"""The end of a run: all its datasets are done. Then the table of sizes, and the catalogue of the sealed stores."""
+
+# Where nothing is left to do its mark is there, and is made by no rule: the tables depend on the mark alone, since
+# another set of datasets would be a reason to make them again.
+if LEFT.datasets or LEFT.bundles or not Path(config["results"], remaining.MARK).is_file():
+
+    rule datasets:
+        input:
+            # All receipts by name: Snakemake does not make what is missing in the middle of a chain whose end is there.
+            expand("<results>/{step}/{dataset}.json", step=cli.RULES, dataset=LEFT.datasets),
+            expand("<results>/bundle/{bundle}.json", bundle=[bundle.id for bundle in LEFT.bundles]),
+        output:
+            touch(f"<results>/{remaining.MARK}"),
+        localrule: True
 
 
 rule campaign:
     input:
-        expand("<results>/size_report/{dataset}.json", dataset=DATASETS),
-        expand("<results>/bundle/{bundle}.json", bundle=[bundle.id for bundle in BUNDLES]),
-        [] if BUNDLES else expand("<results>/failed/{dataset}.json", dataset=REFUSED),
+        f"<results>/{remaining.MARK}",
     output:
         "<results>/sizes.tsv",
         "<results>/catalogue/stores.json",
@@ -18,5 +29,6 @@ rule campaign:
         "../envs/environment.yaml"
     params:
         command=CAMPAIGN,
+        listed=LISTING,
     shell:
         "{params.command} 2> {log:q}"

@@ -1,5 +1,6 @@
 """What all rules share: the checked configuration, the datasets of the catalogue, a few named functions."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, bundles, campaign, catalogue, cli, drs, errors, lotus, objects, receipts, s3client
+from cmip6zarr import RECIPE, catalogue, cli, drs, errors, lotus, objects, receipts, remaining, s3client, status
 
 validate(config, "../config/config.schema.yaml")
 
@@ -24,29 +25,16 @@ wildcard_constraints:
     bundle=r"\d{6}-[0-9a-f]{12}",
 
 
-try:
-    LISTED = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
-except catalogue.CatalogueError as error:
-    raise WorkflowError(str(error)) from None
-
-# A refusal is an answer: it is not asked for again while the row and the policy are the same.
-REFUSED = (
-    campaign.refused_before(LISTED, config["results"], config["policy"]) if config["rerun"] != "refused" else set()
-)
-DATASETS = {name: row for name, row in LISTED.items() if name not in REFUSED}
-if config["rerun"] not in ("failed", "refused"):
-    DATASETS = {
-        name: row for name, row in DATASETS.items() if campaign.state(name, config["results"]) == config["rerun"]
-    }
-SEALED = [name for name in DATASETS if receipts.path_of(config["results"], "verify", name).is_file()]
-
-# With bundles no dataset has jobs of its own. The receipt of one that is no longer finished goes before any job runs.
-BUNDLES = bundles.bundles(LISTED, config) if config["bundle"]["datasets"] else []
-if BUNDLES:
-    DATASETS = {}
-    if workflow.is_main_process:
-        for unfinished in bundles.unfinished(BUNDLES, config["results"], REFUSED):
-            receipts.path_of(config["results"], "bundle", unfinished.id).unlink(missing_ok=True)
+# What is done is left out before anything is planned. A job of the workflow needs no dataset but its own.
+LISTED, LEFT = {}, remaining.Remaining()
+if workflow.is_main_process:
+    try:
+        LISTED = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
+    except catalogue.CatalogueError as error:
+        raise WorkflowError(str(error)) from None
+    LEFT = remaining.remaining(LISTED, config)
+    for path in (*LEFT.marks, *(() if workflow.output_settings.dryrun else LEFT.broken)):
+        path.unlink(missing_ok=True)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -59,15 +47,17 @@ CAMPAIGN = " ".join(
         *("--select", quote(json.dumps(config["select"]))),
     ]
 )
+LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]
 
-# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not.
-shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not; with `--sdm conda` it
+# is that of envs/environment.yaml, which is activated before this prefix.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
-    # Snakemake itself takes 250 MiB in a cluster job.
-    mem_mb = 250 + (config["memory_mib"] if rulename in ("convert", "verify", "publish", "bundle") else 750)
+    mem_mb = lotus.memory_mb(rulename, config["memory_mib"])
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
     dataset = wildcards.get("dataset")
     raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
@@ -128,8 +118,10 @@ def check_submission():
         for job in workflow.dag.needrun_jobs()
         if not job.is_local
     ]
+    if not requests:
+        return
     try:
-        lotus.check_requests(requests, lotus.accounts_of_user() if requests else set())
+        lotus.check_requests(requests, lotus.accounts_of_user())
         lotus.check_queue(JOBNAME)
     except lotus.LotusError as error:
         raise WorkflowError(str(error)) from None
@@ -144,9 +136,16 @@ def check_roots():
         raise WorkflowError(str(error)) from None
 
 
+def tell_later():
+    """Print how many datasets this run has left to later ones, if any."""
+    if LEFT.later:
+        print(f"{LEFT.later} datasets are left: the same command again does the next of them.", flush=True)
+
+
 def row_digest(wildcards):
     """Return what changes when a dataset's row of the catalogue does."""
-    return LISTED[wildcards.dataset].digest
+    row = LISTED.get(wildcards.dataset) or catalogue.read_dataset(config["catalogue"], wildcards.dataset)
+    return row.digest
 
 
 def store_path(wildcards):
@@ -159,6 +158,16 @@ def published_path(wildcards):
     if not config["publish_root"]:
         raise WorkflowError("publish_root: found nothing, expected a folder or s3://BUCKET/PREFIX to publish to.")
     return f"{config['publish_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
+
+
+def of_sealed(rule):
+    """Return an input function: the receipts of a rule for all stores that were sealed."""
+
+    def sealed(wildcards):
+        names = [name for name in LISTED if receipts.path_of(config["results"], "verify", name).is_file()]
+        return [str(receipts.path_of(config["results"], rule, name)) for name in names]
+
+    return sealed
 
 
 def results_folder(wildcards):

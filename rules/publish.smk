@@ -27,7 +27,7 @@ rule publish:
 
 rule published:
     input:
-        expand("<results>/publish/{dataset}.json", dataset=SEALED),
+        of_sealed("publish"),
     output:
         "<results>/catalogue/published.json",
         "<results>/catalogue/published.csv",

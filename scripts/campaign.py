@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cmip6zarr import campaign, catalogue, cli, receipts, running
+from cmip6zarr import campaign, catalogue, cli, receipts, remaining, running
 
 
 def parse(argv):
@@ -26,6 +26,7 @@ def main(argv=None) -> int:
         return cli.FAILED
     results = Path(args.results)
     running.settle(results, names)
+    remaining.finished(results)  # so that the next run finds it up to date
     states = {name: campaign.state(name, results) for name in names}
     verified = [name for name, word in states.items() if word == "verified"]
     sizes = campaign.size_table(verified, results)

@@ -3,8 +3,8 @@
 import json
 import sys
 
-from cmip6zarr import cli, drs, source
-from cmip6zarr.catalogue import CatalogueError, Dataset, read_catalogue
+from cmip6zarr import cli, source
+from cmip6zarr.catalogue import CatalogueError, Dataset, read_dataset
 from cmip6zarr.errors import DatasetError
 
 
@@ -18,9 +18,8 @@ def parse(argv):
 
 def listed(args) -> Dataset:
     """Return the dataset's row of the catalogue; raises DatasetError (`catalogue`) if its digest is another."""
-    facets = dict(zip(drs.FACETS, args.dataset.split("."), strict=True))
     try:
-        row = read_catalogue(args.catalogue, facets).datasets[args.dataset]
+        row = read_dataset(args.catalogue, args.dataset)
     except CatalogueError as error:
         raise DatasetError("catalogue", f"{error}.", "Correct the catalogue, then run again.") from error
     if row.digest != args.digest:

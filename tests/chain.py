@@ -3,8 +3,10 @@
 import json
 
 import polars as pl
+import yaml
 import zarr
 from builders import dataset_id
+from conftest import REPOSITORY
 
 import convert
 import inventory
@@ -13,6 +15,12 @@ from cmip6zarr import catalogue, drs, ledger, planning, receipts, source, stores
 
 ID = dataset_id()
 MEMORY = 2**30
+
+
+def configuration(**change):
+    """Return the workflow's configuration, as the schema fills it in, with some changes."""
+    keys = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())["properties"]
+    return {key: said.get("default") for key, said in keys.items()} | change
 
 
 def list_files(datasets, path):

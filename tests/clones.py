@@ -20,6 +20,7 @@ HERE = (*LOTUS, "--executor", "local")
 """The profile on a machine without SLURM."""
 
 RULES = ("inventory", "convert", "verify", "size_report")
+ENDS = ("datasets", "campaign", "all")
 TABLES = {"sizes.tsv", "catalogue/stores.json", "catalogue/stores.csv"}
 A, B = (dataset_id(source_id=f"MODEL-{letter}") for letter in "AB")
 """What every clone's catalogue holds."""
@@ -94,8 +95,8 @@ def assert_converted(clone: Clone, *datasets: str) -> None:
 
 
 def chain(*datasets: str, rules: tuple[str, ...] = RULES) -> set[tuple[str, str]]:
-    """Return the jobs of some datasets, and the two that every campaign ends with."""
-    return {(rule, dataset) for rule in rules for dataset in datasets} | {("campaign", ""), ("all", "")}
+    """Return the jobs of some datasets, and the three that every campaign ends with."""
+    return {(rule, dataset) for rule in rules for dataset in datasets} | {(rule, "") for rule in ENDS}
 
 
 def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chain
 import pytest
 import xarray as xr
-import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from conftest import REPOSITORY
 from hypothesis import given
@@ -19,15 +19,13 @@ import bundle as script
 from cmip6zarr import bundles, catalogue, drs, receipts
 from cmip6zarr.catalogue import Dataset
 
-KEYS = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())["properties"]
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
 RULES = ("inventory", "convert", "verify", "size_report")
 
 
 def configuration(**change):
-    """Return the workflow's configuration, as the schema fills it in, with some changes."""
-    config = {key: said.get("default") for key, said in KEYS.items()}
-    return config | {"bundle": {"datasets": 3, "files": 10}} | change
+    """Return a configuration with bundles of three."""
+    return chain.configuration(**{"bundle": {"datasets": 3, "files": 10}} | change)
 
 
 @pytest.fixture
@@ -173,14 +171,3 @@ def test_id_changes_with_what_is_asked(change):
     )
     assert one == same
     assert len({one, other, longer}) == 3
-
-
-def test_unfinished_bundles_have_something_left(tmp_path):
-    """A bundle is left out when each of its datasets has all receipts or was refused."""
-    for name, rules in ((NAMES[0], RULES), (NAMES[1], RULES), (NAMES[2], RULES[:3])):
-        for rule in rules:
-            receipts.write(receipts.path_of(tmp_path, rule, name), {})
-    one, two, three = (bundles.Bundle(str(i), names) for i, names in enumerate((NAMES[:2], NAMES[2:3], NAMES[3:])))
-    assert bundles.unfinished([one, two, three], tmp_path, set()) == [two, three]
-    assert bundles.unfinished([one, two, three], tmp_path, {NAMES[3]}) == [two]
-    assert bundles.unfinished([one], tmp_path / "none", set()) == [one]

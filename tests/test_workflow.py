@@ -18,7 +18,7 @@ import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
 
-from cmip6zarr import bundles, catalogue, drs, stores
+from cmip6zarr import bundles, catalogue, drs, status, stores
 
 pytestmark = pytest.mark.workflow
 
@@ -193,6 +193,8 @@ def test_failures_leave_the_others_complete(spoilt):
     assert_converted(clone, A)
     assert listed(clone) == [A]
     assert summary(said) == {"verified": 1, "refused": 1, "failed (store)": 1}
+    seen = status.look(clone.results)["states"]
+    assert {state: number for state, number in seen.items() if number} == {"verified": 1, "refused": 1, "failed": 1}
     for dataset, rule, kind in ((CUT, "inventory", "refused"), (TAKEN, "convert", "store")):
         record = failure(clone, dataset)
         assert (record["rule"], record["class"]) == (rule, kind)
@@ -236,6 +238,17 @@ def test_tables_after_a_failed_run(spoilt, tmp_path):
     assert listed(clone) == []
 
 
+def test_plan_before_a_run(checkout, spoilt, tmp_path):
+    """`snakemake plan` says what is left, with the configuration of the run; it converts nothing and makes no table."""
+    said = checkout.copy(tmp_path / "clone").snakemake(*HERE, "plan", "--config", "codec=fast")
+    assert "2 datasets to do, of 2" in said
+    assert "1.29 in the store" in said
+    clone = spoilt[0].copy(tmp_path / "spoilt")
+    before = clone.files()
+    assert "1 datasets to do, of 3" in clone.snakemake("plan")
+    assert changed(before, clone.files()) == {"datasets.txt"}
+
+
 def test_audit_of_a_campaign(campaign, tmp_path):
     """Every sealed store is audited; one that has rotted is named in the table, and the next run mends just that."""
     clone = campaign.copy(tmp_path / "clone")
@@ -263,7 +276,7 @@ def test_bundles_do_what_the_rules_do(checkout, tmp_path):
     clone = checkout.copy(tmp_path / "clone")
     (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
     jobs = clone.plan(*BUNDLED)
-    assert {rule for rule, _ in jobs} == {"bundle", "campaign", "all"}
+    assert {rule for rule, _ in jobs} == {"bundle", *clones.ENDS}
     clone.snakemake(*BUNDLED)
     assert_converted(clone, A, B)
     assert listed(clone) == [A, B]

@@ -1,5 +1,7 @@
 """What is done again when something changes, and above all what is not: a needless conversion costs hours."""
 
+import os
+
 import clones
 import pytest
 from builders import dataset_id, make_catalogue, make_dataset
@@ -9,6 +11,11 @@ pytestmark = pytest.mark.workflow
 
 C = dataset_id(source_id="MODEL-C")
 NOTHING = set()
+
+
+@pytest.fixture
+def checkout(tmp_path_factory):
+    return clones.checkout(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -70,10 +77,10 @@ def test_dropped_row(clone):
 
 
 def test_moved_catalogue(clone):
-    """Neither the order of the rows nor where the catalogue lies matters to a dataset."""
+    """Neither the order of the rows nor where the catalogue lies matters to a dataset, only to the tables."""
     write_rows(clone.catalogue, read_rows(clone.catalogue)[::-1])
     clone.catalogue.parent.rename(clone.folder / "elsewhere")
-    assert clone.plan("--config", "catalogue=elsewhere/catalogue.json") == chain()
+    assert clone.plan("--config", "catalogue=elsewhere/catalogue.json") == {("campaign", ""), ("all", "")}
 
 
 def test_missing_receipt(clone):
@@ -102,3 +109,51 @@ def test_what_a_store_is_like(clone):
     commands = (("--config", "codec=fast"), ("--config", "zarr_format=2"), ("--configfile", "chunks.yaml"))
     for plan in clone.plans(*commands):
         assert plan == chain(A, B, rules=RULES[1:])
+
+
+def test_batches(checkout, tmp_path):
+    """A run does a batch, makes the tables, and says how many datasets are left; the same command does the next."""
+    clone = checkout.copy(tmp_path / "clone")
+    one = ("--config", "batch=1")
+    assert clone.plan(*one) == chain(A)
+    assert "1 datasets are left" in clone.snakemake(*one)
+    assert_converted(clone, A)
+    before = clone.files()
+    assert clone.plan(*one) == chain(B)
+    assert "are left" not in clone.snakemake(*one)
+    assert sources(changed(before, clone.files())) == {"MODEL-B"}
+    assert "MODEL-B" in (clone.results / "sizes.tsv").read_text()
+    assert clone.plan(*one) == NOTHING
+
+
+def test_killed_before_the_tables(clone):
+    """Receipts that are younger than the tables, of jobs that outlived their controller, get into the tables."""
+    os.utime(clone.results / "size_report" / f"{B}.json")
+    assert clone.plan() == chain()
+
+
+def test_edited_receipt(clone):
+    """A receipt that was edited is none: a dry run leaves it, the next run makes it again."""
+    receipt = clone.results / "size_report" / f"{B}.json"
+    right = receipt.read_text()
+    receipt.write_text(right.replace("balanced", "fast"))
+    before = clone.files()
+    clone.plan()
+    assert receipt.read_text() != right
+    clone.snakemake()
+    touched = {name for name in changed(before, clone.files()) if name.startswith(RULES)}
+    assert touched == {f"size_report/{B}.json"}
+    assert "fast" not in receipt.read_text()
+    assert clone.plan() == NOTHING
+
+
+def test_job_looks_at_its_own_dataset_alone(clone):
+    """The Snakemake within a job reads no catalogue, but for the one row of an inventory."""
+    job = ("--mode", "remote", "--force", "--allowed-rules", "convert", "--target-jobs", f"convert:dataset={A}")
+    before = clone.files()
+    clone.snakemake(*job, "--config", "catalogue=nowhere.json")
+    assert f"convert/{A}.json" in changed(before, clone.files())
+    # A row without a name is an error to who reads them all.
+    write_rows(clone.catalogue, [*read_rows(clone.catalogue), read_rows(clone.catalogue)[0] | {"source_id": "a b"}])
+    clone.snakemake(*(word.replace("convert", "inventory") for word in job))
+    assert "expected letters" in clone.snakemake("-n", expect=1)

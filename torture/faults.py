@@ -137,6 +137,7 @@ def failing_calls(folder: Path, count: int) -> Outcome:
         told.promise(not record or record["class"] in expected, words)
         told.promise(bool(record) or "Errno" in done.stderr, f"{words}: no word of it")
         told.promise(not stores.is_sealed(bench.store), f"{call} {error}: sealed")
+        bench.take_inventory()
         told.promise(bench.run("convert").returncode == 0, f"{call} {error} at {when}: did not recover")
         told.promise(bench.run("verify").returncode == 0, f"{call} {error} at {when}: not verified after")
         stores.unseal(bench.store)

@@ -1,14 +1,13 @@
-"""Many small datasets as one job: which belong together, and which of them are done."""
+"""Many small datasets as one job: which belong together, and what is asked of them."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from . import RECIPE, drs, s3client
 from .catalogue import Dataset
-from .cli import ASKED, RULES
+from .cli import ASKED
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,12 @@ def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
         names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
         return {"store": store, "chunks": chunks, "s3": s3} | {name: config[name] for name in names}
     return {"s3": s3} | ({"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {})
+
+
+def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
+    """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
+    told = {rule: options(rule, config, row) | {"recipe": RECIPE} for rule in ASKED}
+    return {rule: {name: told[rule][name] for name in names} for rule, names in ASKED.items()}
 
 
 def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
@@ -62,16 +67,5 @@ def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
 
 def digest(rows: list[Dataset], config: Mapping) -> str:
     """Return twelve hex digits that change when rows, what is asked of them, the policy or RECIPE do."""
-    same = [options(rule, config, rows[0])[name] for rule, names in ASKED.items() for name in names]
-    text = json.dumps([RECIPE, same, config["policy"], [row.digest for row in rows]], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def unfinished(listed: list[Bundle], results, refused: Set[str]) -> list[Bundle]:
-    """Return the bundles that have datasets left to do: neither refused nor with all receipts.
-
-    One listing of each folder of receipts, no matter how many datasets there are.
-    """
-    there = [{path.stem for path in Path(results, rule).glob("*.json")} for rule in RULES]
-    whole = set.intersection(*there) | refused
-    return [bundle for bundle in listed if not whole.issuperset(bundle.datasets)]
+    facts = [asked(config, rows[0]), config["policy"], [row.digest for row in rows]]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

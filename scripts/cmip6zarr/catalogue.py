@@ -15,6 +15,7 @@ import polars as pl
 
 from . import drs, receipts
 from .drs import FACETS
+from .units import printable
 
 # What catalogues call what is read here, the first name found being used; the later ones of facets are CMIP5's.
 COLUMNS = {facet: (facet,) for facet in FACETS} | {
@@ -89,8 +90,12 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
     except (OSError, UnicodeError, json.JSONDecodeError, RecursionError, pl.exceptions.PolarsError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         # It may quote whatever bytes the file holds, and goes to a terminal.
-        message = "".join(letter if letter.isprintable() else "?" for letter in first_line)
-        raise CatalogueError(f"{path}: cannot be read: {message}") from error
+        raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
+
+
+def read_dataset(path: str | os.PathLike, name: str) -> Dataset:
+    """Read one dataset of a catalogue by its id; raises CatalogueError if it is not there."""
+    return read_catalogue(path, dict(zip(FACETS, name.split("."), strict=True))).datasets[name]
 
 
 def _open(path: Path) -> tuple[pl.LazyFrame, dict]:

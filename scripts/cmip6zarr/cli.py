@@ -20,10 +20,10 @@ RULES = ("inventory", "convert", "verify", "size_report")
 
 ASKED = {
     "inventory": ("digest",),
-    "convert": ("store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
     "verify": ("mode",),
 }
-"""The options of a rule's script that decide what it makes of a dataset; its receipt has them, with RECIPE."""
+"""What decides what a rule makes of a dataset, RECIPE and options of its script; its receipt has them."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
@@ -77,7 +77,8 @@ def peak_rss_mib() -> int:
 
 def asked(rule: str, args: argparse.Namespace) -> dict:
     """Return what a rule was asked to make of a dataset."""
-    return {"recipe": RECIPE} | {name: getattr(args, name) for name in ASKED.get(rule, ())}
+    told = vars(args) | {"recipe": RECIPE}
+    return {name: told[name] for name in ASKED.get(rule, ())}
 
 
 def fault(error: BaseException) -> tuple[str, str]:

@@ -74,6 +74,11 @@ def minutes_for(rule: str, raw_bytes: int | None) -> int:
     return HOUR // 2 + math.ceil(raw_bytes / SLOWEST / 60)
 
 
+def memory_mb(rule: str, memory_mib: int) -> int:
+    """Return the memory of a rule's first try; Snakemake itself takes 250 MiB in a cluster job."""
+    return 250 + (memory_mib if rule in ("convert", "verify", "publish", "bundle") else 750)
+
+
 def raw_bytes(inventory: Path) -> int | None:
     """Return the bytes of a dataset before compression, from the receipt of its inventory; None where there is none."""
     try:

@@ -1,4 +1,4 @@
-"""Bytes as people read them."""
+"""Bytes and foreign text as people read them."""
 
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1))
 
@@ -11,3 +11,12 @@ def human(count: float) -> str:
     """
     unit, size = next(((u, s) for u, s in UNITS if abs(count) >= s), UNITS[-1])
     return f"{count / size:.3g} {unit}" if abs(count) / size < 999.5 else f"{count / size:.0f} {unit}"
+
+
+def printable(text: str) -> str:
+    """Return text with a `?` for each letter that a terminal would obey and not show: escapes, newlines, directions.
+
+    >>> printable("a\\x1b[2Jb")
+    'a?[2Jb'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

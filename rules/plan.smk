@@ -1,0 +1,12 @@
+"""What will a campaign take? Asked before it begins, of the catalogue and of the inventories that there are."""
+
+
+rule plan:
+    log:
+        "<results>/logs/plan.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        config=json.dumps(config),
+    shell:
+        "python scripts/plan.py --config {params.config:q} 2> {log:q}"

@@ -1,0 +1,105 @@
+"""Say what the datasets that are left will take, before anything is converted: bytes, objects, jobs, limits."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cmip6zarr import catalogue, cli, forecast, lotus, remaining
+from cmip6zarr.forecast import Figures, Forecast
+from cmip6zarr.units import human, printable
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, type=json.loads, help="JSON: the configuration of the workflow")
+    return parser.parse_args(argv)
+
+
+def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
+    """Yield the forecast for a person, sums first."""
+    others = f"; the other {told.datasets - told.looked_at:,} are taken to be like them"
+    yield (
+        f"{told.looked_at:,} datasets were looked at, {told.by_inventory:,} by their inventories, the others by the "
+        f"size of their files{others if told.looked_at < told.datasets else ''}."
+    )
+    yield (
+        f"Reckoned by {figures.source}: {figures.raw_per_source:.2f} bytes before compression and "
+        f"{figures.stored_per_source:.2f} in the store for each of a file, {figures.dataset_seconds:.1f} CPU seconds a "
+        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {forecast.JOB_SECONDS} s a job."
+    )
+    objects = (
+        "not known: no inventories" if told.objects is None else f"{told.objects:,.0f} in {told.inodes:,.0f} inodes"
+    )
+    yield f"  in                   {human(told.source_bytes)} in {told.files:,} files"
+    yield f"  before compression   {human(told.raw_bytes)}"
+    yield f"  out                  {human(told.stored_bytes)} under {config['store_root']}"
+    yield f"  objects              {objects}"
+    yield f"  core-hours           {told.cpu_hours:,.2f}"
+    for (rule, qos), number in told.jobs.items():
+        mem_mb = lotus.memory_mb(rule, config["memory_mib"])
+        yield f"  jobs                 {number:,.0f} {rule} of {config['threads']} cores, {mem_mb} MB, QoS {qos}"
+    if told.memory_mib:
+        yield f"  memory of a convert  at most {told.memory_mib} MiB of memory_mib = {config['memory_mib']}"
+    for estimate in told.largest:
+        yield f"  largest              {human(estimate.source_bytes):>7}  {estimate.dataset}"
+
+
+def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
+    """Yield what would go wrong, or would be bad manners: each with what to do."""
+    limits, root = config["limits"], Path(config["store_root"]).absolute()
+    if told.missing_files:
+        yield f"{told.missing_files:,} files that were looked at are not there: correct the catalogue, or fetch them."
+    for estimate in told.problems[: forecast.MOST_LISTED]:
+        yield f"{estimate.dataset} cannot be converted: {estimate.problem}"
+    if len(told.problems) > forecast.MOST_LISTED:
+        yield f"... and {len(told.problems) - forecast.MOST_LISTED:,} more cannot be converted."
+    if listed > limits["folder_files"]:
+        yield (
+            f"Each folder of receipts would hold {listed:,} files, of at most {limits['folder_files']:,} "
+            "(limits.folder_files): make campaigns of a part each, with `select` and a `results` of their own."
+        )
+    if told.folder_files > limits["folder_files"]:
+        yield (
+            f"{told.folder_dataset}: a folder of its store would hold {told.folder_files:,} files, of at most "
+            f"{limits['folder_files']:,} (limits.folder_files): raise chunk_mib, or set shard_mib."
+        )
+    if told.objects and told.small_objects > told.objects / 2:
+        yield (
+            f"{told.small_objects / told.objects:.0%} of the objects would be smaller than "
+            f"{limits['small_file_bytes']:,} bytes (limits.small_file_bytes): coordinates and metadata are, about a "
+            "dozen in each store; if chunks are too, raise chunk_mib, or set shard_mib."
+        )
+    room = os.statvfs(next(folder for folder in (root, *root.parents) if folder.is_dir()))
+    free_bytes, free_files = room.f_bavail * room.f_frsize, room.f_favail
+    if told.stored_bytes > free_bytes:
+        yield f"{root} has room for {human(free_bytes)}, and the stores would take {human(told.stored_bytes)}."
+    if room.f_files and told.inodes and told.inodes > free_files:
+        yield f"{root} has room for {free_files:,} files, and the stores would take {told.inodes:,.0f}: set shard_mib."
+
+
+def main(argv=None) -> int:
+    config = parse(argv).config
+    try:
+        listed = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
+    except catalogue.CatalogueError as error:
+        print(error, file=sys.stderr)
+        return cli.FAILED
+    left = remaining.remaining(listed, config | {"batch": len(listed)})
+    done = listed.keys() - set(left.names)
+    print(f"{len(left.names):,} datasets to do, of {len(listed):,}; the others are finished or were refused.")
+    if not left.names:
+        return cli.OK
+    figures = forecast.measured(config, sorted(done))
+    told = forecast.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
+    for line in lines(told, figures, config):
+        print(printable(line))
+    for line in warnings(told, len(listed), config):
+        print(printable(f"WARNING: {line}"))
+    return cli.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

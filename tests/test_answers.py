@@ -1,0 +1,141 @@
+"""The experiments: commands are measured rightly, and docs/answers.md says what was measured and nothing else."""
+
+import json
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+import answers
+import child
+import words
+from child import Case
+from questions import QUESTIONS, missing, store
+from setting import Setting
+
+PAGE = REPOSITORY / "docs" / "answers.md"
+FIGURES = PAGE.with_suffix("")
+
+
+def python(code, **how):
+    """A case that runs code in a Python of its own."""
+    return Case([sys.executable, "-c", code], **how)
+
+
+def test_memory_is_measured():
+    """A command that fills memory has a peak above one that does not, by as much."""
+    small, large = (child.run(python(f"b = b'x' * {size << 20}"))["rss_mib"] for size in (300, 400))
+    assert 90 < large - small < 110
+
+
+def test_threads_and_processes_are_counted():
+    """Threads of a command, and processes that it starts, are seen while they live."""
+    code = "import threading, time; [threading.Thread(target=time.sleep, args=(0.3,)).start() for _ in range(5)]"
+    assert child.run(python(code), sample=True)["threads"] == 6
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"
+    figure = child.run(python(code), sample=True)
+    assert (figure["processes"], figure["threads"]) == (2, 2)
+
+
+def test_memory_of_processes_is_their_sum():
+    """What a command and its child hold at a time is added up."""
+    held = "b = b'x' * (60 << 20); import time; time.sleep(0.3)"
+    code = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {held!r}]); {held}; c.wait()"
+    assert 120 < child.run(python(code), sample=True)["rss_mib"] < 200
+
+
+def test_environment_and_cores_are_as_asked(monkeypatch):
+    """A variable is set or taken away, and the cores are as many as the case says."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    code = "import json, os; print(json.dumps([os.environ.get('A'), os.environ.get('OMP_NUM_THREADS')]))"
+    code += "; print(json.dumps({'cores': len(os.sched_getaffinity(0)), 'omp': os.environ.get('OMP_NUM_THREADS')}))"
+    assert child.run(python(code, cores=1, environment={"OMP_NUM_THREADS": None}))["said"] == {"cores": 1, "omp": None}
+
+
+def test_failure_ends_the_run_unless_it_may_fail():
+    """A command that fails is no figure; where it may fail, medians leave it out."""
+    with pytest.raises(SystemExit, match="failed with 3"):
+        child.run(python("raise SystemExit(3)"))
+    runs = [child.run(python("raise SystemExit(3)"), may_fail=True), {"exit": 0, "wall_s": 5.0}]
+    assert runs[0]["exit"] == 3
+    assert child.median(runs, "wall_s") == 5.0
+
+
+def test_cases_run_in_turn_and_the_first_round_is_not_counted(tmp_path):
+    """Every case runs once a round, and what it writes is gone before it runs again."""
+    cases = {}
+    for name in "ab":
+        folder = tmp_path / name
+        order = tmp_path / "order"
+        code = f"import os; os.mkdir({str(folder)!r}); open({str(order)!r}, 'a').write({name!r})"
+        cases[name] = python(code, written=folder)
+    runs = child.interleave(cases, 2)
+    assert (tmp_path / "order").read_text() == "ababab"
+    assert [len(r) for r in runs.values()] == [2, 2]
+
+
+def test_words_follow_the_figures():
+    """What is faster is called faster, and what is slower is not."""
+    assert words.faster(1, 2) == "faster (0.50 of the time)"
+    assert words.faster(3, 2) == "slower (1.50 of the time)"
+    assert words.faster(1.05, 1) == "as fast (within 10 %)"
+    assert words.smaller(float("nan"), 1) == "not measured"
+
+
+def test_listing_of_the_note_adds_up():
+    """What `pan_du` counts is a folder, its metadata and its chunks, in all arrays whose chunks are known."""
+    said = missing.arithmetic()
+    assert set(said["uncut_extra"].values()) == {said["extra"]} == {said["root_extra"]}
+    assert said["whole_files"] * said["per_file"] + said["left_over"] == said["found"]["ta"]
+
+
+def test_page_is_made_of_its_figures():
+    """docs/answers.md says what lies beside it, to the letter; no part of it is a trial's."""
+    figures = answers.read(FIGURES)
+    assert figures
+    assert not any(one["quick"] for one in figures.values())
+    assert answers.page(figures, FIGURES.name) == PAGE.read_text()
+
+
+def test_page_follows_its_figures():
+    """Where figures turn round, so do the sentences."""
+    figures = answers.read(FIGURES)["schedulers"]
+    turned = json.loads(json.dumps(figures))
+    for cores in (1, 2):
+        names = f"synchronous|{cores}", f"threads|{cores}"
+        for run, slow in zip(*(turned["measured"]["runs"][name] for name in names), strict=True):
+            run["wall_s"], slow["wall_s"] = 9.0, 1.0
+    said = QUESTIONS["schedulers"].words(turned["measured"])
+    assert said["synchronous_1"] == said["synchronous_2"] == "slower (9.00 of the time)"
+
+
+def test_plots_are_small_and_the_same_for_the_same_figures(tmp_path):
+    """What is drawn again is what lies in docs/, and no plot is large."""
+    figures = {name: one for name, one in answers.read(FIGURES).items() if name in ("schedulers", "missing")}
+    answers.draw(figures, tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    answers.draw(figures, tmp_path)
+    assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in FIGURES.glob("*.svg"):
+        assert path.stat().st_size < 60_000, path
+
+
+def test_what_was_not_run_says_so():
+    """A question without figures has its reason on the page, and no plot."""
+    one = {"measured": {"reason": "no server"}, "machine": {}, "quick": False, "seconds": 0}
+    assert "Not run: no server." in store.words(one["measured"])["answer"]
+    assert not answers.drawn(one)
+
+
+@pytest.mark.experiments
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_smallest_form_runs(name, tmp_path, real_data):
+    """Each experiment runs, and gives all that its text and its plot need."""
+    question = QUESTIONS[name]
+    measured = question.measure(Setting(tmp_path, quick=True, rounds=1, real_data=real_data))
+    one = {"measured": json.loads(json.dumps(measured)), "machine": answers.machine(), "quick": True, "seconds": 0}
+    text = answers.page({name: one}, "answers")
+    assert "A quick trial" in text
+    assert "{" not in text
+    answers.draw({name: one}, tmp_path)
+    assert (tmp_path / f"{name}.svg").is_file() == answers.drawn(one)
