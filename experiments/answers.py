@@ -3,6 +3,9 @@
 Each question is a module in `questions/`, with its text beside it. Figures go to `results/experiments/<question>.json`
 as they are measured. The page and its plots are made of the figures alone, which lie beside the plots, so that it can
 be made again (`--render`). `--quick` runs the smallest form of all, in a minute or two, and leaves docs/ alone.
+
+From the environment: CMIP6ZARR_DATA, a folder of real NetCDF files; CMIP6ZARR_S3_STORE and CMIP6ZARR_S3,
+a bucket (`questions/store.py`); CMIP6ZARR_PYTHON_2020, a Python with envs/requirements-2020.txt.
 """
 
 import argparse
@@ -128,7 +131,7 @@ def draw(figures: dict[str, dict], folder: Path) -> None:
         {"svg.hashsalt": "answers", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
          "text.color": grey, "axes.labelcolor": grey, "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey,
          "axes.prop_cycle": pyplot.cycler(color=["#3b82c4", "#d9822b", "#3f9b5f", "#a05fb4"]), "axes.spines.top": False,
-         "axes.spines.right": False, "legend.frameon": False}
+         "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8}
     )  # fmt: skip
     for name, one in figures.items():
         if not drawn(one):
@@ -136,6 +139,7 @@ def draw(figures: dict[str, dict], folder: Path) -> None:
             continue
         plot, axes = pyplot.subplots(figsize=(7.5, 3.8), layout="constrained")
         QUESTIONS[name].draw(one["measured"], axes)
+        plot.legend(loc="outside upper center", ncols=3)
         plot.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
         pyplot.close(plot)
 

@@ -18,7 +18,7 @@ def compared(this: float, other: float, less: str, more: str, alike: float = ALI
         return "not measured"
     ratio = this / other
     if abs(ratio - 1) < alike:
-        return f"the same (within {100 * alike:.0f} %)"
+        return f"the same (within {100 * alike:g} %)"
     return f"{less if ratio < 1 else more} ({ratio:.2f} of it)"
 
 

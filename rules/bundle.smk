@@ -15,9 +15,11 @@ rule bundle:
         mem_mb=job_mem_mb,
         runtime=job_minutes,
         qos=job_qos,
+        attempt=job_attempt,
         # The id of a bundle changes with all that must not be done with another configuration.
         config=json.dumps(config),
     params:
         results=results_folder,
     shell:
-        "python scripts/bundle.py {wildcards.bundle} --results {params.results:q} --config {resources.config:q} &> {log:q}"
+        "python scripts/bundle.py {wildcards.bundle} --results {params.results:q} --config {resources.config:q}"
+        " --attempt {resources.attempt} &> {log:q}"

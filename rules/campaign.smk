@@ -1,4 +1,4 @@
-"""The end of a run: all its datasets are done. Then the table of sizes, and the catalogue of the sealed stores."""
+"""The end of a run: all its datasets are done. Then the report, the tables, and the catalogue of the sealed stores."""
 
 # Where nothing is left to do its mark is there, and is made by no rule: the tables depend on the mark alone, since
 # another set of datasets would be a reason to make them again.
@@ -18,9 +18,10 @@ rule campaign:
     input:
         f"<results>/{remaining.MARK}",
     output:
-        "<results>/sizes.tsv",
+        report("<results>/report.html", caption="../report/campaign.rst", category="Campaign"),
+        report("<results>/sizes.tsv", caption="../report/sizes.rst", category="Campaign"),
         "<results>/catalogue/stores.json",
-        "<results>/catalogue/stores.csv",
+        report("<results>/catalogue/stores.csv", caption="../report/stores.rst", category="Campaign"),
         # A run that failed writes the tables too, and takes this away: the next one makes them again.
         touch("<results>/campaign.done"),
     log:

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from shlex import quote
 
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
@@ -13,7 +16,20 @@ sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import RECIPE, catalogue, cli, drs, errors, lotus, objects, receipts, remaining, s3client, status
 
+
+def executor_named() -> str | None:
+    """Return the executor of the command line or its profile: Snakemake makes it when all rules have been read."""
+    try:
+        with redirect_stderr(StringIO()):
+            return parse_args(sys.argv[1:])[1].executor
+    except SystemExit:  # not Snakemake's command line: a program that calls it
+        return None
+
+
+BUNDLES_BY_DEFAULT = "bundle" not in config
 validate(config, "../config/config.schema.yaml")
+if BUNDLES_BY_DEFAULT and workflow.is_main_process and executor_named() != "slurm":
+    config["bundle"]["datasets"] = 0
 
 
 pathvars:
@@ -59,8 +75,11 @@ def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
     mem_mb = lotus.memory_mb(rulename, config["memory_mib"])
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
-    dataset = wildcards.get("dataset")
-    raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset)) if dataset else None
+    dataset, raw_bytes = wildcards.get("dataset"), None
+    if dataset:
+        raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
+    elif bundle := next((b for b in LEFT.bundles if b.id == wildcards.get("bundle")), None):
+        raw_bytes = lotus.RAW_PER_SOURCE * bundle.source_bytes
     minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
     return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)

@@ -16,7 +16,17 @@ import convert
 import inventory
 import size_report
 import verify
-from cmip6zarr import bundles, campaign, catalogue, cli, receipts
+from cmip6zarr import bundles, campaign, catalogue, cli, receipts, running
+
+DEATHS = {
+    "SIGKILL": (
+        "memory",
+        ", which is what comes of too little memory",
+        running.REMEDY["memory"].format(rule="bundle"),
+    )
+}
+BUG = ("bug", "", "See the logs, then run again; if it stays, report it as a bug.")
+"""Signal -> class, what it means, remedy; any other is a bug, and most likely one of a library in C."""
 
 SCRIPTS = {"inventory": inventory, "convert": convert, "verify": verify, "size_report": size_report}
 
@@ -26,6 +36,7 @@ def parse(argv):
     parser.add_argument("bundle", help="id of the bundle")
     parser.add_argument("--results", required=True, help="folder of the receipts")
     parser.add_argument("--config", required=True, type=json.loads, help="JSON: the configuration of the workflow")
+    parser.add_argument("--attempt", type=int, default=1, help="which try this is")
     return parser.parse_args(argv)
 
 
@@ -39,11 +50,12 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
     return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
 
 
-def take(row: catalogue.Dataset, config: dict, results) -> None:
+def take(row: catalogue.Dataset, args: argparse.Namespace) -> None:
     """Take a dataset through the rules whose receipts do not hold; exits with the code of the first that fails."""
-    since_ns = 1
+    since_ns, results = 1, args.results
     for rule, script in SCRIPTS.items():
-        argv = bundles.command(rule, config, row, results)
+        argv = bundles.command(rule, args.config, row, results)
+        argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
         since_ns = since_ns and holds(rule, argv, since_ns)
         if since_ns:
             continue
@@ -57,21 +69,25 @@ def take(row: catalogue.Dataset, config: dict, results) -> None:
             sys.exit(code)
 
 
-def outcome(row: catalogue.Dataset, config: dict, results) -> str:
-    """Take a dataset through the rules in a process of its own, and return in a word what became of it."""
-    process = multiprocessing.get_context("fork").Process(target=take, args=(row, config, results))
+def outcome(row: catalogue.Dataset, args: argparse.Namespace) -> str:
+    """Take a dataset through the rules in a process of its own, and return in a word what became of it.
+
+    Raises SystemExit if the process was asked to end, as this one then is too: the note that it leaves tells the rest.
+    """
+    process = multiprocessing.get_context("fork").Process(target=take, args=(row, args))
     process.start()
     process.join()
     if process.exitcode >= 0:
         return {cli.OK: "verified", cli.REFUSED: "refused"}.get(process.exitcode, "failed")
     name = signal.Signals(-process.exitcode).name
-    memory = name == "SIGKILL"
-    remedy = (
-        "Run again with more memory." if memory else "See the logs, then run again; if it stays, report it as a bug."
-    )
-    facts = {"dataset": row.id, "rule": "bundle", "class": "memory" if memory else "bug", "remedy": remedy}
-    message = f"The process of the dataset was ended by {name}."
-    receipts.write(receipts.path_of(results, "failed", row.id), facts | {"message": message})
+    if name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        sys.exit(cli.FAILED)
+    note = receipts.find(args.results, running.FOLDER, row.id) or {"rule": "bundle"}
+    kind, told, remedy = DEATHS.get(name, BUG)
+    facts = {"dataset": row.id, "rule": note["rule"], "class": kind, "signal": name, "remedy": remedy}
+    message = f"The process of {note['rule']} was ended by {name}{told}."
+    receipts.write(receipts.path_of(args.results, "failed", row.id), facts | {"message": message})
+    running.end(args.results, row.id)
     return "failed"
 
 
@@ -87,10 +103,15 @@ def main(argv=None) -> int:
     if bundle is None:
         print(f"{args.bundle}: no bundle of {config['catalogue']} as it is now. Run again.", file=sys.stderr)
         return cli.FAILED
-    refused = campaign.refused_before(datasets, args.results, config["policy"])
+    chosen = {name: datasets[name] for name in bundle.datasets}
+    refused = set()
+    if config["rerun"] != "refused":
+        refused = campaign.refused_before(chosen, args.results, config["policy"])
+    if config["rerun"] not in ("failed", "refused"):
+        chosen = {name: row for name, row in chosen.items() if campaign.state(name, args.results) == config["rerun"]}
     outcomes = {}
-    for name in bundle.datasets:
-        outcomes[name] = "refused" if name in refused else outcome(datasets[name], config, args.results)
+    for name, row in chosen.items():
+        outcomes[name] = "refused" if name in refused else outcome(row, args)
         print(f"{outcomes[name]}: {name}", flush=True)
     failed = [name for name, word in outcomes.items() if word == "failed"]
     if failed:

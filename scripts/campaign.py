@@ -1,4 +1,4 @@
-"""Write the tables of sizes and audits and the catalogue of stores, and print what became of every dataset."""
+"""Write the report, the tables and the catalogue of stores, and print what became of every dataset."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cmip6zarr import campaign, catalogue, cli, receipts, remaining, running
+from cmip6zarr import campaign, catalogue, cli, receipts, remaining, report, running
 
 
 def parse(argv):
@@ -39,6 +39,7 @@ def main(argv=None) -> int:
     audited = campaign.audit_table(names, results)
     if audited.height:
         receipts.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
+    told = report.write(states, running.at_work(results, names), results)
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))
     for line in campaign.bigger(sizes):
@@ -47,7 +48,7 @@ def main(argv=None) -> int:
     for name, word in states.items():
         if word not in ("verified", "waiting"):
             print(f"  {word}: {name}: see {receipts.path_of(results, 'failed', name)}")
-    print(f"Table: {results / 'sizes.tsv'}   Catalogue of the stores: {results / 'catalogue' / 'stores.json'}")
+    print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
     return cli.OK
 
 

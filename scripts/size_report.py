@@ -1,12 +1,10 @@
-"""Say how big one verified dataset became against its NetCDF files, and why."""
+"""Say how big one verified dataset became against its NetCDF files, and why; and take a look at it."""
 
 import os
 import sys
 from pathlib import Path
 
-import zarr
-
-from cmip6zarr import cli, receipts, sizes, stores
+from cmip6zarr import cli, look, picture, receipts, sizes, stores
 
 
 def size_report(args) -> dict:
@@ -17,8 +15,9 @@ def size_report(args) -> dict:
     home = cli.home(args, converted["store"])
     objects = home.list()
     with stores.quiet():
-        group = zarr.open_group(home.zarr_store(), mode="r")
+        group = stores.open_sealed(home)
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
+        seen = see(args, group, inventory)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
     causes = sizes.causes(arrays, inventory, zarr_bytes)
     main = sizes.main_variable(inventory, args.dataset)
@@ -46,7 +45,18 @@ def size_report(args) -> dict:
         "causes": causes,
         "reason": reason,
         "findings": sizes.findings(netcdf_bytes, zarr_bytes, reason),
+        "look": seen,
     }
+
+
+def see(args, group, inventory: dict) -> dict:
+    """Leave a picture of a sealed store in `look/`, and return its name there and what was read for it."""
+    seen = look.take(group, inventory, sizes.main_variable(inventory, args.dataset))
+    if isinstance(seen, str):
+        return {"picture": None, "message": seen}
+    name, time = f"look/{args.dataset}.svg", inventory["time"] or {"start": "", "end": ""}
+    receipts.write_text(Path(args.results, name), picture.svg(seen, time["start"], time["end"]))
+    return {"picture": name, "variable": seen.variable, "chunks_read": seen.chunks_read}
 
 
 def parse(argv):

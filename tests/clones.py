@@ -76,9 +76,10 @@ def finish(run: subprocess.Popen, expect: int = 0) -> str:
 
 
 def planned(said: str) -> set[tuple[str, str]]:
-    """Return (rule, dataset) of the jobs that a dry run speaks of, which must be as many as its table counts."""
+    """Return (rule, dataset or bundle) of the jobs that a dry run speaks of, which must be as many as it counts."""
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", said, re.MULTILINE)
-    jobs = [(rule, "".join(re.findall(r"^ +wildcards: dataset=(.*)$", facts, re.MULTILINE))) for rule, facts in blocks]
+    about = re.compile(r"^ +wildcards: (?:dataset|bundle)=(.*)$", re.MULTILINE)
+    jobs = [(rule, "".join(about.findall(facts))) for rule, facts in blocks]
     table = dict(re.findall(r"^(\w+) +(\d+)$", said, re.MULTILINE))
     assert int(table.get("total", 0)) == len(jobs) == len(set(jobs)), said
     assert bool(jobs) != ("Nothing to be done" in said), said

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bundle as script
-from cmip6zarr import bundles, catalogue, drs, receipts
+from cmip6zarr import bundles, catalogue, cli, drs, receipts, running
 from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
@@ -25,7 +25,7 @@ RULES = ("inventory", "convert", "verify", "size_report")
 
 def configuration(**change):
     """Return a configuration with bundles of three."""
-    return chain.configuration(**{"bundle": {"datasets": 3, "files": 10}} | change)
+    return chain.configuration(**{"bundle": {"datasets": 3, "gib": 1}} | change)
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def the_bundle(config):
     return one
 
 
-def run(config, name=None):
+def run(config, name=None, attempt=1):
     """Run bundle.py as a process; return its exit code and what it said of each dataset."""
     command = [sys.executable, REPOSITORY / "scripts" / "bundle.py", name or the_bundle(config).id]
-    command += ["--results", config["results"], "--config", json.dumps(config)]
+    command += ["--results", config["results"], "--config", json.dumps(config), "--attempt", attempt]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     return done.returncode, dict(line.split(": ")[::-1] for line in done.stdout.splitlines()), done.stderr
 
@@ -96,9 +96,12 @@ def test_refusal_is_an_answer(campaign, tmp_path):
     broken = next((tmp_path / "data").glob("**/MODEL-B/**/*.nc"))
     broken.write_text("no NetCDF")
     assert run(campaign)[:2] == (0, dict.fromkeys(NAMES[:3], "verified") | {NAMES[1]: "refused"})
-    record = receipts.path_of(campaign["results"], "failed", NAMES[1]).stat().st_mtime_ns
+    record = receipts.path_of(campaign["results"], "failed", NAMES[1])
+    before = record.stat().st_mtime_ns
     assert run(campaign)[0] == 0
-    assert receipts.path_of(campaign["results"], "failed", NAMES[1]).stat().st_mtime_ns == record
+    assert record.stat().st_mtime_ns == before
+    assert run(campaign | {"rerun": "refused"})[0] == 0
+    assert record.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize(
@@ -119,14 +122,72 @@ def test_only_what_is_asked_anew_is_done_again(campaign, change, again):
     assert touched == set(again)
 
 
-def test_process_that_is_killed_takes_no_neighbour_along(campaign, monkeypatch):
-    """A dataset whose process dies is a failure with the signal in its record; the others are done."""
-    for number, kind in ((signal.SIGKILL, "memory"), (signal.SIGUSR1, "bug")):
-        monkeypatch.setattr(script, "take", lambda *_, number=number: os.kill(os.getpid(), number))
-        row = Dataset(NAMES[0], ("a.nc",))
-        assert script.outcome(row, campaign, campaign["results"]) == "failed"
-        record = receipts.read(campaign["results"], "failed", NAMES[0])
-        assert (record["class"], record["message"]) == (kind, f"The process of the dataset was ended by {number.name}.")
+@pytest.fixture
+def arguments(campaign):
+    """What bundle.py is told of the campaign's bundle."""
+    return script.parse([the_bundle(campaign).id, "--results", campaign["results"], "--config", json.dumps(campaign)])
+
+
+def end_by(number):
+    """Return what stands in for the work on a dataset: a convert that has begun and is ended by a signal."""
+
+    def take(row, args):
+        running.begin(args.results, "convert", row.id, args.bundle)
+        os.kill(os.getpid(), number)
+
+    return take
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (signal.SIGKILL, "memory", "SIGKILL, which is what comes of too little memory."),
+        (signal.SIGUSR1, "bug", "SIGUSR1."),
+    ],
+)
+def test_process_that_is_killed_is_recorded(arguments, monkeypatch, number, kind, said):
+    """A dataset whose process dies is a failure with rule and signal in its record; the next try does not skip it."""
+    monkeypatch.setattr(script, "take", end_by(number))
+    assert script.outcome(Dataset(NAMES[0], ("a.nc",)), arguments) == "failed"
+    record = receipts.read(arguments.results, "failed", NAMES[0])
+    assert (record["rule"], record["class"]) == ("convert", kind)
+    assert record["message"] == f"The process of convert was ended by {said}"
+    assert running.settle(arguments.results, {NAMES[0]}) == []
+    again = cli.parser("").parse_args([NAMES[0], "--results", arguments.results, "--attempt", "2"])
+    assert cli.answer("convert", again) is None
+
+
+def test_job_that_is_asked_to_end_leaves_its_note(arguments, monkeypatch):
+    """When all of a job is ended nothing is said of the dataset at work: its note is there for the campaign."""
+    monkeypatch.setattr(script, "take", end_by(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        script.outcome(Dataset(NAMES[0], ("a.nc",)), arguments)
+    assert ended.value.code == 1
+    assert receipts.read(arguments.results, "running", NAMES[0])["bundle"] == arguments.bundle
+    assert not receipts.path_of(arguments.results, "failed", NAMES[0]).exists()
+
+
+def test_next_try_does_not_ask_again_what_was_answered(campaign):
+    """After an answer for good another try of the job leaves the dataset alone, and another run does not."""
+    broken = campaign | {"memory_mib": 1}
+    assert run(broken)[1] == dict.fromkeys(NAMES[:3], "failed")
+    log = Path(campaign["results"], "logs", "convert", f"{NAMES[0]}.log")
+    assert "is not tried again" not in log.read_text()
+    assert run(campaign, attempt=2)[1] == dict.fromkeys(NAMES[:3], "failed")
+    assert "is not tried again" in log.read_text()
+    assert run(campaign)[0] == 0
+
+
+def test_rerun_of_a_class_of_failure(campaign):
+    """`rerun` with a class works on the datasets that have failed so, and leaves the others of the bundle alone."""
+    ours = Path(campaign["store_root"], drs.store_folder(NAMES[1]))
+    ours.mkdir(parents=True)
+    run(campaign)
+    receipts.path_of(campaign["results"], "verify", NAMES[0]).unlink()
+    assert run(campaign | {"rerun": "memory"})[:2] == (0, {})
+    ours.rmdir()
+    assert run(campaign | {"rerun": "store"})[:2] == (0, {NAMES[1]: "verified"})
+    assert not receipts.path_of(campaign["results"], "verify", NAMES[0]).exists()
 
 
 def test_bundle_of_another_catalogue_is_told(campaign):
@@ -137,20 +198,23 @@ def test_bundle_of_another_catalogue_is_told(campaign):
     assert not Path(campaign["results"]).exists()
 
 
-ROWS = st.lists(st.integers(1, 12), max_size=30)
+ROWS = st.lists(st.tuples(st.integers(1, 12), st.none() | st.integers(0, 2**31)), max_size=30)
 
 
-@given(ROWS, st.integers(1, 6), st.integers(1, 15))
-def test_bundles_hold_every_dataset_once_and_few_files(counts, most, most_files):
-    """Every dataset is in one bundle, in order; a bundle has few datasets, and few files unless it has one dataset."""
-    rows = {f"d{i}": Dataset(f"{'x.' * 9}d{i}", tuple(map(str, range(n)))) for i, n in enumerate(counts)}
-    config = configuration(bundle={"datasets": most, "files": most_files})
-    made = bundles.bundles(rows, config)
+@given(ROWS, st.integers(1, 6), st.floats(0.1, 1.5))
+def test_bundles_hold_every_dataset_once_and_few_bytes(sizes, most, gib):
+    """Every dataset is in one bundle, in order; a bundle has few datasets, and few bytes unless it has one dataset."""
+    rows = {}
+    for i, (files, source_bytes) in enumerate(sizes):
+        rows[f"d{i}"] = Dataset(f"{'x.' * 9}d{i}", tuple(map(str, range(files))), source_bytes)
+    made = bundles.bundles(rows, configuration(bundle={"datasets": most, "gib": gib}))
     assert [name for bundle in made for name in bundle.datasets] == [row.id for row in rows.values()]
-    files = {row.id: len(row.files) for row in rows.values()}
+    weights = {row.id: row.source_bytes for row in rows.values()}
+    weights |= {row.id: len(row.files) * 100 * 2**20 for row in rows.values() if row.source_bytes is None}
     for bundle in made:
         assert len(bundle.datasets) <= most
-        assert sum(files[name] for name in bundle.datasets) <= most_files or len(bundle.datasets) == 1
+        assert bundle.source_bytes == sum(weights[name] for name in bundle.datasets)
+        assert bundle.source_bytes <= gib * 2**30 or len(bundle.datasets) == 1
     assert len({bundle.id for bundle in made}) == len(made)
 
 

@@ -174,6 +174,24 @@ def test_the_digest_follows_the_list_of_files_only(tmp_path):
     assert digest(row()) != before
 
 
+@pytest.mark.parametrize(
+    ("sizes", "source_bytes"),
+    [
+        (("5", "7"), 12),
+        (("5", "7.0"), 12),
+        (("5", ""), None),
+        (("5", "7 MB"), None),
+        (("5", "-7"), None),
+        (("5", "inf"), None),
+        (("0", "0"), 0),
+    ],
+)
+def test_sizes_are_added_where_all_are_told(tmp_path, sizes, source_bytes):
+    rows = [row(size=sizes[0]), row(path=SECOND, size=sizes[1]), row(size=sizes[0])]
+    assert read(tmp_path, *rows).datasets == {ID: Dataset(ID, (FIRST, SECOND), source_bytes)}
+    assert Dataset(ID, (FIRST,), 5).digest == Dataset(ID, (FIRST,)).digest
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 def test_catalog_file_is_beside_the_json_or_absolute(tmp_path, absolute):
     (tmp_path / "sub").mkdir()
@@ -505,7 +523,7 @@ def test_build_reads_the_sample_package(tmp_path):
 
 def test_build_has_the_columns_of_ncar(real_data):
     rows, _ = build([real_data / "CMIP6/DCPP/MOHC"])
-    assert rows.columns == [*drs.FACETS, "dcpp_init_year", "time_range", "path"]
+    assert rows.columns == [*drs.FACETS, "dcpp_init_year", "time_range", "path", "size"]
     assert rows.row(0, named=True) == {
         "mip_era": "CMIP6",
         "activity_id": "DCPP",
@@ -520,7 +538,14 @@ def test_build_has_the_columns_of_ncar(real_data):
         "dcpp_init_year": 2004,
         "time_range": "200411-200412",
         "path": rows["path"].min(),
+        "size": Path(rows["path"].min()).stat().st_size,
     }
+
+
+def test_build_lists_a_link_to_nowhere_without_a_size(tmp_path):
+    (tmp_path / FOLDER[1:]).mkdir(parents=True)
+    (tmp_path / FIRST[1:]).symlink_to("nowhere")
+    assert build([tmp_path])[0]["size"].to_list() == [None]
 
 
 def test_build_of_overlapping_roots_lists_a_file_once(real_data):

@@ -21,7 +21,7 @@ RULES = SCRIPTS[:4]
 
 
 def attempt(results, work, attempt=1, **context):
-    args = Namespace(results=str(results), dataset=ID, mode="full", attempt=attempt)
+    args = Namespace(results=str(results), dataset=ID, mode="full", attempt=attempt, bundle=None)
     return cli.attempt("verify", args, work, **context)
 
 

@@ -22,7 +22,7 @@ def campaign(tmp_path):
         make_dataset(tmp_path / "data", files=2, steps=3, source_id=name.split(".")[3])
     listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
     places = {"catalogue": str(listed), "results": str(tmp_path / "results"), "store_root": str(tmp_path / "stores")}
-    config = configuration(**places, limits=LIMITS, bundle={"datasets": 0, "files": 400})
+    config = configuration(**places, limits=LIMITS, bundle={"datasets": 0, "gib": 20})
     return config, catalogue.read_catalogue(listed).datasets
 
 
@@ -106,7 +106,7 @@ def test_jobs_are_those_of_bundles(campaign):
     """With bundles there are as many jobs as bundles, and the start of each dataset costs less."""
     config, rows = campaign
     alone = forecast.forecast(list(rows.values()), 0, config, forecast.assumed(config))
-    bundled = config | {"bundle": {"datasets": 2, "files": 400}}
+    bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
     together = forecast.forecast(list(rows.values()), 2, bundled, forecast.assumed(bundled))
     assert together.jobs == {("bundle", "short"): 2}
     assert {rule for rule, _ in alone.jobs} == {"inventory", "convert", "verify", "size_report"}

@@ -13,7 +13,7 @@ from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDE"]
 ROWS = {name: Dataset(name, ("a.nc", "b.nc")) for name in NAMES}
-NO_BUNDLES = {"datasets": 0, "files": 400}
+NO_BUNDLES = {"datasets": 0, "gib": 20}
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_refused_datasets_are_left_alone(config):
 
 def test_bundles_with_work_are_left(config):
     """A bundle is done again if one of its datasets is left, and its own receipt is void; others stay out."""
-    bundled = config | {"bundle": {"datasets": 2, "files": 400}}
+    bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
     assert remaining.remaining(ROWS, bundled) == remaining.Remaining()
     for name in NAMES[2:]:
         path(config, "verify", name).unlink()

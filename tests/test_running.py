@@ -43,6 +43,20 @@ def test_work_that_goes_on_is_left_alone(note):
     assert not receipts.path_of("results", "failed", ID).exists()
 
 
+def test_job_of_a_bundle(note, monkeypatch):
+    """The log that tells what killed the work of a bundle is the bundle's, and its rule is named in the remedy."""
+    monkeypatch.setattr(lotus, "ask", lambda *_: "JobState=FAILED")
+    note(slurm_job="7", bundle="000003-0123456789ab")
+    receipts.write_text(
+        ".snakemake/slurm_logs/rule_bundle/000003-0123456789ab/7.log",
+        "slurmstepd-h: error: StepId=7.0 exceeded memory limit (2 > 1), being killed",
+    )
+    assert running.settle("results", {ID}) == [ID]
+    record = receipts.read("results", "failed", ID)
+    assert (record["rule"], record["class"]) == ("convert", "memory")
+    assert "--set-resources bundle:mem_mb" in record["remedy"]
+
+
 def test_killed_process(note):
     """A process that is gone leaves a record of class `killed`, and no note."""
     path = note(pid=dead_pid())

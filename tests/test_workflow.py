@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import clones
 import polars as pl
@@ -17,6 +19,7 @@ import xarray as xr
 import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
+from markupsafe import escape
 
 from cmip6zarr import bundles, catalogue, drs, status, stores
 
@@ -68,6 +71,17 @@ def test_second_run_has_nothing_to_do(campaign):
     assert campaign.files() == before
 
 
+def test_report_of_snakemake(campaign, tmp_path):
+    """`snakemake --report` holds the report and the tables, with captions, as far as the campaign has made them."""
+    campaign.snakemake("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as packed:
+        names = sorted(packed.namelist(), key=len)
+        told = packed.read(names[0]).decode()
+    assert [Path(name).name for name in names] == ["report.html", "sizes.tsv", "stores.csv", "report.html"]
+    for words in ("How big each verified dataset became", "compared with its files bit by bit"):
+        assert words in told
+
+
 def test_stores_open_by_their_catalogue(campaign, tmp_path, monkeypatch):
     """intake-esm opens the stores of the catalogue, whatever the working folder; its keys are the ids of datasets."""
     import intake  # takes seconds, and no other test needs it
@@ -86,7 +100,7 @@ def test_profile_resolves_without_slurm(checkout):
     said = checkout.snakemake(*LOTUS, "-n")
     assert "Using profile lotus" in said
     assert "slurm_partition=standard" in said
-    assert "rule convert" in said
+    assert "rule bundle" in said
 
 
 def test_linters_are_content(checkout):
@@ -204,6 +218,16 @@ def test_failures_leave_the_others_complete(spoilt):
     assert read_rows(clone.catalogue)[3]["path"] in failure(clone, CUT)["message"]
 
 
+def test_report_of_a_failed_run(spoilt):
+    """The report is made where datasets failed too, and names them with their remedies."""
+    clone, _ = spoilt
+    text = (clone.results / "report.html").read_text()
+    assert "<title>1 of 3 datasets verified" in text
+    for dataset in (CUT, TAKEN):
+        assert str(escape(failure(clone, dataset)["remedy"])) in text
+    assert (clone.results / "look" / f"{A}.svg").is_file()
+
+
 def test_next_run_tries_only_what_failed(spoilt, tmp_path):
     """A failed dataset goes on from where it failed, once its cause is gone; a refused one is left alone."""
     clone = spoilt[0].copy(tmp_path / "clone")
@@ -266,6 +290,17 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     clone.snakemake()
     assert chunk.read_bytes() == right
     assert_converted(clone, A, B)
+
+
+def test_bundles_where_jobs_go_to_slurm(checkout, tmp_path):
+    """Without a word in the configuration there are bundles on SLURM only, else what it says holds everywhere."""
+    clone = checkout.copy(tmp_path / "clone")
+    for name, datasets in (("none", 0), ("few", 1)):
+        (clone.folder / f"{name}.yaml").write_text(f"bundle: {{datasets: {datasets}}}")
+    none, few = (("--configfile", f"{name}.yaml") for name in ("none", "few"))
+    commands = (LOTUS, HERE, (), (*LOTUS, *none), (*LOTUS, "--config", "codec=fast"), few)
+    rules = [{rule for rule, _ in jobs} - {"campaign", "all"} for jobs in clone.plans(*commands)]
+    assert rules == [{"bundle"}, {*RULES}, {*RULES}, {*RULES}, {"bundle"}, {"bundle"}]
 
 
 BUNDLED = ("--configfile", "bundles.yaml")

@@ -5,7 +5,7 @@ import os
 import clones
 import pytest
 from builders import dataset_id, make_catalogue, make_dataset
-from clones import LOTUS, RULES, TABLES, A, B, assert_converted, chain, changed, read_rows, sources, write_rows
+from clones import HERE, RULES, TABLES, A, B, assert_converted, chain, changed, read_rows, sources, write_rows
 
 pytestmark = pytest.mark.workflow
 
@@ -36,7 +36,7 @@ def test_rewritten_code(clone):
         for path in (clone.folder / name, *(clone.folder / name).rglob("*")):
             if path.is_file():
                 path.write_bytes(path.read_bytes())
-    assert clone.plans((), LOTUS) == [NOTHING, NOTHING]
+    assert clone.plans((), HERE) == [NOTHING, NOTHING]
 
 
 def test_added_row(clone, tmp_path):
@@ -95,7 +95,7 @@ def test_raised_recipe(clone):
     text = module.read_text()
     module.write_text(text.replace("\nRECIPE = ", "\nRECIPE = 1000 + "))
     assert module.read_text() != text
-    assert clone.plan(*LOTUS) == chain(A, B, rules=RULES[1:])
+    assert clone.plan(*HERE) == chain(A, B, rules=RULES[1:])
 
 
 def test_how_a_job_is_run(clone):

@@ -9,69 +9,22 @@ import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import data
+import listing
 from child import EXPERIMENTS, run
 from setting import Setting, in_child, note_script
 from words import codes, listed, number, table
 
-# What the note says: steps in all, steps in a file, chunk rule, and its listing, files by folder, KiB of `ta`.
-STEPS, FILE_STEPS, RULE = 36360, 180, 4
-LISTED = {"lat": 4, "lon": 4, "plev": 4, "time": 5, "time_bnds": 5, "lon_bnds": 189, "lat_bnds": 192, "ta": 8506}
-LISTED_ROOT, TA_KIB, NETCDF_GB = 8912, 429258345, 320
-# Chunks that zarr 2.4 makes of an array that nobody has cut: see `guessed`.
-UNCUT = {"lat": (768,), "lon": (1024,), "plev": (8,), "time": (STEPS,), "time_bnds": (STEPS, 2)}
-ITEMSIZE = 8
-METADATA = 2
-"""`.zarray` and `.zattrs`, or `.zgroup` and `.zattrs`, in each folder of a Zarr v2 store."""
 EMPTY = 0.065
 """Share of chunks that are nothing but fill where that is tried."""
 TODAY, THEN = "today's packages", "the packages of June 2020"
 NEAR = 3
 """Percentage points within which a share of bounds is that of the field."""
-
-
-def guessed(shape: tuple[int, ...], itemsize: int) -> int:
-    """Return into how many chunks zarr 2.4 cuts an array by itself: the rule of `guess_chunks` in its zarr/util.py."""
-    cut = list(shape)
-    target = 2**18 * 2 ** math.log10(math.prod(shape) * itemsize / 2**20)
-    target = min(max(target, 2**17), 2**26)
-    axis = 0
-    while math.prod(cut) > 1:
-        size = math.prod(cut) * itemsize
-        if (size < target or abs(size - target) / target < 0.5) and size < 2**26:
-            break
-        cut[axis % len(cut)] = -(-cut[axis % len(cut)] // 2)
-        axis += 1
-    return math.prod(-(-n // c) for n, c in zip(shape, cut, strict=True))
-
-
-def arithmetic() -> dict:
-    """Return what follows from the note's own figures."""
-    uncut = {name: LISTED[name] - METADATA - guessed(shape, ITEMSIZE) for name, shape in UNCUT.items()}
-    extra = statistics.mode(uncut.values())
-    found = {name: LISTED[name] - METADATA - extra for name in ("ta", "lat_bnds", "lon_bnds")}
-    files = STEPS // FILE_STEPS
-    per_file = FILE_STEPS // RULE
-    chunk_bytes = TA_KIB * 1024 / found["ta"]
-    return {
-        "uncut_extra": uncut,
-        "extra": extra,
-        "root_extra": LISTED_ROOT - sum(LISTED.values()) - METADATA,
-        "found": found,
-        "files": files,
-        "due": {"ta": STEPS // RULE, "lat_bnds": files, "lon_bnds": files},
-        "per_file": per_file,
-        "whole_files": found["ta"] // per_file,
-        "left_over": found["ta"] % per_file,
-        "listed_gb": TA_KIB * 1024 / 1e9,
-        "complete_gb": chunk_bytes * (STEPS // RULE) / 1e9,
-    }
 
 
 def chunks_in(store: Path, name: str) -> int:
@@ -132,8 +85,8 @@ def measure(setting: Setting) -> dict:
     """
     files, steps, grid = setting.pick((40, 60, (24, 32)), (4, 8, (6, 8)))
     folder, store = data.make(setting.work, files, steps, grid), setting.work / "missing.zarr"
-    due = {"ta": files * steps // RULE, "lat_bnds": files, "lon_bnds": files}
-    said = arithmetic()
+    due = {"ta": files * steps // listing.RULE, "lat_bnds": files, "lon_bnds": files}
+    said = listing.arithmetic()
     share = said["found"]["ta"] / said["due"]["ta"]
     fewer = round(share * files)
     part = part_of(folder, fewer, setting.work)
@@ -211,16 +164,16 @@ def words(figures: dict) -> dict[str, str]:
     empty, seen = figures["empty"], figures["seen"]
     gib = 2**30 / 1e9
     return {
-        "steps": str(STEPS),
-        "rule": str(RULE),
+        "steps": str(listing.STEPS),
+        "rule": str(listing.RULE),
         "due": str(due["ta"]),
-        "listed": str(LISTED["ta"]),
+        "listed": str(listing.LISTED["ta"]),
         "uncut": str(len(note["uncut_extra"])),
         "uncut_agree": str(len(agree)),
         "uncut_names": codes(agree),
         "found": str(found["ta"]),
         "missing": str(due["ta"] - found["ta"]),
-        "missing_said": str(due["ta"] - LISTED["ta"]),
+        "missing_said": str(due["ta"] - listing.LISTED["ta"]),
         "whole_files": str(note["whole_files"]),
         "per_file": str(note["per_file"]),
         "left_over": str(note["left_over"]),
@@ -241,20 +194,20 @@ def words(figures: dict) -> dict[str, str]:
         if not seen["undecodable"]
         else f"opens as soon as {codes(seen['undecodable'])}, of which nothing was written yet, is left out",
         "lost": f"{seen['steps_lost']} of {seen['steps']} steps",
-        "chunk_mib": number(TA_KIB / 1024 / found["ta"], 1),
+        "chunk_mib": number(listing.TA_KIB / 1024 / found["ta"], 1),
         "complete_gb": number(note["complete_gb"], 0),
         "listed_gb": number(note["listed_gb"], 0),
-        "netcdf_gb": str(NETCDF_GB),
-        "growth": number(note["complete_gb"] / NETCDF_GB),
-        "growth_listed": number(note["listed_gb"] / NETCDF_GB),
-        "growth_gib": number(note["complete_gb"] / NETCDF_GB / gib),
-        "growth_listed_gib": number(note["listed_gb"] / NETCDF_GB / gib),
+        "netcdf_gb": str(listing.NETCDF_GB),
+        "growth": number(note["complete_gb"] / listing.NETCDF_GB),
+        "growth_listed": number(note["listed_gb"] / listing.NETCDF_GB),
+        "growth_gib": number(note["complete_gb"] / listing.NETCDF_GB / gib),
+        "growth_listed_gib": number(note["listed_gb"] / listing.NETCDF_GB / gib),
         "our_files": str(figures["files"]),
         "our_steps": str(figures["steps"]),
         "note": table(
             ["in the note", "files listed", "chunks", "due", "missing", "% there"],
             [
-                [f"`{name}`", *map(str, (LISTED[name], found[name], due[name], due[name] - found[name])),
+                [f"`{name}`", *map(str, (listing.LISTED[name], found[name], due[name], due[name] - found[name])),
                  number(percent(found, due, name))]
                 for name in due
             ],
@@ -306,15 +259,17 @@ def tried(figures: dict) -> dict[str, dict]:
 
 
 def draw(figures: dict, axes) -> None:
-    """Draw how field and bounds grow, with each set of packages, and where the note's listing stands."""
-    for (stack, course), line in zip(figures["courses"].items(), ("-", ":"), strict=False):
+    """Draw how field and bounds grow, with each set of packages."""
+    for (stack, whole), line in zip(figures["courses"].items(), ("-", ":"), strict=False):
+        course = [row for row in whole if any(row[1:])]
         for index, (name, color) in enumerate(zip(figures["due"], ("C0", "C1", "C2"), strict=True), 1):
             shares = [100 * row[index] / figures["due"][name] for row in course]
-            whole = course[-1][0]
-            axes.plot([100 * row[0] / whole for row in course], shares, line, color=color, label=f"{name}, {stack}")
-    axes.set_xlabel("% of the time that the script takes")
+            start, end = course[0][0], course[-1][0]
+            spent = [100 * (row[0] - start) / (end - start) for row in course]
+            label = f"{name}, {'today' if stack == TODAY else 'June 2020'}"
+            axes.step(spent, shares, line, where="post", color=color, label=label)
+    axes.set_xlabel("% of the time that the script takes to write")
     axes.set_ylabel("% of the chunks there")
-    axes.legend(fontsize=7, loc="center left")
 
 
 if __name__ == "__main__":

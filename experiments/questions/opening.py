@@ -74,4 +74,3 @@ def draw(figures: dict, axes) -> None:
         axes.barh([i + offset for i in range(len(keys))], values, 0.38, label=f"parallel={parallel}")
     axes.set_yticks(range(len(keys)), [f"{what}, {cores_of(cores)}" for what, cores in keys])
     axes.set_xlabel("seconds")
-    axes.legend()

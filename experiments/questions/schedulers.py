@@ -53,4 +53,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_ylabel("peak MiB")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.legend()

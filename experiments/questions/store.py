@@ -105,7 +105,6 @@ def draw(figures: dict, axes) -> None:
     axes.set_xlabel("MiB of a chunk before compression")
     axes.set_ylabel("seconds")
     axes.set_ylim(bottom=0)
-    axes.legend()
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def words(figures: dict) -> dict[str, str]:
         "threads_all": number(get(ALL, 2, "threads"), 0),
         "threads_none": number(get(NONE, 2, "threads"), 0),
         "changed": codes(name for name in names if name in ASKED and changes(name)),
+        "tidies": "changes the time" if changes("OPENBLAS_NUM_THREADS") else "tidies up, no more",
         "silent": codes(name for name, library in ASKED.items() if library not in loaded),
         "blas": number(get(NONE, 2, "threads") - get("OPENBLAS_NUM_THREADS", 2, "threads"), 0),
         "workers": faster(get("DASK_NUM_WORKERS", 2, "wall_s"), get(NONE, 2, "wall_s")),
@@ -87,4 +88,3 @@ def draw(figures: dict, axes) -> None:
     axes.set_xlabel("seconds")
     axes.margins(x=0.3)
     axes.invert_yaxis()
-    axes.legend(loc="lower right")

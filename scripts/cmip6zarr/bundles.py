@@ -9,6 +9,9 @@ from . import RECIPE, drs, s3client
 from .catalogue import Dataset
 from .cli import ASKED
 
+FILE_BYTES = 100 * 2**20
+"""A file of unknown size: about a century of a monthly field on a grid of one degree, compressed."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -16,6 +19,7 @@ class Bundle:
 
     id: str
     datasets: tuple[str, ...]
+    source_bytes: int
 
 
 def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
@@ -47,21 +51,23 @@ def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
 def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
     """Return the bundles of a catalogue's datasets, in order: as many as the configuration's `bundle` lets into one.
 
-    A dataset of more files than that is a bundle of its own. It depends on catalogue and configuration only, never on
-    what has been done: a bundle is the same in the process that submits it and in the job, and on every later day.
+    A dataset of more bytes than that is a bundle of its own. Bytes are the catalogue's, or FILE_BYTES for each file: to
+    ask the file system for 100,000 datasets takes minutes, and what receipts say changes while a campaign runs. So a
+    bundle is the same in the process that submits it and in the job, and on every later day.
     """
-    most, most_files = config["bundle"]["datasets"], config["bundle"]["files"]
+    most, most_bytes = config["bundle"]["datasets"], config["bundle"]["gib"] * 2**30
     made: list[list[Dataset]] = []
-    files = 0
+    sizes: list[int] = []
     for row in datasets.values():
-        if not made or len(made[-1]) == most or files + len(row.files) > most_files:
+        size = len(row.files) * FILE_BYTES if row.source_bytes is None else row.source_bytes
+        if not made or len(made[-1]) == most or sizes[-1] + size > most_bytes:
             made.append([])
-            files = 0
+            sizes.append(0)
         made[-1].append(row)
-        files += len(row.files)
+        sizes[-1] += size
     return [
-        Bundle(f"{number:06d}-{digest(some, config)}", tuple(row.id for row in some))
-        for number, some in enumerate(made)
+        Bundle(f"{number:06d}-{digest(some, config)}", tuple(row.id for row in some), size)
+        for number, (some, size) in enumerate(zip(made, sizes, strict=True))
     ]
 
 

@@ -29,8 +29,9 @@ COLUMNS = {facet: (facet,) for facet in FACETS} | {
     "init_year": ("dcpp_init_year", "dcpp_start_year"),
     "format": ("format", "data_format"),
     "path": ("path", "nc_path", "location"),
+    "size": ("size",),
 }
-OPTIONAL = ("mip_era", "version", "init_year", "format")
+OPTIONAL = ("mip_era", "version", "init_year", "format", "size")
 EMPTY = ("", "nan", "NaN", "NA", "<NA>", "None")
 JOINED_IN_TIME = ({"type": "join_existing", "attribute_name": "time_range", "options": {"dim": "time"}},)
 REMOTE = r"^[A-Za-z][A-Za-z0-9+.:-]*://"
@@ -42,10 +43,11 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset's id and its files: absolute paths in order, or one glob pattern."""
+    """A dataset's id and its files: absolute paths in order, or one glob pattern; their bytes, where all are told."""
 
     id: str
     files: tuple[str, ...]
+    source_bytes: int | None = None
 
     @property
     def facets(self) -> dict[str, str]:
@@ -180,7 +182,7 @@ def _name(listed: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _select(rows: pl.LazyFrame, select: Mapping) -> pl.DataFrame:
-    """Return the id and path of the rows whose facets are among the selected values, checked and in order."""
+    """Return id, path and size of the rows whose facets are among the selected values, checked and in order."""
     if unknown := [facet for facet in select if facet not in FACETS]:
         raise CatalogueError(f"select knows no facet {unknown[0]!r}; it knows {', '.join(FACETS)} and limit")
     wanted = {
@@ -189,7 +191,8 @@ def _select(rows: pl.LazyFrame, select: Mapping) -> pl.DataFrame:
     }
     matches = {facet: pl.col(facet).is_in(values) for facet, values in wanted.items()}
     selected = rows.filter(*matches.values())
-    chosen = selected.select("row", "id", "path").collect(engine="streaming")
+    size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    chosen = selected.select("row", "id", "path", size=pl.when(size >= 0).then(size)).collect(engine="streaming")
     if chosen.is_empty():
         for facet, match in matches.items():
             if rows.filter(match).select("row").collect().is_empty():
@@ -200,7 +203,7 @@ def _select(rows: pl.LazyFrame, select: Mapping) -> pl.DataFrame:
     bad = chosen.filter(~named | pl.col("path").str.contains(r"\p{Cc}"))["row"]
     if not bad.is_empty():
         _refuse(selected.filter(pl.col("row") == bad.min()).collect().row(0, named=True), bad.len())
-    return chosen.sort("id", "path").select("id", "path")
+    return chosen.sort("id", "path").select("id", "path", "size")
 
 
 def _refuse(row: dict, number: int) -> None:
@@ -219,17 +222,20 @@ def _datasets(rows: pl.DataFrame, limit: int | None) -> dict[str, Dataset]:
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
     datasets = {}
     for name, group in islice(groupby(rows.iter_rows(), itemgetter(0)), limit):
-        files = tuple(dict.fromkeys(path for _, path in group))
+        sizes = {path: size for _, path, size in group}
+        files = tuple(sizes)
         if len(files) > 1 and any("*" in file or "?" in file for file in files):
             raise CatalogueError(f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern")
-        datasets[name] = Dataset(name, files)
+        told = None not in sizes.values()
+        datasets[name] = Dataset(name, files, sum(sizes.values()) if told else None)
     return datasets
 
 
 def build(roots: Iterable[str | os.PathLike]) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return a row per NetCDF file in DRS folders below `roots`, and how many paths were left aside, by reason.
 
-    No file is opened: folders say it all. Raises CatalogueError if a root is no folder or nothing is found.
+    No file is opened: folders say it all, and the file system has the sizes, in bytes. Raises CatalogueError if a root
+    is no folder or nothing is found.
     """
     # Not ecgtools: it imports xarray and joblib to read what paths state, hides failures, and calls `latest` v0.
     rows, left_aside = [], Counter()
@@ -241,13 +247,21 @@ def build(roots: Iterable[str | os.PathLike]) -> tuple[pl.DataFrame, dict[str, i
             left_aside[facets] += 1
         else:
             member, name = facets["member_id"], path.rpartition("/")[2]
-            rows.append((*facets.values(), drs.init_year(member), drs.time_range(name), path))
+            rows.append((*facets.values(), drs.init_year(member), drs.time_range(name), path, _size(path)))
     if not rows:
         raise CatalogueError(
             f"no NetCDF file lies in a DRS folder below {', '.join(map(str, roots))}: {dict(left_aside)}"
         )
-    schema = dict.fromkeys(FACETS, pl.String) | {"dcpp_init_year": pl.Int32, "time_range": pl.String, "path": pl.String}
-    return pl.DataFrame(rows, schema, orient="row").sort("path"), dict(left_aside)
+    more = {"dcpp_init_year": pl.Int32, "time_range": pl.String, "path": pl.String, "size": pl.Int64}
+    return pl.DataFrame(rows, dict.fromkeys(FACETS, pl.String) | more, orient="row").sort("path"), dict(left_aside)
+
+
+def _size(path: str) -> int | None:
+    """Return the bytes of a file, None of one that cannot be reached."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return None
 
 
 def write(

@@ -48,6 +48,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
     arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
     arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
+    arguments.add_argument("--bundle", help="id of the bundle whose job this is")
     return arguments
 
 
@@ -102,7 +103,9 @@ def answer(rule: str, args: argparse.Namespace) -> dict | None:
     if args.attempt == 1 or note.is_file() or not failed.is_file():
         return None
     record = receipts.read(args.results, "failed", args.dataset)
-    return record if record["rule"] == rule and record["class"] not in PASSING else None
+    # What was killed has not answered.
+    said = "signal" not in record and record["class"] not in PASSING
+    return record if record["rule"] == rule and said else None
 
 
 def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
@@ -123,7 +126,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     # What later rules said of the dataset is void from now on, even if this process is killed.
     for void in RULES[RULES.index(rule) :] if rule in RULES else [rule]:
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
-    running.begin(args.results, rule, args.dataset)
+    running.begin(args.results, rule, args.dataset, args.bundle)
     start = time.perf_counter()
 
     def record(kind, message, remedy):

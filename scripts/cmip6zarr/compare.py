@@ -21,6 +21,7 @@ from . import stores
 from .attributes import read_attribute, untyped
 from .chunks import Array, regions, shard_shape
 from .errors import LIBRARY_ERRORS, DatasetError
+from .progress import Progress
 
 # cftime has microseconds; a double of days since year 1 has a resolution of 10 of them.
 SAME_MOMENT = timedelta(microseconds=20)
@@ -101,18 +102,20 @@ def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tall
         compare_header(group, first, time_dim, steps, tally)
     drifts = {(f["variable"], f["file"]) for f in inventory["findings"] if "variable" in f}
     ours = times({name: dict(array.attrs) for name, array in group.arrays()})
-    for index, file in enumerate(files):
-        with opened(file["path"]) as nc:
-            check_tracking_id(nc, file, inventory)
-            theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
-            for name in sorted(nc.variables.keys() & set(group.array_keys())):
-                static = time_dim not in nc[name].dimensions
-                if index and static and (name, file["path"]) in drifts:
-                    continue
-                time = (ours[name], theirs[name]) if name in ours and name in theirs else None
-                count = compare_variable(group[name], nc[name], file, time_dim, time, memory_bytes, tally)
-                tally.values_compared += count
-                tally.covered[name] += 0 if index and static else count
+    total = sum(v["raw_bytes"] * (len(files) if v["static"] else 1) for v in inventory["variables"].values())
+    with Progress("verify", total) as progress:
+        for index, file in enumerate(files):
+            with opened(file["path"]) as nc:
+                check_tracking_id(nc, file, inventory)
+                theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
+                for name in sorted(nc.variables.keys() & set(group.array_keys())):
+                    static = time_dim not in nc[name].dimensions
+                    if index and static and (name, file["path"]) in drifts:
+                        continue
+                    time = (ours[name], theirs[name]) if name in ours and name in theirs else None
+                    count = compare_variable(group[name], nc[name], file, time_dim, time, memory_bytes, tally, progress)
+                    tally.values_compared += count
+                    tally.covered[name] += 0 if index and static else count
     for name, array in group.arrays():
         tally.same(f"{name}: values compared", tally.covered[name], array.size)
     return tally
@@ -182,7 +185,9 @@ def json_value(value):
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
-def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: int, tally: Tally) -> int:
+def compare_variable(
+    array, variable, file: dict, time_dim, time, memory_bytes: int, tally: Tally, progress: Progress
+) -> int:
     """Compare all values of one variable in one file with their place in the store and return how many there were.
 
     Skipped steps are left out. `time` is (units and calendar in the store, the same in the file) of what counts time.
@@ -218,6 +223,7 @@ def compare_variable(array, variable, file: dict, time_dim, time, memory_bytes: 
                 message = f"{where}: zarr cannot read it from the store: {error}."
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
             count += expected.size
+            progress.add(expected.size * itemsize)
             if time and time[0] != time[1]:
                 compare_dates(where, found, expected, missing_numbers(variable), *time, tally)
             else:

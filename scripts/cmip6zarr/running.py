@@ -44,11 +44,12 @@ REMEDY = {
 }
 
 
-def begin(results, rule: str, dataset: str) -> None:
-    """Leave a note that this process works on a dataset."""
+def begin(results, rule: str, dataset: str, bundle: str | None = None) -> None:
+    """Leave a note that this process works on a dataset, in the job of a bundle if it is one."""
     facts = {
         "dataset": dataset,
         "rule": rule,
+        "bundle": bundle,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "host": platform.node(),
         "pid": os.getpid(),
@@ -60,6 +61,12 @@ def begin(results, rule: str, dataset: str) -> None:
 def end(results, dataset: str) -> None:
     """Take the note away."""
     receipts.path_of(results, FOLDER, dataset).unlink(missing_ok=True)
+
+
+def at_work(results, names) -> dict[str, str]:
+    """Return {dataset: rule} of what is at work on some datasets."""
+    notes = {path.stem: receipts.find(results, FOLDER, path.stem) for path in Path(results, FOLDER).glob("*.json")}
+    return {name: note["rule"] for name, note in notes.items() if note and name in names}
 
 
 def settle(results, names) -> list[str]:
@@ -74,7 +81,7 @@ def settle(results, names) -> list[str]:
             where = f"SLURM job {note['slurm_job']}" if note["slurm_job"] else f"process {note['pid']}"
             message = f"{where} on {note['host']}, begun {note['started']}, was killed: {told}."
             facts = {"dataset": path.stem, "rule": note["rule"], "class": kind, "message": message}
-            facts |= {"remedy": REMEDY[kind].format(rule=note["rule"]), "slurm_job": note["slurm_job"]}
+            facts |= {"remedy": REMEDY[kind].format(rule=job_of(note)[0]), "slurm_job": note["slurm_job"]}
             receipts.write(receipts.path_of(results, "failed", path.stem), facts)
             end(results, path.stem)
             killed.append(path.stem)
@@ -84,7 +91,7 @@ def settle(results, names) -> list[str]:
 def became(note: dict) -> tuple[str | None, str]:
     """Return the class of what has become of the work of a note, and how it is known; None if it may still go on."""
     if note["slurm_job"]:
-        return of_job(note["slurm_job"], note["rule"], note["dataset"])
+        return of_job(note["slurm_job"], *job_of(note))
     if note["host"] != platform.node():
         return None, ""
     try:
@@ -96,13 +103,18 @@ def became(note: dict) -> tuple[str | None, str]:
     return None, ""
 
 
-def of_job(job: str, rule: str, dataset: str) -> tuple[str | None, str]:
+def job_of(note: dict) -> tuple[str, str]:
+    """Return the rule of the job to which the work of a note belongs, and what it is about: its dataset or bundle."""
+    return ("bundle", note["bundle"]) if note["bundle"] else (note["rule"], note["dataset"])
+
+
+def of_job(job: str, rule: str, about: str) -> tuple[str | None, str]:
     """Return the class of what SLURM has done to a job, and its words: from the job's log, else from its state."""
     state = state_of(job)
     if state and state not in STATES:
         return None, state
     # Where the executor puts the logs of jobs, below the folder in which Snakemake was called.
-    log = Path(".snakemake", "slurm_logs", f"rule_{rule}", dataset, f"{job}.log")
+    log = Path(".snakemake", "slurm_logs", f"rule_{rule}", about, f"{job}.log")
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     for kind, pattern in SAID:
         for line in lines:

@@ -14,6 +14,7 @@ from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
 from .objects import Written
 from .planning import Cut
+from .progress import Progress
 from .reader import Reader, moved
 from .scratch import scratch
 
@@ -32,6 +33,7 @@ class Target:
     form: Form
     ledger: Ledger
     kept: frozenset[str]
+    progress: Progress
 
     def key(self, region: Region) -> str:
         """Return the key of the object of the shard at a region."""
@@ -40,7 +42,15 @@ class Target:
 
     def missing(self, regions: Iterator[Region]) -> Iterator[Region]:
         """Yield those of the regions whose shards are not there."""
-        return (region for region in regions if self.key(region) not in self.kept)
+        for region in regions:
+            if self.key(region) in self.kept:
+                self.progress.keep(self.bytes_of(region))
+            else:
+                yield region
+
+    def bytes_of(self, region: Region) -> int:
+        """Return the bytes of the values at a region."""
+        return prod(r.stop - r.start for r in region) * self.array.dtype.itemsize
 
     def put(self, region: Region, encode_chunk: Callable[[Region, RawSum], list]) -> None:
         """Write the shard at a region; `encode_chunk` returns a chunk at a region of the shard, and sums its values."""
@@ -48,10 +58,13 @@ class Target:
         shape = tuple(r.stop - r.start for r in region)
         parts = self.form.encode(shape, lambda part: encode_chunk(part, raw))
         key = self.key(region)
-        # What is there already when it is written down, and no sooner.
-        self.put_object(
-            key, parts, lambda made: self.ledger.add(Entry(key, self.array.path, *made, raw_xxh3=raw.hexdigest()))
-        )
+
+        def note(made):
+            # What is there already when it is written down, and no sooner.
+            self.ledger.add(Entry(key, self.array.path, *made, raw_xxh3=raw.hexdigest()))
+            self.progress.add(self.bytes_of(region))
+
+        self.put_object(key, parts, note)
 
 
 def write_apart(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:

@@ -13,6 +13,7 @@ from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger
 from .ledger import head as ledger_head
+from .progress import Progress
 from .reader import Reader, check_unchanged
 from .source import STRING_BYTES
 
@@ -75,14 +76,16 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
         root = stores.UnsealedStore(stores.open_store(home, read_only=False))
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
-        with home.writing(plan.uploads) as put:
+        whole = sum(cut.array.bytes for cut in plan.cuts)
+        with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]
                 array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
                 if dtypes[name] == encoding.TEXT:
                     shards.write_texts(reader, cut, array)
                     continue
-                target = shards.Target(put, array, encoding.form_of(array, codec), ledger, frozenset(kept))
+                form = encoding.form_of(array, codec)
+                target = shards.Target(put, array, form, ledger, frozenset(kept), progress)
                 write = shards.write_apart if cut.apart else shards.write_slabs
                 write(reader, cut, target, get)
         zarr.consolidate_metadata(root)

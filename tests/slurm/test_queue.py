@@ -6,27 +6,21 @@ at the queue.
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import clones
 import pytest
+import queues
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import RULES, A, B, assert_converted, chain, finish, read_rows, write_rows
+from queues import QUICK
 
-from cmip6zarr import drs, lotus
+from cmip6zarr import drs
 
 pytestmark = pytest.mark.slurm
-
-CLUSTER = Path(__file__).with_name("cluster.sh")
-QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "5")
-"""The verbatim command, with less patience."""
 
 FAULTS = """
     import time
@@ -46,88 +40,10 @@ HELD, SLOW, GREEDY, GLUTTON, TAKEN = (
 )
 
 
-class Queue:
-    """The queue of a cluster, and every line that was seen in it."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.seen, self.over = folder, {}, threading.Event()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-
-    def cluster(self, command: str) -> str:
-        """Run a command of cluster.sh and return what it printed."""
-        env = os.environ | {"FOLDER": str(self.folder), "PORT": str(self.port)}
-        # To a file: the daemons that it starts would hold a pipe open.
-        with (self.folder / "said").open("w+") as said:
-            run = subprocess.run([CLUSTER, command], env=env, stdout=said, stderr=subprocess.STDOUT, check=False)
-            text = Path(said.name).read_text()
-        assert run.returncode == 0, text
-        return text
-
-    def look(self) -> list[list[str]]:
-        """Return [job, name, state, memory, walltime, QoS, rule and dataset] of all that is in the queue."""
-        command = ("squeue", "--me", "--noheader", "--format=%i|%j|%T|%m|%l|%q|%k")
-        # Not checked: one test kills who could answer.
-        lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-        self.seen |= dict.fromkeys(lines)
-        return [line.split("|") for line in lines]
-
-    def watch(self) -> None:
-        """Look, again and again, until it is over."""
-        while not self.over.wait(0.5):
-            self.look()
-
-    def jobs(self, clone) -> list[list[str]]:
-        """Return what `look` does, of the jobs of one campaign."""
-        return [job for job in self.look() if job[1].startswith(f"{lotus.jobname(clone.results)}_")]
-
-    def lines(self) -> list[list[str]]:
-        """Return all that was ever seen, as `look` does."""
-        return [line.split("|") for line in self.seen]
-
-    def running(self, clone, rule: str, dataset: str) -> str:
-        """Wait until the job of a rule is running, and its script has left a note; return its number."""
-        note = clone.results / "running" / f"{dataset}.json"
-        for _ in range(900):
-            for job, _, state, *_, told in self.jobs(clone):
-                if (state, told) == ("RUNNING", f"rule_{rule}_wildcards_{dataset}") and note.is_file():
-                    return job
-            time.sleep(0.1)
-        raise AssertionError("\n".join((f"no {rule} of {dataset} is running:", *self.seen)))
-
-    def empty(self, clone) -> None:
-        """Wait until no job of a campaign is in the queue."""
-        for _ in range(900):
-            if not self.jobs(clone):
-                return
-            time.sleep(0.1)
-        raise AssertionError("\n".join(("still in the queue:", *self.seen)))
-
-
 @pytest.fixture(scope="module")
 def queue(tmp_path_factory):
-    """A cluster, with its commands first on PATH.
-
-    Where SLURM is not installed the tests are skipped; they fail if `CMIP6ZARR_REQUIRE_SLURM` is set.
-    """
-    if not shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin"):
-        reason = f"no SLURM: slurmctld is not installed; `{CLUSTER} install` does it on Debian, as root"
-        pytest.fail(reason) if os.environ.get("CMIP6ZARR_REQUIRE_SLURM") else pytest.skip(reason)
-    queue = Queue(tmp_path_factory.mktemp("slurm"))
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            queue.cluster("start")
-            assert queue.cluster("check")
-            patch.setenv("SLURM_CONF", str(queue.folder / "slurm.conf"))
-            patch.setenv("PATH", str(queue.folder / "bin"), prepend=os.pathsep)
-            patch.setenv("LOTUS_ACCOUNT", "mygws")
-            watcher = threading.Thread(target=queue.watch, daemon=True)
-            watcher.start()
-            yield queue
-        finally:
-            queue.over.set()
-            queue.cluster("stop")
-            print(*queue.seen, sep="\n")
+    with queues.started(tmp_path_factory.mktemp("slurm")) as queue:
+        yield queue
 
 
 def faulty(folder: Path, *names: str, keep: int):
@@ -143,7 +59,7 @@ def faulty(folder: Path, *names: str, keep: int):
     text = script.read_text()
     assert text.count(begin) == 1
     script.write_text(text.replace(begin, FAULTS.strip("\n") + "\n" + begin))
-    (clone.folder / "small.yaml").write_text("memory_mib: 256")
+    (clone.folder / "small.yaml").write_text("memory_mib: 256\nbundle: {datasets: 0}")
     return clone
 
 
@@ -180,14 +96,15 @@ def test_nothing_is_submitted(queue, tmp_path_factory, monkeypatch):
         "verify:qos=standard verify:runtime=2d": "verify: QoS standard would not take 2880 minutes of at most 1440",
         "convert:cpus_per_task=4 convert:qos=long": "QoS long would not take 4 CPUs of at most 1",
     }
-    runs = [clone.start(*QUICK, "--set-resources", *setting.split(), "--nolock") for setting in wrong]
+    quick = (*QUICK, "--configfile", "small.yaml", "--nolock")
+    runs = [clone.start(*quick, "--set-resources", *setting.split()) for setting in wrong]
     told = [*wrong.values()]
     if os.environ.get("ACCOUNTING"):
         monkeypatch.setenv("LOTUS_ACCOUNT", "others")
-        runs.append(clone.start(*QUICK, "--nolock"))
+        runs.append(clone.start(*quick))
         told.append("found LOTUS_ACCOUNT=others; expected one of mygws")
     monkeypatch.delenv("LOTUS_ACCOUNT")
-    runs.append(clone.start(*QUICK, "--nolock"))
+    runs.append(clone.start(*quick))
     told.append("found LOTUS_ACCOUNT unset")
     for run, why in zip(runs, told, strict=True):
         said = finish(run, expect=1)
@@ -257,10 +174,7 @@ def test_cancelled_is_done_again_while_slurm_restarts(queue, campaign):
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(finish, clone.start(*again))
         queue.running(clone, "convert", HELD)
-        time.sleep(6)  # it writes down every five seconds what is running; what it does not know it would start twice
-        os.kill(int((queue.folder / "run" / "slurmctld").read_text()), signal.SIGKILL)
-        time.sleep(3)
-        queue.cluster("start")
+        queue.restart()
         (clone.folder / "HELD").unlink()
         said = run.result()
     assert "6 datasets: 3 verified" in said

@@ -1,0 +1,241 @@
+"use strict";
+// Whatever comes from receipts becomes text nodes and attributes, never HTML.
+const data = JSON.parse(document.getElementById("data").textContent);
+const rows = data.rows.map(values => Object.fromEntries(data.columns.map((name, i) => [name, values[i]])));
+for (const row of rows) {
+  for (const rule of ["convert", "verify"]) {
+    const seconds = row[`${rule}_seconds`];
+    row[`${rule}_mib_per_s`] = seconds ? Number((row.raw_bytes / 2 ** 20 / seconds).toPrecision(4)) : null;
+  }
+}
+const byId = new Map(rows.map(row => [row.id, row]));
+const $ = id => document.getElementById(id);
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// ---- numbers as people read them
+const size = bytes => {
+  if (bytes === null) return "";
+  const [unit, one] = [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3], ["B", 1]].find(([, one]) => bytes >= one) || ["B", 1];
+  return `${Number((bytes / one).toPrecision(3))} ${unit}`;
+};
+const whole = number => number === null ? "" : number.toLocaleString("en");
+const two = number => number === null ? "" : number.toFixed(2);
+const mib = number => number === null ? "" : `${whole(number)} MiB`;
+const speed = number => number === null ? "" : `${number < 10 ? number.toFixed(1) : whole(Math.round(number))} MiB/s`;
+
+// ---- states
+const WORK = ["converting", "verifying", "at work"];
+const tone = state => state === "verified" ? "good" : WORK.includes(state) ? "work"
+  : state === "waiting" ? "rest" : state === "refused" ? "warn" : "bad";
+
+// ---- looks: within the file as far as they are, else beside it
+const look = row => data.pictures[row.id] !== undefined
+  ? "data:image/svg+xml," + encodeURIComponent(data.pictures[row.id])
+  : row.look.split("/").map(encodeURIComponent).join("/");
+for (const image of document.querySelectorAll("img[data-look]")) image.src = look(byId.get(image.dataset.look));
+
+// ---- the table: only the rows in sight are in the page
+const ROW = 52, BEYOND = 8;
+const COLUMNS = [
+  ["id", "Dataset", row => name(row)], ["netcdf_bytes", "NetCDF", row => size(row.netcdf_bytes)],
+  ["zarr_bytes", "Zarr", row => size(row.zarr_bytes)], ["ratio", "Ratio", row => two(row.ratio)],
+  ["objects", "Objects", row => whole(row.objects)], ["peak_mib", "Memory", row => mib(row.peak_mib)],
+  ["convert_mib_per_s", "Convert", row => speed(row.convert_mib_per_s)], ["state", "State", row => row.state],
+];
+const haystack = new Map(rows.map(row => [row, [row.id, row.state, row.rule, row.text].join(" ").toLowerCase()]));
+let shown = rows, sorted = null, descending = false;
+
+function name(row) {
+  const words = row.id.split(".");
+  const title = words.length === 10 ? [make("b", {}, words[7]), ` ${words[6]} ${words[3]} ${words[4]} ${words[5]}`] : [row.id];
+  const link = make("a", {href: "#" + encodeURIComponent(row.id), title: row.id}, ...title);
+  const box = document.createDocumentFragment();
+  box.append(link, make("small", {}, row.text || (row.state === "waiting" ? "not begun, or not finished" : "")));
+  return box;
+}
+
+function draw() {
+  const scroll = $("scroll"), space = $("space");
+  space.style.height = `${shown.length * ROW}px`;  // the height of what scrolls depends on it
+  const first = Math.max(0, Math.floor(scroll.scrollTop / ROW) - BEYOND);
+  const last = Math.min(shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / ROW) + BEYOND);
+  space.replaceChildren(...shown.slice(first, last).map((row, i) => {
+    const cells = COLUMNS.map(([, , cell]) => make("div", {role: "cell"}, cell(row)));
+    const line = make("div", {class: `row ${tone(row.state)}`, role: "row", "aria-rowindex": first + i + 2}, ...cells);
+    line.style.top = `${(first + i) * ROW}px`;
+    line.addEventListener("click", () => { location.hash = encodeURIComponent(row.id); });
+    return line;
+  }));
+  if (!shown.length) space.replaceChildren(make("p", {class: "none"}, "No dataset is like that."));
+}
+
+function choose() {
+  const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean), state = $("state").value;
+  shown = rows.filter(row => (!state || row.state === state) && words.every(word => haystack.get(row).includes(word)));
+  if (sorted) {
+    const sign = descending ? -1 : 1;
+    shown.sort((a, b) => {
+      const [x, y] = [a[sorted], b[sorted]];
+      if (x === null || y === null) return (x === null) - (y === null);  // what is not known comes last
+      return sign * (typeof x === "string" ? (x < y ? -1 : x > y ? 1 : 0) : x - y);
+    });
+  }
+  $("found").textContent = `${whole(shown.length)} of ${whole(rows.length)}`;
+  $("table").setAttribute("aria-rowcount", shown.length + 1);
+  $("scroll").scrollTop = 0;
+  draw();
+}
+
+for (const [column, title] of COLUMNS) {
+  const button = make("button", {type: "button"}, title);
+  const cell = make("div", {role: "columnheader", "aria-sort": "none"}, button);
+  button.addEventListener("click", () => {
+    descending = sorted === column ? !descending : typeof rows.find(row => row[column] !== null)?.[column] === "number";
+    sorted = column;
+    for (const other of $("head").children) other.setAttribute("aria-sort", "none");
+    cell.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    choose();
+  });
+  $("head").append(cell);
+}
+let waiting = 0;
+$("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 60); });
+$("state").addEventListener("change", choose);
+$("scroll").addEventListener("scroll", () => requestAnimationFrame(draw), {passive: true});
+addEventListener("resize", draw);
+for (const button of document.querySelectorAll("button[data-state]")) {
+  button.addEventListener("click", () => {
+    $("state").value = button.dataset.state;
+    $("search").value = "";
+    choose();
+    $("datasets").scrollIntoView();
+    $("datasets").focus({preventScroll: true});
+  });
+}
+
+// ---- one dataset: the page's fragment is its id
+const FACTS = [
+  ["NetCDF", row => size(row.netcdf_bytes)], ["Zarr", row => size(row.zarr_bytes)], ["Ratio", row => two(row.ratio)],
+  ["Files", row => whole(row.files)], ["Shape", row => row.shape], ["Chunks", row => row.chunks], ["Codec", row => row.codec],
+  ["Objects", row => whole(row.objects)],
+  ["Chunks, planned", row => `${whole(row.chunk_objects)}, ${whole(row.planned_objects)}`],
+  ["Memory, planned", row => `${mib(row.peak_mib)}, ${mib(row.planned_mib)}`],
+  ["Convert", row => speed(row.convert_mib_per_s)], ["Verify", row => speed(row.verify_mib_per_s)],
+  ["CPU", row => `${two(row.cpu_seconds)} s`], ["Values compared", row => row.verified === "checksums" ? "checksums alone" : whole(row.values_compared)],
+];
+
+function links(row) {
+  const file = encodeURIComponent(row.id);
+  const done = row.state === "verified" ? data.rules : [];
+  const records = done.map(rule => [`${rule} receipt`, `${rule}/${file}.json`]);
+  if (row.rule && !WORK.includes(row.state)) records.push(["record of failure", `failed/${file}.json`]);
+  const logs = done.length ? done : row.rule && row.rule !== "bundle" ? [row.rule] : [];
+  records.push(...logs.map(rule => [`${rule} log`, `logs/${encodeURIComponent(rule)}/${file}.log`]));
+  return make("div", {class: "links"}, ...records.map(([text, href]) => make("a", {href}, text)));
+}
+
+function open() {
+  const row = byId.get(decodeURIComponent(location.hash.slice(1)));
+  if (!row) return;
+  const close = make("button", {type: "button", class: "close", "aria-label": "Close"}, "×");
+  close.addEventListener("click", () => $("detail").close());
+  const words = row.id.split(".");
+  const title = words.length === 10 ? `${words[7]} ${words[6]} · ${words[3]} · ${words[4]} · ${words[5]}` : row.id;
+  const children = [close, make("h2", {id: "detail-title"}, title), make("code", {}, row.id),
+    make("p", {class: `text ${tone(row.state)}`}, row.text ? `${row.state}: ${row.text}` : row.state)];
+  if (row.look) children.push(make("img", {src: look(row), alt: "First, middle and last step, and the course of the mean"}));
+  if (row.state === "verified") {
+    const facts = FACTS.map(([key, value]) => make("div", {}, make("dt", {}, key), make("dd", {}, value(row))));
+    children.push(make("dl", {}, ...facts));
+  }
+  $("detail").replaceChildren(...children, links(row));
+  if (!$("detail").open) $("detail").showModal();
+}
+$("detail").addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
+$("detail").addEventListener("click", event => { if (event.target === $("detail")) $("detail").close(); });
+addEventListener("hashchange", open);
+
+// ---- plots
+const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const BYTES = "format(datum.value, '.2~s') + 'B'", done = rows.filter(row => row.state === "verified");
+const many = done.length > 2000;
+
+function points(values, x, y, tooltip, extra = {}) {
+  const mark = {type: "point", filled: true, size: many ? 12 : 46, opacity: many ? 0.35 : 0.75, cursor: "pointer"};
+  return {data: {values}, mark, encoding: {x, y, tooltip: [{field: "id", title: "dataset"}, ...tooltip], ...extra}};
+}
+const beyond = ([low, high]) => [low / 1.2, high * 1.2];
+
+// A logarithmic axis: ticks at powers of ten, or at 1, 2 and 5 where there are few of them.
+function log(field, values, title, axis = {}, ends = extent(values.map(row => row[field]).filter(n => n > 0))) {
+  const [low, high] = ends.map(Math.log10), digits = high - low > 3 ? [1] : high - low > 1 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 3, 4, 5, 6, 8];
+  const ticks = [];
+  for (let power = Math.floor(low) - 1; power <= Math.ceil(high); power++) ticks.push(...digits.map(digit => digit * 10 ** power));
+  const domain = beyond(ends);
+  return {field, type: "quantitative", title, scale: {type: "log", domain, nice: false}, axis: {values: ticks.filter(n => n >= domain[0] && n <= domain[1]), ...axis}};
+}
+const line = (x, y) => ({data: {values: [x, y].map(([x, y]) => ({x, y}))}, mark: {type: "line", strokeDash: [4, 4], color: colour("quiet"), strokeWidth: 1},
+  encoding: {x: {field: "x", type: "quantitative"}, y: {field: "y", type: "quantitative"}}});
+
+// Math.min takes no more arguments than the stack holds.
+const extent = numbers => numbers.reduce(([low, high], n) => [Math.min(low, n), Math.max(high, n)], [Infinity, -Infinity]);
+
+const CHARTS = {
+  ratio: () => {
+    const values = done.map(({id, netcdf_bytes, zarr_bytes, ratio, text}) => ({id, netcdf_bytes, ratio, why: text, grew: zarr_bytes > netcdf_bytes}));
+    return {layer: [
+      {data: {values: [{}]}, mark: {type: "rule", strokeDash: [4, 4], color: colour("quiet")}, encoding: {y: {datum: 1}}},
+      points(values, log("netcdf_bytes", values, "NetCDF", {labelExpr: BYTES}),
+        log("ratio", [...values, {ratio: 1}], "Zarr for each NetCDF byte", {format: "~g"}), [{field: "ratio"}, {field: "why"}],
+        {color: {field: "grew", legend: null, scale: {domain: [false, true], range: [colour("accent"), colour("bad")]}}}),
+    ]};
+  },
+  memory: () => {
+    const values = done.map(({id, planned_mib, peak_mib}) => ({id, planned_mib, peak_mib, over: peak_mib > planned_mib}));
+    const ends = extent(values.flatMap(row => [row.planned_mib, row.peak_mib]));
+    return {layer: [line(...beyond(ends).map(n => [n, n])), points(values,
+      log("planned_mib", values, "planned MiB", {format: "~s"}, ends), log("peak_mib", values, "peak MiB", {format: "~s"}, ends),
+      [{field: "planned_mib", title: "planned MiB"}, {field: "peak_mib", title: "peak MiB"}],
+      {color: {field: "over", legend: null, scale: {domain: [false, true], range: [colour("accent"), colour("bad")]}}})]};
+  },
+  speed: () => {
+    const values = done.flatMap(row => ["convert", "verify"].map(rule => ({id: row.id, rule, raw_bytes: row.raw_bytes, speed: row[`${rule}_mib_per_s`]})))
+      .filter(({raw_bytes, speed}) => raw_bytes > 0 && speed > 0);
+    return points(values, log("raw_bytes", values, "values before compression", {labelExpr: BYTES}), log("speed", values, "MiB a second", {format: "~g"}),
+      [{field: "rule"}, {field: "speed", title: "MiB/s"}],
+      {color: {field: "rule", title: null, legend: {orient: "top-left"}, scale: {domain: ["convert", "verify"], range: [colour("accent"), colour("warn")]}}});
+  },
+  objects: () => ({layer: [
+    {data: {values: done.map(row => ({exponent: Math.log10(row.zarr_bytes / row.objects)}))},
+      mark: {type: "bar", color: colour("accent"), binSpacing: 1},
+      encoding: {x: {field: "exponent", bin: {step: 0.25}, title: "bytes of an object", axis: {labelExpr: "format(pow(10, datum.value), '.2~s') + 'B'", values: [1, 2, 3, 4, 5, 6, 7, 8, 9]}},
+        y: {aggregate: "count", title: "stores", axis: {labelExpr: "datum.value % 1 ? '' : format(datum.value, ',d')"}}, tooltip: [{aggregate: "count", title: "stores"}]}},
+    {data: {values: [{}]}, mark: {type: "rule", strokeDash: [4, 4], color: colour("quiet")}, encoding: {x: {datum: Math.log10(64000), type: "quantitative"}}},
+  ]}),
+};
+function plot() {
+  const axis = {labelColor: colour("quiet"), titleColor: colour("quiet"), gridColor: colour("rule"), domainColor: colour("rule"),
+    tickColor: colour("rule"), titleFontWeight: 400, labelFontSize: 11, titleFontSize: 12, tickCount: 6};
+  const font = getComputedStyle(document.body).fontFamily;
+  const config = {background: "transparent", font, view: {stroke: null}, axis, legend: {labelColor: colour("quiet"), symbolType: "circle"}};
+  for (const [name, spec] of Object.entries(CHARTS)) {
+    const description = $(`chart-${name}`).parentElement.querySelector("figcaption").textContent;
+    const whole = {width: "container", height: 250, autosize: {type: "fit-x", contains: "padding"}, description, config, ...spec()};
+    // `ast`: expressions are interpreted, so that the page needs no eval.
+    vegaEmbed(`#chart-${name}`, whole, {actions: false, ast: true, renderer: "canvas"}).then(({view}) => {
+      view.addEventListener("click", (_, item) => { if (item?.datum?.id) location.hash = encodeURIComponent(item.datum.id); });
+    });
+  }
+}
+choose();
+open();
+if (done.length) {
+  plot();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", plot);
+}
