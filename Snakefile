@@ -17,6 +17,7 @@ include: "rules/convert.smk"
 include: "rules/verify.smk"
 include: "rules/size_report.smk"
 include: "rules/audit.smk"
+include: "rules/publish.smk"
 include: "rules/bundle.smk"
 include: "rules/campaign.smk"
 include: "rules/plan.smk"
@@ -27,6 +28,7 @@ localrules:
     audits,
     campaign,
     plan,
+    published,
 
 
 rule all:
@@ -35,9 +37,10 @@ rule all:
         "<results>/campaign.done",
 
 
-# Not in dry runs, which submit nothing and must work where there is no SLURM.
+# Not in dry runs, which submit nothing and must work where there is neither SLURM nor a network.
 onstart:
     check_submission()
+    check_roots()
     receipts.write_text(Path(config["results"], status.LISTED), "".join(f"{name}\n" for name in LISTED))
 
 

@@ -15,15 +15,17 @@ rule audit:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
+        s3=S3,
     params:
         results=results_folder,
     shell:
-        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} --attempt {resources.attempt} &> {log:q}"
+        "python scripts/audit.py {wildcards.dataset} --results {params.results:q}"
+        " --attempt {resources.attempt} --s3 {resources.s3:q} &> {log:q}"
 
 
 rule audits:
     input:
-        sealed,
+        of_sealed("audit"),
     output:
         "<results>/audit.tsv",
     log:

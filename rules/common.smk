@@ -14,7 +14,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, catalogue, cli, drs, lotus, receipts, remaining, status
+from cmip6zarr import RECIPE, catalogue, cli, drs, errors, lotus, objects, receipts, remaining, s3client, status
 
 
 def executor_named() -> str | None:
@@ -54,6 +54,7 @@ if workflow.is_main_process:
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
+S3 = s3client.option(config["s3"])
 JOBNAME = lotus.jobname(config["results"])
 CAMPAIGN = " ".join(
     [
@@ -157,6 +158,15 @@ def of_this_run(wildcards):
     return [str(receipts.path_of(config["results"], rule, name)) for rule, name in each]
 
 
+def check_roots():
+    """Raise WorkflowError if a bucket cannot be asked: once, before all jobs find that out."""
+    try:
+        for root in (config["store_root"], config["publish_root"]):
+            objects.at(root, s3client.settings(S3)).reach()
+    except errors.DatasetError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def tell_later():
     """Print how many datasets this run has left to later ones, if any."""
     if LEFT.later:
@@ -174,10 +184,21 @@ def store_path(wildcards):
     return f"{config['store_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
 
 
-def sealed(wildcards):
-    """Return the audits of all stores that were sealed."""
-    names = [name for name in LISTED if receipts.path_of(config["results"], "verify", name).is_file()]
-    return [str(receipts.path_of(config["results"], "audit", name)) for name in names]
+def published_path(wildcards):
+    """Return where the store of a dataset is published."""
+    if not config["publish_root"]:
+        raise WorkflowError("publish_root: found nothing, expected a folder or s3://BUCKET/PREFIX to publish to.")
+    return f"{config['publish_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
+
+
+def of_sealed(rule):
+    """Return an input function: the receipts of a rule for all stores that were sealed."""
+
+    def sealed(wildcards):
+        names = [name for name in LISTED if receipts.path_of(config["results"], "verify", name).is_file()]
+        return [str(receipts.path_of(config["results"], rule, name)) for name in names]
+
+    return sealed
 
 
 def results_folder(wildcards):

@@ -16,6 +16,7 @@ rule convert:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
+        s3=S3,
         memory_mib=config["memory_mib"],
         scheduler=config["scheduler"],
     params:
@@ -31,4 +32,5 @@ rule convert:
         "python scripts/convert.py {wildcards.dataset} --results {params.results:q}"
         " --store {params.store:q} --zarr-format {params.zarr_format} --chunks {params.chunks:q}"
         " --chunk-mib {params.chunk_mib} --shard-mib {params.shard_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
-        " --scheduler {resources.scheduler} --threads {threads} --attempt {resources.attempt} &> {log:q}"
+        " --scheduler {resources.scheduler} --threads {threads} --attempt {resources.attempt}"
+        " --s3 {resources.s3:q} &> {log:q}"

@@ -16,10 +16,12 @@ rule verify:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
+        s3=S3,
         memory_mib=config["memory_mib"],
     params:
         results=results_folder,
         mode=config["verify"],
     shell:
         "python scripts/verify.py {wildcards.dataset} --results {params.results:q} --mode {params.mode}"
-        " --memory-mib {resources.memory_mib} --attempt {resources.attempt} &> {log:q}"
+        " --memory-mib {resources.memory_mib} --attempt {resources.attempt}"
+        " --s3 {resources.s3:q} &> {log:q}"

@@ -8,11 +8,13 @@ from cmip6zarr import audit, cli, receipts
 def audited(args) -> dict:
     """Compare all objects of the store with its ledger and return the facts of the receipt."""
     path = receipts.read(args.results, "verify", args.dataset)["store"]
-    return {"store": path} | audit.check(path, "rot")
+    home = cli.home(args, path)
+    home.reach()
+    return {"store": path} | audit.check(home, "rot")
 
 
 def main(argv=None) -> int:
-    args = cli.parser(__doc__).parse_args(argv)
+    args = cli.add_s3(cli.parser(__doc__)).parse_args(argv)
     return cli.attempt("audit", args, lambda: audited(args))
 
 

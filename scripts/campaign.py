@@ -32,6 +32,10 @@ def main(argv=None) -> int:
     sizes = campaign.size_table(verified, results)
     receipts.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     catalogue.write(campaign.store_table(verified, results), results / "catalogue" / "stores.json", **campaign.STORES)
+    published = [name for name in verified if receipts.path_of(results, "publish", name).is_file()]
+    if published:
+        table = campaign.store_table(published, results, "publish")
+        catalogue.write(table, results / "catalogue" / "published.json", **campaign.STORES)
     audited = campaign.audit_table(names, results)
     if audited.height:
         receipts.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))

@@ -5,14 +5,14 @@ import math
 import os
 import sys
 
-from cmip6zarr import chunks, cli, planning, receipts, stores, writer
+from cmip6zarr import chunks, cli, planning, receipts, writer
 from cmip6zarr.codecs import PRESETS
 from cmip6zarr.errors import DatasetError
 
 
 def parse(argv):
-    parser = cli.parser(__doc__)
-    parser.add_argument("--store", required=True, help="folder of the store")
+    parser = cli.add_s3(cli.parser(__doc__))
+    parser.add_argument("--store", required=True, help="folder of the store, or its s3://BUCKET/PREFIX")
     parser.add_argument("--zarr-format", type=int, choices=(2, 3), default=3)
     parser.add_argument("--chunks", default="auto", help='JSON such as {"time": 4}, or auto: chunks of --chunk-mib')
     parser.add_argument(
@@ -35,12 +35,14 @@ def parse(argv):
 
 def convert(args) -> dict:
     """Plan, write, and return the facts of the receipt."""
+    home = cli.home(args, args.store)
+    home.reach()
     inventory = receipts.read(args.results, "inventory", args.dataset)
     rule = None if args.chunks == "auto" else json.loads(args.chunks)
     threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
     sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
     try:
-        plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads)
+        plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads, home.uploads)
     except planning.PlanError as error:
         raise DatasetError("memory", str(error), "Then run again.") from error
     print(
@@ -49,8 +51,8 @@ def convert(args) -> dict:
         flush=True,
     )
     get = writer.scheduler(args.scheduler, threads)
-    done = writer.write_store(inventory, args.store, plan, args.zarr_format, args.codec, get)
-    objects = stores.list_objects(args.store)
+    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, get)
+    objects = home.list()
     return {
         "store": args.store,
         "zarr_format": args.zarr_format,

@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from cmip6zarr import cli, provenance
+from cmip6zarr import cli, objects, provenance
 from cmip6zarr import restore as back
 from cmip6zarr.errors import DatasetError
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("store", help="folder of the store; its .provenance.json lies beside it")
+    parser = cli.add_s3(argparse.ArgumentParser(description=__doc__))
+    parser.add_argument("store", help="folder or s3://BUCKET/PREFIX of the store, with its .provenance.json beside")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--file", metavar="NAME", help="name of one of its source files, without a folder")
     which.add_argument("--all", action="store_true", help="all of them")
@@ -21,8 +21,10 @@ def parse(argv):
 def main(argv=None) -> int:
     args, code = parse(argv), cli.OK
     try:
-        facts = provenance.read(args.store)
-        arrays = back.open_arrays(args.store, facts)
+        home = objects.at(args.store, args.s3)
+        home.reach()
+        facts = provenance.read(home)
+        arrays = back.open_arrays(home, facts)
         names = [provenance.name_of(file) for file in facts["files"]] if args.all else [args.file]
     except DatasetError as error:
         print(f"restore: {error}", file=sys.stderr)

@@ -12,10 +12,10 @@ def size_report(args) -> dict:
     inventory, converted, verified = (
         receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert", "verify")
     )
-    path = converted["store"]
-    objects = stores.list_objects(path)
+    home = cli.home(args, converted["store"])
+    objects = home.list()
     with stores.quiet():
-        group = stores.open_sealed(path)
+        group = stores.open_sealed(home)
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
         seen = see(args, group, inventory)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
@@ -24,7 +24,7 @@ def size_report(args) -> dict:
     reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
     time = inventory["time"]
     return {
-        "store": path,
+        "store": converted["store"],
         "files": len(inventory["files"]),
         "nc_path": os.path.commonpath([Path(file["path"]).parent for file in inventory["files"]]),
         "time_range": f"{time['start']}/{time['end']}" if time else None,
@@ -60,7 +60,7 @@ def see(args, group, inventory: dict) -> dict:
 
 
 def parse(argv):
-    return cli.parser(__doc__).parse_args(argv)
+    return cli.add_s3(cli.parser(__doc__)).parse_args(argv)
 
 
 def main(argv=None) -> int:

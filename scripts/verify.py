@@ -7,14 +7,14 @@ import argparse
 import json
 import sys
 
-from cmip6zarr import audit, chunks, cli, compare, planning, receipts, stores
+from cmip6zarr import audit, chunks, cli, compare, objects, planning, receipts, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Ledger
 from cmip6zarr.reader import check_unchanged
 
 
 def parse(argv):
-    parser = cli.parser(__doc__)
+    parser = cli.add_s3(cli.parser(__doc__))
     parser.add_argument(
         "--mode", choices=("full", "checksums"), default="full", help="checksums: compare with the ledger alone"
     )
@@ -25,27 +25,28 @@ def parse(argv):
 def verify(args) -> dict:
     """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
     inventory, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert"))
-    path = converted["store"]
+    home = cli.home(args, converted["store"])
+    home.reach()
     for file in inventory["files"]:
         check_unchanged(file)
     memory_bytes = max(args.memory_mib * chunks.MIB - planning.BASE_BYTES, planning.LEAST_SLAB_BYTES)
-    with Ledger(path) as ledger, stores.quiet():
-        stores.unseal(path)
-        audit.check(path, "chunks")
+    with Ledger(home) as ledger, stores.quiet():
+        stores.unseal(home)
+        audit.check(home, "chunks", ledger)
         if args.mode == "full":
-            proof = prove(path, inventory, memory_bytes, ledger)
+            proof = prove(home, inventory, memory_bytes, ledger)
         else:
-            proof = compare.prove_objects(path) | {"values_compared": 0, "mismatches": 0}
+            proof = compare.prove_objects(home) | {"values_compared": 0, "mismatches": 0}
         for file in inventory["files"]:
             check_unchanged(file)
-        stores.seal(path, converted["zarr_format"])
-    return {"store": path, "mode": args.mode} | proof | {"sealed": True}
+        stores.seal(home, converted["zarr_format"])
+    return {"store": converted["store"], "mode": args.mode} | proof | {"sealed": True}
 
 
-def prove(path, inventory: dict, memory_bytes: int, ledger: Ledger) -> dict:
+def prove(home, inventory: dict, memory_bytes: int, ledger: Ledger) -> dict:
     """Return the figures of the proof; a ledger that calls right what is proven wrong is given up."""
     try:
-        return compare.prove(path, inventory, memory_bytes)
+        return compare.prove(home, inventory, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             ledger.forget()
@@ -54,11 +55,14 @@ def prove(path, inventory: dict, memory_bytes: int, ledger: Ledger) -> dict:
 
 def audit_store(argv) -> int:
     """Audit one store, print what is wrong with it as a line of JSON each, and return the exit code."""
-    parser = argparse.ArgumentParser(description=audit.__doc__)
-    parser.add_argument("--audit", metavar="STORE", required=True, help="folder of a store")
-    store = parser.parse_args(argv).audit
+    parser = cli.add_s3(argparse.ArgumentParser(description=audit.__doc__))
+    parser.add_argument("--audit", metavar="STORE", required=True, help="folder of a store, or its s3://BUCKET/PREFIX")
+    args = parser.parse_args(argv)
+    store = args.audit
     try:
-        found = audit.problems(store)
+        home = objects.at(store, args.s3)
+        home.reach()
+        found = audit.problems(home)
     except DatasetError as error:
         print(f"audit: {error}", file=sys.stderr)
         return cli.FAILED

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr import codecs, encoding, stores
+from cmip6zarr import codecs, encoding, objects, stores
 from cmip6zarr.ledger import RawSum
 
 CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset]
@@ -38,7 +38,7 @@ def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
             data = form.encode(
                 block.shape, lambda part, block=block: form.encode_values(block[part], RawSum(dtype.itemsize))
             )
-            stores.put(tmp_path / "store.zarr", stores.chunk_key(array, index), data)
+            objects.at(tmp_path / "store.zarr").put(stores.chunk_key(array, index), data)
         found = zarr.open_group(tmp_path / "store.zarr", mode="r")["v"]
         assert np.asarray(found[...]).tobytes() == values.tobytes()
 
@@ -87,7 +87,7 @@ def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", variable, (1000,), (1000,), codec)
         form = encoding.form_of(array, codec)
-        stores.put(tmp_path / "s.zarr", "v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
+        objects.at(tmp_path / "s.zarr").put("v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
         assert array[:].shape == (1000,)
         chunk = tmp_path / "s.zarr" / "v" / "c.0"
         data = bytearray(chunk.read_bytes())

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr import RECIPE, ledger, receipts, stores
+from cmip6zarr import RECIPE, ledger, objects, receipts, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Entry, Ledger, RawSum
 
@@ -28,7 +28,7 @@ def store(tmp_path):
     with Ledger(path) as book:
         assert book.begin(FIRST) == {}
         for key in ("a", "b", "c"):
-            book.add(Entry(key, "v", *stores.put(path, key, [key.encode() * 100]), raw_xxh3="r"))
+            book.add(Entry(key, "v", *objects.at(path).put(key, [key.encode() * 100]), raw_xxh3="r"))
     return path
 
 

@@ -181,3 +181,17 @@ def test_plan_counts_its_objects():
     """A plan has as many objects as its arrays have chunks."""
     plan = planning.plan(FIELDS, {"time": 4}, MIB, 0, 2**30, 1)
     assert plan.objects == 2 * ceil(10 / 4) + 4
+
+
+def test_shards_that_wait_are_counted_and_fewer_where_memory_is_short():
+    """Each shard that may wait to be written counts in the plan; where they do not fit there are fewer, but one."""
+    ta = Array("ta", (100, 1000, 1000), ("time", "y", "x"), 4, 0, True, ((1, 1000, 1000),))
+    shard = 4 * 4 * 10**6
+    none, eight = (planning.plan([ta], {"time": 4}, MIB, 0, 2**30, 1, uploads) for uploads in (0, 8))
+    assert (none.uploads, eight.uploads) == (0, 8)
+    assert eight.planned_bytes == none.planned_bytes + 8 * shard
+    tight = none.planned_bytes + 3 * shard
+    fewer = planning.plan([ta], {"time": 4}, MIB, 0, tight, 1, 8)
+    assert (fewer.uploads, fewer.planned_bytes <= tight) == (2, True)
+    with pytest.raises(planning.PlanError, match="raise memory_mib"):
+        planning.plan([ta], {"time": 4}, MIB, 0, none.planned_bytes - shard, 1, 8)

@@ -15,7 +15,7 @@ from same_files import assert_same
 from spoil import each, last, put
 
 import restore
-from cmip6zarr import library, originals, stores
+from cmip6zarr import library, objects, originals, stores
 from cmip6zarr import provenance as provenances
 from cmip6zarr import restore as back
 from cmip6zarr.errors import DatasetError
@@ -414,7 +414,7 @@ def test_provenance_cannot_name_a_place_outside_the_folder(tmp_path, path):
     provenance["files"][1]["path"] = path
     error = refusal(store, tmp_path / "back", provenance=provenance)
     assert (error.kind, "expected a path that ends in the name of a file" in error.message) == ("provenance", True)
-    stores.marker(store).write_text(json.dumps(provenance))
+    objects.at(store).beside(stores.PROVENANCE).write_text(json.dumps(provenance))
     assert restore.main([str(store), "--all", "--to", str(tmp_path / "back")]) == 1
     assert not (tmp_path / "back").exists()
 
@@ -564,7 +564,7 @@ def test_provenance_of_another_store_is_refused(tmp_path, spoil, kind, said):
 def test_provenance_that_is_not_whole_is_an_error(tmp_path, text, capsys):
     """Without provenance, or with that of an earlier release, nothing is restored."""
     if text is not None:
-        stores.marker(tmp_path / "s.zarr").write_text(text)
+        objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).write_text(text)
     assert restore.main([str(tmp_path / "s.zarr"), "--all", "--to", str(tmp_path / "back")]) == 1
     assert "s.zarr.provenance.json: " in capsys.readouterr().err
 

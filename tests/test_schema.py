@@ -1,12 +1,14 @@
 """The configuration: its schema says what the code does."""
 
+from dataclasses import asdict
+
 import jsonschema
 import pytest
 import yaml
 from conftest import REPOSITORY
 
 import convert
-from cmip6zarr import chunks, codecs, drs, planning
+from cmip6zarr import chunks, codecs, drs, planning, s3client
 from cmip6zarr.policy import POLICY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
@@ -60,6 +62,11 @@ def test_defaults_are_those_of_the_script():
         assert getattr(args, key) == KEYS[key]["default"], key
 
 
+def test_defaults_of_s3_are_those_of_the_code():
+    """What the schema says of each key of `s3` is what a script does that is told nothing."""
+    assert {key: said["default"] for key, said in KEYS["s3"]["properties"].items()} == asdict(s3client.Settings())
+
+
 def test_largest_chunk_that_may_be_asked_for_can_be_written():
     """No allowed `chunk_mib` asks for what cannot be compressed, and the least memory holds the process itself."""
     assert KEYS["chunk_mib"]["maximum"] * chunks.MIB <= chunks.MOST_CHUNK_BYTES
@@ -93,7 +100,13 @@ def test_configuration_files_are_valid(name):
         {"select": {"limit": 0}},
         {"zarr_format": 2, "shard_mib": 8},
         {"results": "a{b}"},
-        {"store_root": "s3://bucket/stores"},
+        {"store_root": "s3://B/stores"},
+        {"store_root": "s3://bucket/../stores"},
+        {"store_root": "gs://bucket/stores"},
+        {"store_root": "s3:/bucket/stores"},
+        {"s3": {"secret_access_key": "x"}},
+        {"s3": {"endpoint_url": "https://key:secret@host"}},
+        {"s3": {"concurrency": 0}},
     ],
     ids=str,
 )
@@ -104,7 +117,14 @@ def test_wrong_configuration_is_refused(config):
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"chunks": {"time": 4}}, {"select": {"variable_id": ["tas", "pr"], "limit": 3}}, {"shard_mib": 0.5}],
+    [
+        {},
+        {"chunks": {"time": 4}},
+        {"select": {"variable_id": ["tas", "pr"], "limit": 3}},
+        {"shard_mib": 0.5},
+        {"store_root": "s3://bucket/some/stores"},
+        {"s3": {"endpoint_url": "http://127.0.0.1:8333"}},
+    ],
     ids=str,
 )
 def test_right_configuration_passes(config):

@@ -9,7 +9,7 @@ import zarr
 from builders import make_dataset
 from chain import take, writable, write
 
-from cmip6zarr import stores
+from cmip6zarr import objects, stores
 from cmip6zarr.errors import DatasetError
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
@@ -179,7 +179,7 @@ def test_sweep_removes_a_store_of_ours(unsealed, zarr_format):
     stores.seal(unsealed, zarr_format)
     stores.sweep(unsealed, ())
     assert not unsealed.exists()
-    assert stores.marker(unsealed).is_file()
+    assert objects.at(unsealed).beside(stores.PROVENANCE).is_file()
     stores.sweep(unsealed, ())
 
 
@@ -199,8 +199,8 @@ def test_sweep_unseals_before_it_removes(unsealed, zarr_format, monkeypatch, kee
     """A store that is being removed opens for nobody, should the removal be killed."""
     stores.seal(unsealed, zarr_format)
     sealed = []
-    monkeypatch.setattr(stores.shutil, "rmtree", lambda path: sealed.append(stores.is_sealed(path)))
-    monkeypatch.setattr(stores, "list_objects", lambda path: sealed.append(stores.is_sealed(path)) or {})
+    monkeypatch.setattr(objects.Folder, "clear", lambda home: sealed.append(stores.is_sealed(home)))
+    monkeypatch.setattr(objects.Folder, "delete", lambda home, _: sealed.append(stores.is_sealed(home)))
     stores.sweep(unsealed, keep)
     assert sealed
     assert not any(sealed)
@@ -229,7 +229,7 @@ def test_sweep_follows_no_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("data")
     (tmp_path / "s.zarr").symlink_to("elsewhere")
-    stores.marker(tmp_path / "s.zarr").write_text("{}")
+    objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).write_text("{}")
     with pytest.raises(DatasetError):
         stores.sweep(tmp_path / "s.zarr", ())
     assert (tmp_path / "elsewhere" / "precious").read_text() == "data"
@@ -241,13 +241,13 @@ def test_put_leaves_nothing_of_what_it_could_not_write(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stores.Path, "replace", full)
+    monkeypatch.setattr(objects.Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        stores.put(tmp_path, "c", [b"abc"])
+        objects.at(tmp_path).put("c", [b"abc"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_put_tells_length_and_checksum_of_what_it_wrote(tmp_path):
     """What put returns is what the object on disk gives."""
-    assert stores.put(tmp_path, "c", [b"abc", bytes(10), memoryview(b"x")]) == stores.digest(tmp_path, "c")
+    assert objects.at(tmp_path).put("c", [b"abc", bytes(10), memoryview(b"x")])[:2] == stores.digest(tmp_path, "c")
     assert (tmp_path / "c").read_bytes() == b"abc" + bytes(10) + b"x"

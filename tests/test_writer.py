@@ -12,7 +12,7 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take, write
 from kinds import FILL, VARIABLES, source
 
-from cmip6zarr import planning, receipts, stores
+from cmip6zarr import objects, planning, receipts, stores
 from cmip6zarr.codecs import PRESETS
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.reader import Reader
@@ -175,14 +175,14 @@ def test_foreign_folder_is_not_touched(tmp_path):
         write(take(make_dataset(tmp_path), tmp_path), path)
     assert error.value.kind == "store"
     assert [file.name for file in path.iterdir()] == ["precious"]
-    assert not stores.marker(path).exists()
+    assert not objects.at(path).beside(stores.PROVENANCE).exists()
 
 
 def test_provenance_lies_beside_the_store(tmp_path):
     """What the store's attributes do not say, file by file, is kept beside it."""
     facts = take(make_dataset(tmp_path), tmp_path)
     write(facts, tmp_path / "s.zarr")
-    kept = json.loads(stores.marker(tmp_path / "s.zarr").read_text())
+    kept = json.loads(objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).read_text())
     assert (kept["dataset"], kept["files"]) == (facts["dataset"], facts["files"])
     assert [row["attribute"] for row in kept["differing_attributes"]] == ["tracking_id"]
 

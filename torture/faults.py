@@ -43,7 +43,7 @@ def rot(folder: Path, count: int) -> Outcome:
             path.write_bytes(
                 {"bit": flip(right, chance), "cut": right[:cut] + right[cut + 1 :], "swapped": swapped}[way]
             )
-        found = [problem["key"] for problem in audit.problems(bench.store, 1)]
+        found = [problem["key"] for problem in audit.problems(bench.store)]
         told.promise(found == [key], f"audit: {way} of {key}: {found}")
         told.promise(verified(bench) == 1 and not stores.is_sealed(bench.store), f"verify: {way} of {key} not seen")
         named = key in bench.failed()["message"]

@@ -1,24 +1,23 @@
 """Is a store still what its ledger says? Checksums prove it without the sources, as long as the store lives."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from . import ledger, stores
+from . import ledger, objects, stores
 from .errors import DatasetError
 from .ledger import Entry
 
 MOST_NAMED = 10  # objects that a message spells out
 
 
-def problems(store, threads: int | None = None) -> list[dict]:
+def problems(store) -> list[dict]:
     """Return what is wrong with the objects of a store, sealed or not, as [{key, kind, found, expected}].
 
     Kinds are `missing`, `extra`, `short`, `long` and `changed` (same length, other checksum). Raises DatasetError where
     the ledger is not whole (`ledger`) or an object cannot be read (`store`).
     """
-    entries = ledger.read(store)
-    listed = {stores.sealed_name(key): size for key, size in stores.list_objects(store).items()}
+    home = objects.at(store)
+    entries = ledger.read(home)
+    listed = {stores.sealed_name(key): size for key, size in home.list().items()}
 
     def fault(key: str) -> dict | None:
         entry, size = entries.get(key), listed.get(key)
@@ -29,28 +28,33 @@ def problems(store, threads: int | None = None) -> list[dict]:
         if size != entry.bytes:
             kind = "short" if size < entry.bytes else "long"
             return {"key": key, "kind": kind, "found": size, "expected": entry.bytes}
-        return changed(store, entry)
+        return changed(home, entry)
 
-    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(home.threads) as pool:
         return [fault for fault in pool.map(fault, sorted(entries.keys() | listed.keys())) if fault]
 
 
-def changed(store, entry: Entry) -> dict | None:
+def changed(home: objects.Home, entry: Entry) -> dict | None:
     """Return what is wrong with the bytes of an object whose length is right."""
     try:
-        _, checksum = stores.digest(store, entry.key)
+        _, checksum = stores.digest(home, entry.key)
     except OSError as error:
-        message = f"{Path(store, entry.key)}: cannot be read: {error.strerror}."
-        raise DatasetError("store", message, "See to the file system, then run again.") from error
+        message = f"{home}/{entry.key}: cannot be read: {error.strerror or error}."
+        raise DatasetError("store", message, "See to where the store lies, then run again.") from error
     if checksum == entry.xxh3:
         return None
     return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}
 
 
-def check(store, kind: str) -> dict:
-    """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong."""
+def check(store, kind: str, book: ledger.Ledger | None = None) -> dict:
+    """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
+
+    The ledger of one that is not sealed yet, `book`, is told.
+    """
     found = problems(store)
     if found:
+        if book:
+            book.doubt([problem["key"] for problem in found])
         raise DatasetError(kind, f"{store}: {told(found)}.", "Run again: what is not right is converted again.")
     entries = ledger.read(store).values()
     return {"objects": len(entries), "stored_bytes": sum(entry.bytes for entry in entries)}

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import RECIPE, drs
+from . import RECIPE, drs, s3client
 from .catalogue import Dataset
 from .cli import ASKED
 
@@ -24,14 +24,15 @@ class Bundle:
 
 def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
     """Return the options of a rule's script for a dataset, from the configuration of the workflow."""
+    s3 = s3client.option(config["s3"])
     if rule == "inventory":
         return {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
     if rule == "convert":
         store = f"{config['store_root'].rstrip('/')}/{drs.store_folder(row.id)}"
         chunks = json.dumps(config["chunks"]).strip('"')
         names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
-        return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
-    return {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
+        return {"store": store, "chunks": chunks, "s3": s3} | {name: config[name] for name in names}
+    return {"s3": s3} | ({"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {})
 
 
 def asked(config: Mapping, row: Dataset) -> dict[str, dict]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, receipts
+from . import drs, objects, receipts
 from .catalogue import Dataset
 from .units import human
 
@@ -89,8 +89,11 @@ def audit_table(names, results) -> pl.DataFrame:
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
 
 
-def store_table(names, results) -> pl.DataFrame:
-    """Return the catalogue of sealed stores: facets, where the store and its files are, sizes, chunks, proof."""
+def store_table(names, results, told_by: str = "size_report") -> pl.DataFrame:
+    """Return the catalogue of sealed stores: facets, where the store and its files are, sizes, chunks, proof.
+
+    The receipt of the rule `told_by` says where the store is.
+    """
     schema = dict.fromkeys(drs.FACETS, pl.String) | {
         "dcpp_init_year": pl.Int64,
         "time_range": pl.String,
@@ -108,7 +111,8 @@ def store_table(names, results) -> pl.DataFrame:
         row = receipts.read(results, "size_report", name)
         facets = dict(zip(drs.FACETS, name.split("."), strict=True))
         # intake-esm passes storage options, which zarr takes with a URL only, and `file:` does not count as one.
-        url = f"local://{Path(row['store']).absolute()}"
+        store = receipts.read(results, told_by, name)["store"]
+        url = store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
         row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": url}
         rows.append(tuple(row[column] for column in schema))
     return pl.DataFrame(rows, schema, orient="row")

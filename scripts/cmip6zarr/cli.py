@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import RECIPE, drs, receipts, running, watch
+from . import RECIPE, drs, objects, receipts, running, s3client, watch
 from .errors import DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -26,7 +26,10 @@ ASKED = {
 """What decides what a rule makes of a dataset, RECIPE and options of its script; its receipt has them."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
-"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there."""
+"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
+
+What is only asked of a sealed store, or copied, proves nothing wrong but by `rot` and `ledger`: a store that does not
+answer is still there."""
 
 PASSING = ("store", "busy", "cancelled")
 """Kinds of failure that a second try may cure; any other is an answer, and the same answer would come again."""
@@ -47,6 +50,18 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
     arguments.add_argument("--bundle", help="id of the bundle whose job this is")
     return arguments
+
+
+def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option that says how a store in a bucket is asked, and return the parser."""
+    told = "JSON: the configuration's s3; needed for stores at s3://, where the environment and ~/.aws do not say all"
+    arguments.add_argument("--s3", type=s3client.settings, default="{}", help=told)
+    return arguments
+
+
+def home(args: argparse.Namespace, store: str) -> objects.Home:
+    """Return the home of the store of a rule's dataset, to be written or read."""
+    return objects.at(store, args.s3, Path(args.results, "ledger", f"{args.dataset}.jsonl"))
 
 
 def peak_rss_mib() -> int:
@@ -73,6 +88,8 @@ def fault(error: BaseException) -> tuple[str, str]:
     >>> fault(OSError(errno.ENOSPC, "No space left on device"))[0], fault(ValueError())[0]
     ('space', 'bug')
     """
+    if type(error).__module__.startswith(("obstore", "botocore")):
+        return "store", "See the log for the traceback, and to the store, then run again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "space", "Make room, then run again: it goes on where it was."
     faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
@@ -128,7 +145,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     except DatasetError as error:
         refused = isinstance(error, Refused)
         record("refused" if refused else error.kind, error.message, error.remedy)
-        if error.kind in UNTRUE:
+        if error.kind in UNTRUE and (rule in RULES or error.kind in ("rot", "ledger")):
             receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
         print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         return REFUSED if refused else FAILED

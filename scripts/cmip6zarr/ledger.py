@@ -15,8 +15,10 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -24,7 +26,7 @@ import numpy as np
 import xxhash
 from numcodecs.shuffle import Shuffle
 
-from . import RECIPE, stores
+from . import RECIPE, objects, stores
 from .errors import DatasetError
 from .scratch import scratch
 
@@ -34,19 +36,19 @@ BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a
 
 @dataclass(frozen=True)
 class Entry:
-    """What one object of a store holds."""
+    """What one object of a store holds; `md5` only where its home has told it, and as long as it is not yet proven."""
 
     key: str
     array: str
     bytes: int
     xxh3: str
+    md5: str | None = None
     raw_xxh3: str | None = None
 
 
 def path_of(store) -> Path:
     """Return where the ledger of a store lies."""
-    store = Path(store)
-    return store.with_name(f"{store.name}.ledger.jsonl")
+    return objects.at(store).ledger
 
 
 def head(inventory: dict, made_of: dict) -> dict:
@@ -74,23 +76,33 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     return first, entries, good
 
 
-def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None) -> Entry:
+def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, md5: str | None = None) -> Entry:
     """Return an entry; raises TypeError for other types, ValueError for a key that leaves the store."""
-    if not all(isinstance(text, str) for text in (key, array, xxh3, raw_xxh3 or "")) or type(bytes) is not int:
+    texts = (key, array, xxh3, md5 or "", raw_xxh3 or "")
+    if not all(isinstance(text, str) for text in texts) or type(bytes) is not int:
         raise TypeError("not an entry")
     if Path(key).is_absolute() or {"..", ""} & set(key.split("/")):
         raise ValueError(f"{key!r} is no key of a store")
-    return Entry(key, array, bytes, xxh3, raw_xxh3)
+    return Entry(key, array, bytes, xxh3, md5, raw_xxh3)
+
+
+def line_of(entry: Entry) -> dict:
+    """Return an entry as its line has it."""
+    facts = asdict(entry)
+    if entry.md5 is None:
+        del facts["md5"]
+    return facts
 
 
 class Ledger:
     """The ledger of a store that is being written or proven; use as a context manager.
 
-    It is locked as long as it is open: raises DatasetError (`busy`) where another process has it.
+    It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it.
     """
 
     def __init__(self, store):
-        self.store, self.path = Path(store), path_of(store)
+        self.store = objects.at(store)
+        self.path = self.store.ledger
         self._lock = Lock()
 
     def __enter__(self):
@@ -105,7 +117,16 @@ class Ledger:
         except OSError as error:
             os.close(self._file)
             message = f"{self.path}: cannot be locked against a second writer: {error.strerror}."
-            raise DatasetError("store", message, "Choose a store_root on a file system that has flock.") from error
+            raise DatasetError("store", message, "Choose a file system that has flock.") from error
+        try:
+            if not self.store.claimed():
+                # What stands here is of a store that has been sealed since, perhaps by another campaign.
+                os.ftruncate(self._file, 0)
+                os.write(self._file, self.store.read_beside(objects.LEDGER) or b"")
+                self.store.claim()
+        except BaseException:
+            os.close(self._file)
+            raise
         return self
 
     def __exit__(self, *_):
@@ -114,7 +135,8 @@ class Ledger:
     def begin(self, first: dict) -> dict[str, Entry]:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
 
-        An object is kept only if its length and checksum are those of the ledger; one that is torn is not.
+        An object is kept only if its length and checksum are those of the ledger; one that is torn is not. It is read
+        for that, unless the home tells its MD5.
         """
         data = self.path.read_bytes()
         found, entries, good = parse(data)
@@ -123,25 +145,46 @@ class Ledger:
             self._write(first)
             return {}
         os.ftruncate(self._file, good)  # the rest is a line that was cut off
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            sound = pool.map(lambda entry: entry.raw_xxh3 and holds(self.store, entry), entries.values())
-            return {entry.key: entry for entry, kept in zip(entries.values(), sound, strict=True) if kept}
+        md5s = self.store.md5s() if any(entry.md5 for entry in entries.values()) else {}
+
+        def sound(entry):
+            known = entry.md5 and md5s.get(entry.key) == entry.md5
+            return entry.raw_xxh3 and (known or holds(self.store, entry))
+
+        with ThreadPoolExecutor(self.store.threads) as pool:
+            kept = pool.map(sound, entries.values())
+            return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
 
     def add(self, entry: Entry) -> None:
         """Write down an object that has been written, and wait until the line is on disk."""
-        self._write(asdict(entry))
+        self._write(line_of(entry))
 
     def forget(self) -> None:
         """Give up all that is written down: what it says of the store has been proven wrong."""
         os.ftruncate(self._file, 0)
 
     def complete(self) -> None:
-        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written."""
-        _, entries, _ = parse(self.path.read_bytes())
-        for key in sorted(stores.list_objects(self.store)):
+        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written.
+
+        From now on the ledger lies beside the store.
+        """
+        first, entries, _ = parse(self.path.read_bytes())
+        for key in sorted(self.store.list()):
             name = stores.sealed_name(key)
             if name not in entries:
-                self.add(Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key)))
+                entries[name] = Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key))
+                self.add(entries[name])
+        self.store.check_claim()
+        # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.
+        lines = chain([first], (line_of(replace(entry, md5=None)) for entry in entries.values()))
+        self.store.put_ledger(json.dumps(line) + "\n" for line in lines)
+
+    def doubt(self, keys: Collection[str]) -> None:
+        """Have objects read, whatever their home tells of them, before they are kept again: they are not right."""
+        _, entries, _ = parse(self.path.read_bytes())
+        for key in keys:
+            if key in entries and entries[key].md5:
+                self.add(replace(entries[key], md5=None))
 
     def _write(self, facts: dict) -> None:
         line = (json.dumps(facts) + "\n").encode()
@@ -160,11 +203,14 @@ def holds(store, entry: Entry) -> bool:
 
 def read(store) -> dict[str, Entry]:
     """Return the entries of a store's ledger by key; raises DatasetError (`ledger`) where it is not whole."""
-    path, remedy = path_of(store), "Remove the dataset's convert receipt and run again: its store is written anew."
+    home, remedy = objects.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
+    path = f"{home}{objects.LEDGER}"
     try:
-        data = path.read_bytes()
+        data = home.read_beside(objects.LEDGER)
     except OSError as error:
         raise DatasetError("ledger", f"{path}: cannot be read: {error.strerror}.", remedy) from error
+    if data is None:
+        raise DatasetError("ledger", f"{path}: cannot be read: there is none.", remedy)
     first, entries, good = parse(data)
     if first.get("ledger") != FORM or good != len(data) or not entries:
         message = (

@@ -36,7 +36,7 @@ QOS = {
 """The first that grants what a job needs is asked for: by priority, but `high` only where no other will do."""
 
 MINUTES = {"inventory": HOUR, "size_report": HOUR // 2} | dict.fromkeys(
-    ("convert", "verify", "audit", "bundle"), 4 * HOUR
+    ("convert", "verify", "audit", "publish", "bundle"), 4 * HOUR
 )
 """Walltime of a rule whose dataset is not known yet."""
 
@@ -78,7 +78,7 @@ def minutes_for(rule: str, raw_bytes: int | None) -> int:
     """
     if rule == "bundle" and raw_bytes is not None:
         return max(MINUTES[rule], HOUR // 2 + math.ceil(2 * raw_bytes / SLOWEST / 60))
-    if raw_bytes is None or rule not in ("convert", "verify", "audit"):
+    if raw_bytes is None or rule not in ("convert", "verify", "audit", "publish"):
         return MINUTES[rule]
     return HOUR // 2 + math.ceil(raw_bytes / SLOWEST / 60)
 
@@ -91,7 +91,7 @@ def memory_mb(rule: str, memory_mib: int) -> int:
     >>> [memory_mb(rule, 1024) for rule in ("inventory", "convert", "bundle")]
     [1000, 1274, 1374]
     """
-    own_mb = {"convert": 0, "verify": 0, "bundle": 100}
+    own_mb = {"convert": 0, "verify": 0, "publish": 0, "bundle": 100}
     return 250 + (memory_mib + own_mb[rule] if rule in own_mb else 750)
 
 

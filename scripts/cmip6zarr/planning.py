@@ -75,10 +75,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cuts of all arrays of a dataset; fields have one chunk length along time, so that they open as one."""
+    """The cuts of all arrays of a dataset; fields have one chunk length along time, so that they open as one.
+
+    `uploads` is how many shards may wait, compressed, for a store that takes its time.
+    """
 
     cuts: tuple[Cut, ...]
     planned_bytes: int
+    uploads: int = 0
 
     def __post_init__(self):
         lengths = {cut.chunks[cut.array.axis] for cut in self.cuts if cut.array.field}
@@ -171,8 +175,14 @@ def memory_of(cut: Cut, threads: int) -> int:
     return beside + (threads if cut.apart else 1) * array.bytes_of(cut.slab)
 
 
-def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_bytes: int, threads: int) -> Cut:
-    """Return how one array is cut; raises PlanError with the MiB that would do if `memory_bytes` do not."""
+def cut(
+    array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], all_bytes: int, threads: int, waiting_bytes: int = 0
+) -> Cut:
+    """Return how one array is cut; raises PlanError with the MiB that would do if `all_bytes` do not.
+
+    `waiting_bytes` of them are not the array's: so much may wait to be written.
+    """
+    memory_bytes = all_bytes - waiting_bytes
     one = prod(chunks) * array.itemsize
     if one > MOST_CHUNK_BYTES:
         message = f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}"
@@ -190,10 +200,10 @@ def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], memory_b
             wide = Cut(array, chunks, shards, whole, 1.0)
         if memory_of(chosen, threads) <= memory_bytes and chosen.read_amplification <= MOST_AMPLIFICATION:
             return chosen
-    needed = ceil(memory_of(wide, threads) / MIB)
+    needed = ceil((memory_of(wide, threads) + waiting_bytes) / MIB)
     raise PlanError(
         f"{array.name}: shards {shards} of native chunks {array.native} need {needed} MiB with {threads} threads, "
-        f"expected at most memory_mib = {memory_bytes // MIB} (with less, each source byte would be read "
+        f"expected at most memory_mib = {all_bytes // MIB} (with less, each source byte would be read "
         f"{chosen.read_amplification:.1f} times): raise memory_mib to {needed}, or choose other chunks."
     )
 
@@ -205,22 +215,32 @@ def plan(
     shard_bytes: int,
     memory_bytes: int,
     threads: int,
+    uploads: int = 0,
 ) -> Plan:
     """Return how to cut the arrays so that converting them takes at most `memory_bytes` with `threads` at work.
 
-    `rule` and `chunk_bytes` as in `chunk_shapes`; `shard_bytes` is the size of shards, 0 for none. Raises PlanError,
-    with the number that would do for all arrays, if it cannot be.
+    `rule` and `chunk_bytes` as in `chunk_shapes`; `shard_bytes` is the size of shards, 0 for none. `uploads` shards may
+    wait to be written; fewer, but one, where there is no memory for them. Raises PlanError, with the number that would
+    do for all arrays, if it cannot be.
     """
     shapes = chunk_shapes(arrays, rule, chunk_bytes)
+    shards = {
+        array.name: shard_shape(array, shapes[array.name], shard_bytes)
+        if array.field and shard_bytes
+        else shapes[array.name]
+        for array in arrays
+    }
+    waiting_bytes = uploads * max((array.bytes_of(shards[array.name]) for array in arrays), default=0)
     cuts, errors = [], []
     for array in arrays:
-        chunks = shapes[array.name]
-        shards = shard_shape(array, chunks, shard_bytes) if array.field and shard_bytes else chunks
         try:
-            cuts.append(cut(array, chunks, shards, memory_bytes, threads))
+            name = array.name
+            cuts.append(cut(array, shapes[name], shards[name], memory_bytes, threads, waiting_bytes))
         except PlanError as error:
             errors.append(str(error))
+    if errors and uploads > 1:
+        return plan(arrays, rule, chunk_bytes, shard_bytes, memory_bytes, threads, uploads // 2)
     if errors:
         raise PlanError(" ".join(errors))
-    peak = max((memory_of(cut, threads) for cut in cuts), default=BASE_BYTES)
-    return Plan(tuple(cuts), peak)
+    peak = max((memory_of(cut, threads) for cut in cuts), default=BASE_BYTES) + waiting_bytes
+    return Plan(tuple(cuts), peak, uploads)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from . import originals, stores
+from . import objects, originals, stores
 from .errors import DatasetError
 
 KEYS = {"files", "variables", "attributes", "differing_attributes", "findings", "time", "form", "kept"}
@@ -13,9 +13,13 @@ KEEP = "Keep the original file."
 
 def read(store) -> dict:
     """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole."""
-    path = stores.marker(store)
+    home = objects.at(store)
+    path = f"{home}{stores.PROVENANCE}"
     try:
-        provenance = json.loads(path.read_text(encoding="utf-8"))
+        data = home.read_beside(stores.PROVENANCE)
+        if data is None:
+            raise FileNotFoundError("there is none")
+        provenance = json.loads(data)
     except (OSError, ValueError) as error:
         raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
     found = sorted(provenance) if isinstance(provenance, dict) else type(provenance).__name__

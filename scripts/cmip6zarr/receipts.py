@@ -37,8 +37,13 @@ def find(results, rule: str, dataset: str) -> dict | None:
 
 def write(path, facts: dict) -> None:
     """Write `facts` as JSON to `path`, whole or not at all, with a digest by which a later reader can trust them."""
+    write_text(path, text_of(facts))
+
+
+def text_of(facts: dict) -> str:
+    """Return `facts` as the JSON that is written, with a digest of them."""
     facts = json.loads(json.dumps(facts, allow_nan=False))
-    write_text(path, json.dumps(facts | {"digest": digest(facts)}, indent=1) + "\n")
+    return json.dumps(facts | {"digest": digest(facts)}, indent=1) + "\n"
 
 
 def digest(facts: dict) -> str:

@@ -12,6 +12,7 @@ from . import chunks, encoding, planes, stores
 from .codecs import Form
 from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
+from .objects import Written
 from .planning import Cut
 from .progress import Progress
 from .reader import Reader, moved
@@ -22,12 +23,12 @@ TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
 
 @dataclass(frozen=True)
 class Target:
-    """The array that is being written: its store, its place in the ledger, and what an earlier run has left of it.
+    """The array that is being written: its home's `put`, the ledger, and what an earlier run has left of it.
 
     `kept` are the keys of objects that are there already.
     """
 
-    path: str
+    put_object: Callable[[str, list, Callable[[Written], None]], None]
     array: zarr.Array
     form: Form
     ledger: Ledger
@@ -56,9 +57,14 @@ class Target:
         raw = RawSum(self.array.dtype.itemsize)
         shape = tuple(r.stop - r.start for r in region)
         parts = self.form.encode(shape, lambda part: encode_chunk(part, raw))
-        size, checksum = stores.put(self.path, self.key(region), parts)
-        self.ledger.add(Entry(self.key(region), self.array.path, size, checksum, raw.hexdigest()))
-        self.progress.add(self.bytes_of(region))
+        key = self.key(region)
+
+        def note(made):
+            # What is there already when it is written down, and no sooner.
+            self.ledger.add(Entry(key, self.array.path, *made, raw_xxh3=raw.hexdigest()))
+            self.progress.add(self.bytes_of(region))
+
+        self.put_object(key, parts, note)
 
 
 def write_apart(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:

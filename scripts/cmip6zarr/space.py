@@ -1,9 +1,7 @@
 """Is there room for a store, in bytes and in files?"""
 
-import os
-from pathlib import Path
-
 from .errors import DatasetError
+from .objects import at
 from .units import human
 
 # Of the NetCDF bytes: no preset has made more of a compressed source, and less is no use to begin with.
@@ -19,18 +17,19 @@ def needed_bytes(inventory: dict, objects: int) -> int:
 
 
 def check(path, inventory: dict, objects: int, kept: dict) -> None:
-    """Raise DatasetError (`space`) unless the file system has room for what a store still lacks.
+    """Raise DatasetError (`space`) unless there is room for what a store still lacks, as far as its home can tell.
 
     `kept` are the ledger entries of objects that are there. A quota is seen only by file systems that show it as their
     size.
     """
-    folder = next(parent for parent in Path(path).absolute().parents if parent.is_dir())
-    room = os.statvfs(folder)
+    room = at(path).room()
+    if room is None:
+        return
     bytes_, files = needed_bytes(inventory, objects) - sum(e.bytes for e in kept.values()), objects - len(kept)
     free = room.f_bavail * room.f_frsize
     if bytes_ > free:
-        message = f"{path}: the store may take another {human(bytes_)}, and {folder} has room for {human(free)}."
+        message = f"{path}: the store may take another {human(bytes_)}, and its file system has room for {human(free)}."
         raise DatasetError("space", message, "Make room or choose another store_root, then run again: it goes on.")
     if room.f_files and files > room.f_favail:
-        message = f"{path}: the store takes another {files} files, and {folder} has room for {room.f_favail}."
+        message = f"{path}: the store takes another {files} files, and its file system has room for {room.f_favail}."
         raise DatasetError("space", message, "Use larger chunks or shards, or another store_root, then run again.")

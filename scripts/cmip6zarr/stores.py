@@ -4,28 +4,27 @@ The root metadata of an unsealed store lies under names that no reader looks for
 does not open. Sealing gives it its name; that is the last thing that happens to a store.
 """
 
-import os
-import shutil
 import warnings
 from contextlib import contextmanager
 from itertools import product
 from math import ceil
-from pathlib import Path
 
 import xxhash
 import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-from zarr.storage import LocalStore, WrapperStore
+from zarr.abc.store import Store
+from zarr.storage import WrapperStore
 
+from . import objects
 from .errors import DatasetError
+
+# Beside a store: it is ours, and where it came from, file by file.
+PROVENANCE = ".provenance.json"
 
 # In the order in which they are sealed: what makes a group of it comes last.
 ROOT_KEYS = {2: (".zattrs", ".zmetadata", ".zgroup"), 3: ("zarr.json",)}
 ALL_ROOT_KEYS = {key for keys in ROOT_KEYS.values() for key in keys}
 METADATA_NAMES = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 UNSEALED = ".unsealed"
-READ_BYTES = 2**22
 
 
 def held(key: str) -> str:
@@ -109,9 +108,9 @@ def quiet():
         yield
 
 
-def open_store(path, read_only: bool = True) -> LocalStore:
-    """Return the bare store at a folder."""
-    return LocalStore(path, read_only=read_only)
+def open_store(path, read_only: bool = True) -> Store:
+    """Return the bare store at its home."""
+    return objects.at(path).zarr_store(read_only)
 
 
 def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
@@ -142,8 +141,7 @@ def open_sealed(path, checksums: dict[str, str] | None = None) -> zarr.Group:
 
 def list_objects(path) -> dict[str, int]:
     """Return {key: bytes} of every object of a store; empty where there is no store."""
-    root = Path(path)
-    return {file.relative_to(root).as_posix(): file.stat().st_size for file in root.rglob("*") if file.is_file()}
+    return objects.at(path).list()
 
 
 def expected_chunks(array: zarr.Array) -> list[str]:
@@ -158,43 +156,18 @@ def chunk_key(array: zarr.Array, index: tuple[int, ...]) -> str:
     return f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
-def put(path, key: str, parts: list) -> tuple[int, str]:
-    """Write an object of a store, the bytes of `parts` one after another; return its bytes and their XXH3-128.
-
-    It is there whole or not at all.
-    """
-    target = Path(path, key)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    checksum, size = xxhash.xxh3_128(), 0
-    try:
-        with part.open("wb", buffering=0) as file:
-            for data in parts:
-                checksum.update(data)
-                size += len(data)
-                written = 0
-                while written < len(data):
-                    written += file.write(memoryview(data)[written:])
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)  # on a full disk it stands in the way of all others
-        raise
-    return size, checksum.hexdigest()
-
-
 def digest(path, key: str) -> tuple[int, str]:
     """Return the bytes of an object of a store and its XXH3-128; raises OSError where it cannot be read.
 
     Root metadata is found under its own name or that of an unsealed store.
     """
-    target = Path(path, key)
-    if key in ALL_ROOT_KEYS and not target.exists():
-        target = Path(path, held(key))
-    checksum, size = xxhash.xxh3_128(), 0
-    with target.open("rb", buffering=0) as file:
-        while data := file.read(READ_BYTES):
-            checksum.update(data)
-            size += len(data)
-    return size, checksum.hexdigest()
+    home = objects.at(path)
+    try:
+        return home.digest(key)
+    except FileNotFoundError:
+        if key not in ALL_ROOT_KEYS:
+            raise
+        return home.digest(held(key))
 
 
 def is_chunk(key: str) -> bool:
@@ -204,47 +177,41 @@ def is_chunk(key: str) -> bool:
 
 def is_sealed(path) -> bool:
     """Tell whether readers can open the store."""
-    return (Path(path) / "zarr.json").is_file() or (Path(path) / ".zgroup").is_file()
+    return any(objects.at(path).has(key) for key in ("zarr.json", ".zgroup"))
 
 
 def seal(path, zarr_format: int) -> None:
-    """Give the root metadata of a verified store its names: from now on it opens."""
-    rename_root(path, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+    """Give the root metadata of a verified store its names: from now on it opens, and others may replace it.
+
+    Raises DatasetError (`busy`) if another campaign has taken the store.
+    """
+    home = objects.at(path)
+    home.check_claim()
+    rename_root(home, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+    home.release()
 
 
 def unseal(path) -> None:
     """Take the store away from its readers, before a chunk of it changes. Nothing happens if it is not sealed."""
-    present = [key for keys in ROOT_KEYS.values() for key in reversed(keys) if (Path(path) / key).is_file()]
-    rename_root(path, [(key, key + UNSEALED) for key in present])
+    home = objects.at(path)
+    present = [key for keys in ROOT_KEYS.values() for key in reversed(keys) if home.has(key)]
+    rename_root(home, [(key, key + UNSEALED) for key in present])
 
 
 def rename_root(path, names: list[tuple[str, str]]) -> None:
-    """Rename objects at a store's root one by one: put under the new name, then delete under the old."""
-    store = open_store(path, read_only=False)
-
-    async def rename(old, new):
-        value = await store.get(old, default_buffer_prototype())
-        if value is None:
-            raise DatasetError("store", f"{path}: {old!r} is missing.", "Run again.")
-        await store.set(new, value)
-        await store.delete(old)
-
+    """Rename objects at a store's root one by one."""
     for old, new in names:
-        sync(rename(old, new))
-
-
-def marker(path) -> Path:
-    """Return the file beside a store that says it is ours: where it came from, file by file."""
-    path = Path(path)
-    return path.with_name(f"{path.name}.provenance.json")
+        try:
+            objects.at(path).rename(old, new)
+        except FileNotFoundError:
+            raise DatasetError("store", f"{path}: {old!r} is missing.", "Run again.") from None
 
 
 def check_ours(path) -> None:
     """Raise DatasetError (`store`) if there is something at the place of a store that this workflow did not make."""
-    path = Path(path)
-    ours = marker(path).is_file() and path.is_dir() and not path.is_symlink()
-    if (path.exists() or path.is_symlink()) and not ours:
-        message = f"{path}: exists, and {marker(path).name} beside it, which would make it ours, does not."
+    home = objects.at(path)
+    if home.occupied() and not (home.genuine() and home.read_beside(PROVENANCE) is not None):
+        message = f"{home}: exists, and {home.name}{PROVENANCE} beside it, which would make it ours, does not."
         raise DatasetError("store", message, "Move it away, or choose another store_root.")
 
 
@@ -253,9 +220,10 @@ def sweep(path, keep) -> None:
 
     What was cut off while it was written goes too. Raises DatasetError for what this workflow did not make.
     """
-    check_ours(path)
-    unseal(path)
-    if not keep and Path(path).exists():
-        shutil.rmtree(path)
-    for key in list_objects(path).keys() - set(keep):
-        Path(path, key).unlink()
+    home = objects.at(path)
+    check_ours(home)
+    unseal(home)
+    if keep:
+        home.delete(home.list().keys() - set(keep))
+    else:
+        home.clear()

@@ -8,7 +8,7 @@ import dask.threaded
 import numpy as np
 import zarr
 
-from . import RECIPE, chunks, encoding, planning, receipts, shards, space, stores, trial
+from . import RECIPE, chunks, encoding, objects, planning, receipts, shards, space, stores, trial
 from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger
@@ -63,26 +63,29 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
     """
     for file in inventory["files"]:
         check_unchanged(file)
-    stores.check_ours(path)
-    with Ledger(path) as ledger, stores.quiet(), Reader(inventory) as reader:
+    home = objects.at(path)
+    stores.check_ours(home)
+    with Ledger(home) as ledger, stores.quiet(), Reader(inventory) as reader:
         dtypes = {cut.array.name: encoding.dtype_of(inventory["variables"][cut.array.name]) for cut in plan.cuts}
         chosen = {cut.array.name: trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
         kept = ledger.begin(ledger_head(inventory, {"zarr_format": zarr_format, "cuts": cuts}))
-        stores.sweep(path, kept)
-        space.check(path, inventory, plan.objects, kept)
-        receipts.write(stores.marker(path), provenance(inventory))
-        root = stores.UnsealedStore(stores.open_store(path, read_only=False))
+        stores.sweep(home, kept)
+        space.check(home, inventory, plan.objects, kept)
+        home.write_beside(stores.PROVENANCE, receipts.text_of(provenance(inventory)))
+        root = stores.UnsealedStore(stores.open_store(home, read_only=False))
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
-        with Progress("convert", sum(cut.array.bytes for cut in plan.cuts)) as progress:
+        whole = sum(cut.array.bytes for cut in plan.cuts)
+        with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]
                 array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
                 if dtypes[name] == encoding.TEXT:
                     shards.write_texts(reader, cut, array)
                     continue
-                target = shards.Target(path, array, encoding.form_of(array, codec), ledger, frozenset(kept), progress)
+                form = encoding.form_of(array, codec)
+                target = shards.Target(put, array, form, ledger, frozenset(kept), progress)
                 write = shards.write_apart if cut.apart else shards.write_slabs
                 write(reader, cut, target, get)
         zarr.consolidate_metadata(root)

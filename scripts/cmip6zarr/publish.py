@@ -1,0 +1,57 @@
+"""Copy a sealed store to another home, object by object, and seal it there when it has been proven there.
+
+What travels is what the ledger says: an object of the source that is not what its entry says is rot and is not sent,
+and the copy is read back whole. A copy that was cut off goes on where it was.
+"""
+
+from dataclasses import replace
+
+import xxhash
+
+from . import audit, ledger, objects, stores
+from .errors import DatasetError
+from .ledger import Ledger
+
+
+def copy(source: objects.Home, target: objects.Home, zarr_format: int, memory_bytes: int) -> dict:
+    """Copy a sealed store with what lies beside it, replacing one of ours; return how much was sent, and is there.
+
+    At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`) or
+    not what its ledger says (`ledger`, `rot`), if there is something else at the target (`store`), if another campaign
+    writes it (`busy`), or if what is there in the end is not what was sent (`publish`).
+    """
+    entries = ledger.read(source)
+    if not stores.is_sealed(source):
+        raise DatasetError("store", f"{source}: found no sealed store to publish.", "Run the workflow first.")
+    stores.check_ours(target)
+    if stores.is_sealed(target) and ledger.read(target) == entries and not audit.problems(target):
+        return figures(entries, 0)
+    first, _, _ = ledger.parse(source.read_beside(objects.LEDGER))
+    with Ledger(target) as book:
+        kept = book.begin(first)
+        stores.sweep(target, kept)
+        target.write_beside(stores.PROVENANCE, source.read_beside(stores.PROVENANCE).decode())
+        missing = [entry for key, entry in entries.items() if key not in kept]
+        held = memory_bytes // max((entry.bytes for entry in missing), default=1)
+        with target.writing(min(target.uploads, held - 1)) as put:
+            for entry in missing:
+                data = source.read(entry.key)
+                if xxhash.xxh3_128_hexdigest(data) != entry.xxh3:
+                    message = f"{source}/{entry.key}: is not what the ledger says, and was not sent."
+                    raise DatasetError("rot", message, "Run again: what is not right is converted again.")
+                # Under the names of a store that is not sealed: it opens when it is proven.
+                put(stores.held(entry.key), [data], lambda made, entry=entry: book.add(replace(entry, md5=made.md5)))
+        book.complete()
+        audit.check(target, "publish", book)
+        stores.seal(target, zarr_format)
+    return figures(entries, len(missing))
+
+
+def figures(entries: dict[str, ledger.Entry], sent: int) -> dict:
+    """Return the facts of a receipt: objects and bytes of the store, and how many objects were sent."""
+    return {
+        "objects": len(entries),
+        "stored_bytes": sum(entry.bytes for entry in entries.values()),
+        "objects_sent": sent,
+        "sealed": True,
+    }

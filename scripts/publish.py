@@ -1,0 +1,32 @@
+"""Copy a verified store to where it is published, prove it there by its ledger, and seal it."""
+
+import sys
+from pathlib import Path
+
+from cmip6zarr import chunks, cli, objects, publish, receipts
+
+
+def published(args) -> dict:
+    """Copy the store and return the facts of the receipt."""
+    verified, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("verify", "convert"))
+    source = cli.home(args, verified["store"])
+    target = objects.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
+    target.reach()
+    done = publish.copy(source, target, converted["zarr_format"], args.memory_mib * chunks.MIB // 2)
+    return {"store": args.to, "source": verified["store"]} | done
+
+
+def parse(argv):
+    parser = cli.add_s3(cli.parser(__doc__))
+    parser.add_argument("--to", required=True, help="folder of the published store, or its s3://BUCKET/PREFIX")
+    parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use, but for one object")
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    return cli.attempt("publish", args, lambda: published(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
