@@ -43,7 +43,7 @@ USES = {
         ("default_upload_stored_right",),
         "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required for them",
     ),
-    "deleting stores quickly": (("bulk_delete",), "it takes a request for each object"),
+    "deleting many objects at once": (("bulk_delete",), "set AWS_DISABLE_BULK_DELETE=true for the workflow"),
     "finding what killed uploads left": (("unfinished_uploads_listed",), "have the store expire them"),
 }
 """What a store may be good for: the checks that must hold, and what to do, or to know, where they do not."""

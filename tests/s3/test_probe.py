@@ -84,6 +84,7 @@ def test_store_that_answers_501(capsys, server, bucket, proxy):
     refused = CONDITIONAL | {"crc32_checked", "sha256_checked", "default_upload_stored_right", "bulk_delete"}
     assert (code, differing(found)) == (0, dict.fromkeys(refused, "501 NotImplemented"))
     assert "AWS_REQUEST_CHECKSUM_CALCULATION=when_required" in said
+    assert "AWS_DISABLE_BULK_DELETE=true" in said
     assert left(server, bucket) == []
 
 
