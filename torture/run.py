@@ -22,7 +22,7 @@ from s3.server import Server
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "results" / "torture", help="folder, emptied first")
-    parser.add_argument("--share", type=float, default=1.0, help="of the full counts: 0.05 takes a minute")
+    parser.add_argument("--share", type=float, default=1.0, help="of the full counts: 0.05 takes some minutes")
     parser.add_argument("--only", default="", help="the tests whose names begin so, such as s3")
     return parser.parse_args(argv)
 
