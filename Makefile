@@ -1,13 +1,14 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
 # experiments  answer the questions of the note of June 2020: docs/answers.md, a quarter of an hour on two quiet cores
-# torture  break it on purpose: kills, rot, full disks          fuzz   mutate all that it reads
+# torture  break it on purpose: kills, rot, full disks, S3      fuzz   mutate all that it reads
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
 # test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
-# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
+# demo-s3  the demo, to a real S3 server on loopback
+# test-s3  run on a real S3 server, SeaweedFS, which pip gets
 PYTHON ?= python3
 # Of the full counts of `make torture`.
 SHARE ?= 1
@@ -16,11 +17,16 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
+.PHONY: demo demo-s3 test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
 	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress
+
+demo-s3: .venv/test demo/catalogue.json
+	$(BIN)/python tests/s3/server.py --folder demo/s3/server --bucket demo -- \
+	  $(BIN)/snakemake --cores 2 --configfile config/demo.yaml \
+	  --config store_root=s3://demo/stores results=demo/s3/results --quiet rules progress
 
 test: .venv/test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -54,8 +54,8 @@ def broken(page: Path) -> list[str]:
 def missing_commands(page: Path) -> list[str]:
     """Return what a page tells to run, or points to, that is not there."""
     code, _ = code_and_text(page)
-    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    found = [f"make {target}" for target in re.findall(r"\bmake ([a-z][a-z-]*)", code) if target not in targets]
+    targets = set(re.findall(r"^([a-z0-9-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    found = [f"make {target}" for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)", code) if target not in targets]
     paths = re.findall(r"(?<![\w/.])((?:scripts|experiments|tests|torture|rules|config|envs|lotus)/[\w./+-]*\w)", code)
     return found + [path for path in paths if not (REPOSITORY / path).exists()]
 

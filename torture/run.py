@@ -8,18 +8,40 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from common import ROOT
+import buckets
+from common import ROOT, Outcome
 from faults import failing_calls, full_disk, moving_sources, rot, two_runs
 from kills import kill_controller, kill_convert, kill_verify
+from s3.faultproxy import FaultProxy
+from s3.server import Server
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "results" / "torture", help="folder, emptied first")
-    parser.add_argument("--share", type=float, default=1.0, help="of the full counts: 0.05 takes a minute")
+    parser.add_argument("--share", type=float, default=1.0, help="of the full counts: 0.05 takes some minutes")
+    parser.add_argument("--only", default="", help="the tests whose names begin so, such as s3")
     return parser.parse_args(argv)
+
+
+def run(tests: dict[str, Callable[[Path], Outcome]], work: Path) -> tuple[list[str], list[str]]:
+    """Run tests, each in a folder of its own; return the lines of the table, and the promises that were broken."""
+    lines = [
+        "| what was done | times | what came of it | broken promises | seconds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    broken = []
+    for name, test in tests.items():
+        start = time.perf_counter()
+        told = test(work / name)
+        spent = time.perf_counter() - start
+        lines.append(f"| {told.name} | {told.count} | {told.said} | {len(told.broken)} | {spent:.0f} |")
+        print(lines[-1], flush=True)
+        broken += [f"{told.name}: {what}" for what in told.broken]
+    return lines, broken
 
 
 def main(argv=None) -> int:
@@ -39,18 +61,9 @@ def main(argv=None) -> int:
         "two": lambda folder: two_runs(folder, some(20)),
         "sources": moving_sources,
     }
-    lines = [
-        "| what was done | times | what came of it | broken promises | seconds |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    broken = []
-    for name, test in tests.items():
-        start = time.perf_counter()
-        told = test(args.work / name)
-        spent = time.perf_counter() - start
-        lines.append(f"| {told.name} | {told.count} | {told.said} | {len(told.broken)} | {spent:.0f} |")
-        print(lines[-1], flush=True)
-        broken += [f"{told.name}: {what}" for what in told.broken]
+    with Server(args.work / "server") as server, FaultProxy(server) as proxy:
+        tests |= buckets.tests(server, proxy, args.share)
+        lines, broken = run({name: test for name, test in tests.items() if name.startswith(args.only)}, args.work)
     (args.work / "torture.md").write_text("\n".join([*lines, "", *broken]) + "\n")
     print("\n".join(broken))
     return 1 if broken else 0

@@ -62,13 +62,14 @@ HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "expec
 class Rule:
     """What is done to requests of a method (None: any) whose path with query, unquoted, has a match of `path`.
 
-    It strikes every `every`-th of them, and `times` in all.
+    It lets `after` of them through, then strikes every `every`-th, and `times` in all.
     """
 
     action: str
     method: str | None
     path: re.Pattern
     times: float
+    after: int
     every: int
     seconds: float
     seen: int = 0
@@ -82,7 +83,7 @@ class Rule:
         if beginnings and not any(name.lower().startswith(beginnings) for name in headers):
             return False
         self.seen += 1
-        hit = self.seen % self.every == 0
+        hit = self.seen > self.after and (self.seen - self.after) % self.every == 0
         self.struck += hit
         return hit
 
@@ -122,11 +123,11 @@ class FaultProxy:
         self._http = Listener(("127.0.0.1", 0), handler)
         self.endpoint = f"http://127.0.0.1:{self._http.server_port}"
 
-    def rule(self, action, method=None, path="", *, times=math.inf, every=1, seconds=0.0) -> Rule:
+    def rule(self, action, method=None, path="", *, times=math.inf, after=0, every=1, seconds=0.0) -> Rule:
         """Add a rule, which comes after those that are there, and return it."""
         if action not in ACTIONS:
             raise ValueError(f"found action {action!r}, expected one of {', '.join(ACTIONS)}")
-        rule = Rule(action, method, re.compile(path), times, every, seconds)
+        rule = Rule(action, method, re.compile(path), times, after, every, seconds)
         with self._lock:
             self.rules.append(rule)
         return rule

@@ -175,11 +175,11 @@ def test_headers_refused(client, proxy, action):
 
 
 def test_which_requests_are_struck(client, proxy):
-    """Every third of one method and path, and no more than so many; the first rule that strikes decides."""
-    rule = proxy.rule("503", "GET", "/key", every=3, times=2)
+    """After two, every third of one method and path, no more than so many; the first rule that strikes decides."""
+    rule = proxy.rule("503", "GET", "/key", after=2, every=3, times=2)
     proxy.rule("500", "GET", "/other")
     proxy.rule("404", "GET", "/other")
-    assert [client.ask("GET")[0] for _ in range(10)] == [200, 200, 503, 200, 200, 503, 200, 200, 200, 200]
+    assert [client.ask("GET")[0] for _ in range(10)] == [200, 200, 200, 200, 503, 200, 200, 503, 200, 200]
     assert client.ask("GET", "other")[0] == 500
     assert client.ask("HEAD")[0] == 200
     assert rule.struck == 2
