@@ -67,7 +67,7 @@ class Queue:
 
     def running(self, clone, rule: str, dataset: str) -> str:
         """Wait until a script works on a dataset in a job that is running; return the number of the job."""
-        for _ in range(900):
+        for _ in range(1800):
             note = receipts.find(clone.results, "running", dataset) or {"rule": None}
             for job, _, state, *_ in self.jobs(clone):
                 if (state, rule, job) == ("RUNNING", note["rule"], note.get("slurm_job")):

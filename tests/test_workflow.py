@@ -299,7 +299,7 @@ def test_bundles_where_jobs_go_to_slurm(checkout, tmp_path):
         (clone.folder / f"{name}.yaml").write_text(f"bundle: {{datasets: {datasets}}}")
     none, few = (("--configfile", f"{name}.yaml") for name in ("none", "few"))
     commands = (LOTUS, HERE, (), (*LOTUS, *none), (*LOTUS, "--config", "codec=fast"), few)
-    rules = [{rule for rule, _ in jobs} - {"campaign", "all"} for jobs in clone.plans(*commands)]
+    rules = [{rule for rule, _ in jobs} - {*clones.ENDS} for jobs in clone.plans(*commands)]
     assert rules == [{"bundle"}, {*RULES}, {*RULES}, {*RULES}, {"bundle"}, {"bundle"}]
 
 

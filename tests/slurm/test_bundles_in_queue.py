@@ -122,13 +122,15 @@ def test_class_of_failure_is_done_again_while_slurm_restarts(queue, campaign):
     """`rerun=cancelled` submits one bundle, in which one dataset is done; SLURM's controller dies and comes back."""
     clone = campaign[0]
     again = (*QUICK, "--configfile", "few.yaml", "--config", "rerun=cancelled")
-    assert sorted(rule for rule, _ in clone.plan(*again)) == ["all", "bundle", "campaign"]
+    assert sorted(rule for rule, _ in clone.plan(*again)) == sorted(("bundle", *clones.ENDS))
     before = clone.files()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(finish, clone.start(*again))
-        queue.running(clone, "convert", HELD)
-        queue.restart()
-        (clone.folder / "E2-HELD").unlink()
+        try:
+            queue.running(clone, "convert", HELD)
+            queue.restart()
+        finally:
+            (clone.folder / "E2-HELD").unlink()
         assert "11 verified, 3 waiting" in run.result()
     assert_converted(clone, HELD)
     assert clones.sources(clones.changed(before, clone.files())) == {"E2-HELD"}
@@ -137,8 +139,8 @@ def test_class_of_failure_is_done_again_while_slurm_restarts(queue, campaign):
 def test_next_run_does_what_is_left(queue, campaign):
     """Bundles with work left are submitted and no others; a store goes on where it was, memory grows try by try."""
     clone = campaign[0]
-    for name in ("B2-KILLED", "D2-SLOW"):
-        (clone.folder / name).unlink()
+    for name in ("B2-KILLED", "D2-SLOW", "E2-HELD"):
+        (clone.folder / name).unlink(missing_ok=True)
     (clone.stores / drs.store_folder(TAKEN) / "notes").rmdir()
     (clone.stores / drs.store_folder(TAKEN)).rmdir()
     before, earlier = clone.files(), jobs_of(queue, clone)
