@@ -49,8 +49,8 @@ if workflow.is_main_process:
     except catalogue.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LEFT = remaining.remaining(LISTED, config)
-    for path in (*LEFT.marks, *(() if workflow.output_settings.dryrun else LEFT.broken)):
-        path.unlink(missing_ok=True)
+    for mark in LEFT.marks:
+        mark.unlink(missing_ok=True)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -143,6 +143,18 @@ def check_submission():
         lotus.check_queue(JOBNAME)
     except lotus.LotusError as error:
         raise WorkflowError(str(error)) from None
+
+
+def of_this_run(wildcards):
+    """Return all receipts of this run; those that do not hold are made again.
+
+    Snakemake sees that itself, by params, but not of receipts that a bundle has made or somebody has edited.
+    """
+    workflow.dag.forcefiles.update(map(str, LEFT.again))
+    # By name: Snakemake does not make what is missing in the middle of a chain whose end is there.
+    each = [(rule, name) for name in LEFT.datasets for rule in cli.RULES]
+    each += [("bundle", bundle.id) for bundle in LEFT.bundles]
+    return [str(receipts.path_of(config["results"], rule, name)) for rule, name in each]
 
 
 def tell_later():

@@ -98,7 +98,19 @@ def test_receipt_that_is_gone_or_changed(config, rule):
     foreign.write_text(path(config, rule, NAMES[4]).read_text())
     for _ in range(2):  # as read, and as kept
         assert left(config) == ("ABCD", 0)
-        assert set(remaining.remaining(ROWS, config).broken) == {edited, cut, foreign}
+        assert set(remaining.remaining(ROWS, config).again) == {edited, cut, foreign}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"), [({"codec": "fast"}, "convert"), ({"verify": "checksums"}, "verify"), ({}, "inventory")]
+)
+def test_receipts_that_do_not_say_what_is_asked(config, change, rule):
+    """They are made again, and no others, whoever has made them; bundles look for themselves."""
+    rows = ROWS if change else ROWS | {NAMES[0]: Dataset(NAMES[0], ("a.nc",))}
+    found = remaining.remaining(rows, config | change)
+    assert found.again == tuple(path(config, rule, name) for name in (NAMES if change else NAMES[:1]))
+    bundled = config | change | {"bundle": {"datasets": 2, "files": 400}}
+    assert remaining.remaining(rows, bundled).again == ()
 
 
 def test_receipts_are_read_once(config, monkeypatch):

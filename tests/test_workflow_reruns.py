@@ -133,18 +133,28 @@ def test_killed_before_the_tables(clone):
 
 
 def test_edited_receipt(clone):
-    """A receipt that was edited is none: a dry run leaves it, the next run makes it again."""
+    """A receipt that was edited is none: the next run makes it again, and a dry run tells."""
     receipt = clone.results / "size_report" / f"{B}.json"
     right = receipt.read_text()
     receipt.write_text(right.replace("balanced", "fast"))
     before = clone.files()
-    clone.plan()
-    assert receipt.read_text() != right
+    assert clone.plan() == {("size_report", B), *chain()}
     clone.snakemake()
     touched = {name for name in changed(before, clone.files()) if name.startswith(RULES)}
     assert touched == {f"size_report/{B}.json"}
     assert "fast" not in receipt.read_text()
     assert clone.plan() == NOTHING
+
+
+def test_receipts_of_bundles(checkout, tmp_path):
+    """What bundles have made holds without them, and is made again without them where something else is asked."""
+    clone = checkout.copy(tmp_path / "clone")
+    (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
+    clone.snakemake("--configfile", "bundles.yaml")
+    holds, codec, verify = clone.plans((), ("--config", "codec=fast"), ("--config", "verify=checksums"))
+    assert holds == NOTHING
+    assert codec == chain(A, B, rules=RULES[1:])
+    assert verify == chain(A, B, rules=RULES[2:])
 
 
 def test_job_looks_at_its_own_dataset_alone(clone):

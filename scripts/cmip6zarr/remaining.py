@@ -36,7 +36,7 @@ class Remaining:
     """What one run does: datasets, or bundles of them, new ones before those that have failed.
 
     `names` are all datasets that are left, in order, `later` how many of them are left to later runs. `marks` say of
-    work that is no longer done that it is; `broken` lies where receipts belong, and was edited or cut off.
+    work that is no longer done that it is; `again` are the receipts of `datasets` that do not hold.
     """
 
     names: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Remaining:
     bundles: tuple[Bundle, ...] = ()
     later: int = 0
     marks: tuple[Path, ...] = ()
-    broken: tuple[Path, ...] = ()
+    again: tuple[Path, ...] = ()
 
 
 def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
@@ -74,7 +74,7 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
         bundles=now if together else (),
         later=sum(len(todo) for _, todo in units[batch:]),
         marks=_stale(results, table, now if together else ()),
-        broken=_broken(results, table),
+        again=() if together else _again(results, [listed[name] for name in now], config),
     )
 
 
@@ -85,12 +85,18 @@ def _stale(results: Path, table: pl.DataFrame, again: tuple[Bundle, ...]) -> tup
     return *(receipts.path_of(results, "bundle", bundle.id) for bundle in again), *([mark] if late else [])
 
 
-def _broken(results: Path, table: pl.DataFrame) -> tuple[Path, ...]:
-    names = table.filter(pl.col("made_of").is_null())["dataset"]
-    found = (
-        (receipts.path_of(results, rule, name), receipts.find(results, rule, name)) for name in names for rule in RULES
-    )
-    return tuple(path for path, facts in found if facts is None or facts.get("dataset") != path.stem)
+def _again(results: Path, rows: list[Dataset], config: Mapping) -> tuple[Path, ...]:
+    """Return the receipts of datasets that do not say what is asked, or are none: edited, cut off, another's."""
+    again = []
+    for row in rows:
+        asked = bundles.asked(config, row)
+        for rule in RULES:
+            path = receipts.path_of(results, rule, row.id)
+            if path.is_file():
+                facts = receipts.find(results, rule, row.id) or {}
+                if facts.get("dataset") != row.id or facts.get("asked") != asked.get(rule, {}):
+                    again.append(path)
+    return tuple(again)
 
 
 def fingerprint(asked: Mapping[str, Mapping]) -> str:
