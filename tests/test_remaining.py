@@ -171,7 +171,8 @@ def test_bundles_with_work_are_left(config):
     _, second, third = bundles.bundles(ROWS, bundled)
     found = remaining.remaining(ROWS, bundled)
     assert (found.datasets, found.bundles, found.later) == ((), (second, third), 0)
-    assert found.marks == (path(config, "bundle", second.id), path(config, "bundle", third.id))
+    ends = (Path(config["results"], remaining.MARK), Path(config["results"], "campaign.done"))
+    assert found.marks == (path(config, "bundle", second.id), path(config, "bundle", third.id), *ends)
     found = remaining.remaining(ROWS, bundled | {"batch": 1})
     assert (found.bundles, found.later) == ((second,), 1)
 

@@ -79,11 +79,11 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
 
 
 def _stale(results: Path, table: pl.DataFrame, again: tuple[Bundle, ...]) -> tuple[Path, ...]:
-    """Return the marks of bundles that are done again, and those of the tables if a receipt is younger."""
+    """Return the marks of bundles that are done again, and those of the tables then, or if a receipt is younger."""
     mark = results / MARK
     late = not mark.is_file() or (table["size_report_mtime_ns"].max() or 0) > mark.stat().st_mtime_ns
     # Both: Snakemake does not make what is missing in the middle of a chain whose end is there.
-    ends = (mark, results / "campaign.done") if late else ()
+    ends = (mark, results / "campaign.done") if late or again else ()
     return *(receipts.path_of(results, "bundle", bundle.id) for bundle in again), *ends
 
 
