@@ -6,6 +6,7 @@ counts. Needs Linux, root (it mounts a small tmpfs) and strace.
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -70,4 +71,5 @@ def main(argv=None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends too
     sys.exit(main())
