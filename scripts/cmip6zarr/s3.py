@@ -31,11 +31,12 @@ from zarr.storage import ObjectStore
 from . import receipts
 from .errors import DatasetError
 from .objects import LEDGER, READ_BYTES, Home, Written
-from .s3client import Settings, client, failure, was_damaged
+from .s3client import Settings, client, failure, was_cut, was_damaged
 
 WRITER = ".writer.json"
 ERRORS = (BaseError, OSError, ValueError)
 UPLOADS = 3  # of an object that does not arrive as it was sent
+LISTINGS = 3  # whose answer breaks off, which obstore does not ask for again
 # An address, a bucket's name by the rules of S3, and words in which no client has to quote anything.
 URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*)/?")
 
@@ -112,10 +113,13 @@ class Prefix(Home):
     def zarr_store(self, read_only: bool = True) -> ObjectStore:
         return _ZarrStore(self._inside, str(self), read_only)
 
-    def _listed(self) -> Iterator[dict]:
-        with asking(str(self)):
-            for page in obstore.list(self._inside, chunk_size=1000):
-                yield from page
+    def _listed(self, tries: int = LISTINGS) -> list[dict]:
+        try:
+            return [found for page in obstore.list(self._inside, chunk_size=1000) for found in page]
+        except ERRORS as error:
+            if tries > 1 and was_cut(error):
+                return self._listed(tries - 1)
+            raise failure(str(self), error) from None
 
     def list(self) -> dict[str, int]:
         return {found["path"]: found["size"] for found in self._listed()}
@@ -195,7 +199,8 @@ class Prefix(Home):
         self.delete(self.list())
 
     def occupied(self) -> bool:
-        return next(self._listed(), None) is not None
+        with asking(str(self)):
+            return any(obstore.list(self._inside, chunk_size=1))
 
     def genuine(self) -> bool:
         return True

@@ -177,6 +177,11 @@ def failure(what: str, error: Exception) -> DatasetError:
     return DatasetError("store", f"{what}: {why}.", remedy)
 
 
+def was_cut(error: Exception) -> bool:
+    """Tell whether a listing failed because its answer did not arrive whole."""
+    return "list response" in reason(error)
+
+
 def was_damaged(error: Exception) -> bool:
     """Tell whether a request failed because it did not arrive as it was sent."""
     return reason(error).startswith(DAMAGED)
