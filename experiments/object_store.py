@@ -179,7 +179,8 @@ def measure(setting: Setting) -> dict:
     cuts = layouts(setting)
     measured: dict[str, dict] = {name: {"runs": {}} for name in cuts}
     with Bench(setting) as bench:
-        bench.run_all(DISK, folder, []), bench.run_all(S3, folder, [])  # warms caches
+        for where in (DISK, S3):
+            bench.run_all(where, folder, [])  # warms caches
         for round_ in range(1, setting.rounds + 1):
             for name, options in cuts.items():
                 for where in (DISK, S3):
