@@ -241,9 +241,15 @@ def tables(figures: dict) -> str:
         f"{figures['shape']}: {figures['raw_mib']:.0f} MiB raw, {figures['netcdf_mib']:.0f} MiB as NetCDF; "
         f"{figures['cores']} cores, which the server shares; medians of {figures['rounds']} rounds. {versions}."
     ]
-    titles = {WRITE: "Write (convert)", VERIFY: "Verify", ALL: "Read all with xarray", MAP: "Read one map"}
+    titles = {WRITE: "Writing (convert)", VERIFY: "Verifying", ALL: "Reading all with xarray"}
     for what, title in titles.items():
-        parts += [f"{title}: wall s / CPU s / peak MiB; ratios of wall / CPU.", costs(figures, what)]
+        parts += [f"{title}: wall s / CPU s / peak MiB; ratios of wall / CPU:", costs(figures, what)]
+    clients = (DISK, OBSTORE, S3FS)
+    rows = [
+        [name, *(f"{1000 * median(one['runs'][f'{MAP}|{client}'], 'wall_s'):.0f}" for client in clients)]
+        for name, one in figures["layouts"].items()
+    ]
+    parts += ["Reading one map, milliseconds:", table(["chunk MiB", *clients], rows)]
     asked = list(next(iter(figures["layouts"].values()))["requests"])
     head = ["chunk MiB", *(name.replace("|", ", ") for name in asked)]
     rows = [[name, *(told(one["requests"][what]) for what in asked)] for name, one in figures["layouts"].items()]
@@ -260,7 +266,8 @@ def targets(figures: dict) -> Iterator[str]:
     audit = figures["audit"]
     yield (
         f"Audit of {audit['objects']} objects: {spent(audit['runs'][S3])} in S3, {spent(audit['runs'][DISK])} on disk, "
-        f"{told(audit['requests'])}; wanted: {MOST_AUDIT_SECONDS} s and a LIST for {PAGE} objects at most."
+        f"{told(audit['requests'])}, of which one LIST asks whether the store can be reached; wanted: at most "
+        f"{MOST_AUDIT_SECONDS} s, and one LIST for {PAGE} objects."
     )
 
 

@@ -27,7 +27,10 @@ def words(figures: dict) -> dict[str, str]:
         factor = faster(seconds(figures, best, what, remote), seconds(figures, best, what, disk))
         said_of.append(f"{verb} is {factor} in chunks of {best} MiB")
     columns = [(what, where) for what, places in PLACES.items() for where in places]
-    rows = [[name, *(number(seconds(figures, name, *column)) for column in columns)] for name in layouts]
+    rows = [
+        [name, *(number(seconds(figures, name, what, where), 3 if what == MAP else 2) for what, where in columns)]
+        for name in layouts
+    ]
     return {
         "answer": f"Against the disk, each in the chunks that suit the object store best: {listed(said_of)}.",
         "method": f"`convert` to both, plain xarray from both, {number(figures['raw_mib'], 0)} MiB before compression. "
