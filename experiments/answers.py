@@ -4,8 +4,8 @@ Each question is a module in `questions/`, with its text beside it. Figures go t
 as they are measured. The page and its plots are made of the figures alone, which lie beside the plots, so that it can
 be made again (`--render`). `--quick` runs the smallest form of all, in a minute or two, and leaves docs/ alone.
 
-From the environment: CMIP6ZARR_DATA, a folder of real NetCDF files; CMIP6ZARR_S3_STORE and CMIP6ZARR_S3,
-a bucket (`questions/store.py`); CMIP6ZARR_PYTHON_2020, a Python with envs/requirements-2020.txt.
+From the environment: CMIP6ZARR_DATA, a folder of real NetCDF files; CMIP6ZARR_PYTHON_2020, a Python with
+envs/requirements-2020.txt.
 """
 
 import argparse

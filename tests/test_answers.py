@@ -6,10 +6,12 @@ import sys
 
 import pytest
 from conftest import REPOSITORY
+from s3.conftest import require_server
 
 import answers
 import child
 import listing
+import object_store
 import words
 from child import Case
 from questions import QUESTIONS, store
@@ -139,6 +141,35 @@ def test_what_was_not_run_says_so():
     one = {"measured": {"reason": "no server"}, "machine": {}, "quick": False, "seconds": 0}
     assert "Not run: no server." in store.words(one["measured"])["answer"]
     assert not answers.drawn(one)
+
+
+def test_factors_of_the_object_store_are_of_one_round():
+    """Ratios are taken round by round, so that a round in which all is slow does not count."""
+    figure = {"cpu_s": 1.0, "rss_mib": 100.0, "server_cpu_s": 0.5, "exit": 0}
+    seconds = {"disk": (1.0, 10.0, 2.0), "S3": (1.5, 15.0, 3.0)}
+    runs = {f"write|{where}": [figure | {"wall_s": s} for s in all_s] for where, all_s in seconds.items()}
+    figures = {"layouts": {"32": {"objects": 7, "runs": runs}}, "audit": {"objects": 1, "runs": {}, "requests": {}}}
+    row = object_store.costs(figures, "write").splitlines()[-1]
+    assert row == "| 32 | 7 | 2.00 / 1.00 / 100 | 3.00 / 1.00 / 100, 0.50 | 1.50 / 1.00 |"
+    assert "1.50 of the time to disk" in next(object_store.targets(figures))
+
+
+@pytest.mark.experiments
+def test_requests_to_the_object_store_are_counted(tmp_path):
+    """Each object is written with one PUT and read with one GET; opening is not counted as reading; nothing is left."""
+    require_server()
+    setting = Setting(tmp_path, quick=True)
+    folder = object_store.made(setting, 1, 4, (12, 16))
+    with object_store.Bench(setting) as bench:
+        counted = bench.count(folder, ["--chunks", '{"time": 1}'])
+        figures, objects = bench.run_all("S3", folder, ["--chunks", '{"time": 1}'])
+        assert bench.server.client.list_buckets()["Buckets"] == []
+    assert counted["write|S3"]["PUT"] >= objects
+    assert [counted[f"read all|{client}"]["GET"] for client in ("obstore", "s3fs")] == [4, 4]
+    assert counted["open|obstore"]["GET"] > 0
+    assert figures.keys() > counted.keys()
+    assert all(figure["server_cpu_s"] >= 0 for figure in figures.values())
+    assert not bench.work.exists()
 
 
 @pytest.mark.experiments
