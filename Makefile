@@ -38,7 +38,7 @@ test-browser: .venv/test
 
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
-	$(BIN)/python -m pytest -m slurm --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest -m slurm
 
 test-slurm-accounting: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmdbd > /dev/null || [ "$$(id -u)" != 0 ] || ACCOUNTING=1 tests/slurm/cluster.sh install
