@@ -132,7 +132,7 @@ def test_dataset_has_its_look_and_links(browser, campaign):
         assert page.evaluate("document.querySelector('#detail img').decode().then(() => true)")
         page.keyboard.press("Escape")
         page.wait_for_selector("#detail:not([open])", state="attached")
-        assert "#" not in page.url
+        page.wait_for_function("!location.href.includes('#')")  # the event of closing comes a moment later
     with opened(browser, path, f"#{name}") as page:
         assert page.inner_text("#detail code") == name
 
