@@ -161,6 +161,9 @@ def reason(error: Exception) -> str:
         words = f"the answer is {status[1]}"
     else:
         causes = re.findall(r'(?:message|error): "([^"]+)"', beside)
+        causes += [
+            f"its certificate is not valid: {why}" for why in re.findall(r"InvalidCertificate\(\s*(\w+)", beside)
+        ]
         words = ": ".join([said.partition(" - ")[2] or said, *causes[-1:]])
     return " ".join(words.split())[:300]
 

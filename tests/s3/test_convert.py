@@ -17,7 +17,7 @@ import restore
 import size_report
 import verify
 from cmip6zarr import audit as audits
-from cmip6zarr import ledger, receipts, stores
+from cmip6zarr import ledger, receipts, s3client, stores
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 
@@ -77,6 +77,20 @@ def test_store_is_proven_and_read_by_others(results, paths, url, bucket, server,
     for path in paths:
         with xr.open_dataset(path) as one, xr.open_dataset(tmp_path / "restored" / path.name) as other:
             xr.testing.assert_identical(one, other)
+
+
+def test_store_over_tls(results, paths, tls_bucket, monkeypatch):
+    """Over https the store is the same; an authority that nobody trusts is an error before anything is written."""
+    url = f"s3://{tls_bucket}/s.zarr"
+    assert run_convert(results, url, *RULE) == 0
+    assert run_verify(results) == 0
+    compare(url, paths)
+    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name)
+    s3client.client.cache_clear()
+    assert run_convert(results, url, *RULE) == 1
+    assert said(results)["class"] == "store"
+    assert "certificate" in said(results)["message"].lower()
 
 
 def test_objects_are_those_of_a_folder(results, url, tmp_path):
