@@ -181,14 +181,14 @@ def row_digest(wildcards):
 
 def store_path(wildcards):
     """Return where the store of a dataset lies."""
-    return f"{config['store_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
+    return drs.store_place(config["store_root"], wildcards.dataset)
 
 
 def published_path(wildcards):
     """Return where the store of a dataset is published."""
     if not config["publish_root"]:
         raise WorkflowError("publish_root: found nothing, expected a folder or s3://BUCKET/PREFIX to publish to.")
-    return f"{config['publish_root'].rstrip('/')}/{drs.store_folder(wildcards.dataset)}"
+    return drs.store_place(config["publish_root"], wildcards.dataset)
 
 
 def of_sealed(rule):

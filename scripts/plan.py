@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +71,9 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
             f"{limits['small_file_bytes']:,} bytes (limits.small_file_bytes): coordinates and metadata are, about a "
             "dozen in each store; if chunks are too, raise chunk_mib, or set shard_mib."
         )
-    room = os.statvfs(next(folder for folder in (root, *root.parents) if folder.is_dir()))
+    room = forecast.home_of(told.largest[0].dataset, config).room()
+    if room is None:
+        return
     free_bytes, free_files = room.f_bavail * room.f_frsize, room.f_favail
     if told.stored_bytes > free_bytes:
         yield f"{root} has room for {human(free_bytes)}, and the stores would take {human(told.stored_bytes)}."

@@ -1,6 +1,7 @@
 """What a campaign will take: the plans that convert would make, sums of a sample, limits told before they are met."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ def source_bytes(row):
 
 def inventory(config, name, **policy):
     assert run_inventory(name, config["catalogue"], config["results"], **policy) == 0
+
+
+def test_stores_in_a_bucket_have_uploads_in_their_plan_and_no_disk(campaign, capsys, monkeypatch):
+    """The plan is that of convert for a bucket; no file system is asked for the room of what does not lie on it."""
+    config, rows = campaign
+    inventory(config, NAMES[0])
+
+    def asked(_):
+        raise AssertionError("a file system was asked")
+
+    bucket = config | {"store_root": "s3://bucket/stores"}
+    here, there = (forecast.look(rows[NAMES[0]], each, forecast.assumed(each)) for each in (config, bucket))
+    assert there.planned_bytes > here.planned_bytes
+    monkeypatch.setattr(os, "statvfs", asked)
+    assert "under s3://bucket/stores" in told(capsys, bucket)
+    with pytest.raises(AssertionError, match="was asked"):
+        told(capsys, config)
 
 
 def test_objects_are_those_that_convert_writes(campaign, tmp_path):

@@ -23,16 +23,15 @@ class Bundle:
 
 
 def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
-    """Return the options of a rule's script for a dataset, from the configuration of the workflow."""
-    s3 = s3client.option(config["s3"])
+    """Return the options of a rule's script for a dataset, but for how a bucket is asked, from the configuration."""
     if rule == "inventory":
         return {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
     if rule == "convert":
-        store = f"{config['store_root'].rstrip('/')}/{drs.store_folder(row.id)}"
+        store = drs.store_place(config["store_root"], row.id)
         chunks = json.dumps(config["chunks"]).strip('"')
         names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
-        return {"store": store, "chunks": chunks, "s3": s3} | {name: config[name] for name in names}
-    return {"s3": s3} | ({"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {})
+        return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
+    return {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
 
 
 def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
@@ -43,8 +42,8 @@ def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
 
 def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
     """Return the command line of a rule's script for a dataset, without the name of the script."""
-    told = options(rule, config, row).items()
-    words = [word for name, value in told for word in (f"--{name.replace('_', '-')}", str(value))]
+    told = options(rule, config, row) | ({} if rule == "inventory" else {"s3": s3client.option(config["s3"])})
+    words = [word for name, value in told.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return [row.id, "--results", str(results), *words]
 
 

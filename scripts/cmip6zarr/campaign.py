@@ -111,7 +111,7 @@ def store_table(names, results, told_by: str = "size_report") -> pl.DataFrame:
         row = receipts.read(results, "size_report", name)
         facets = dict(zip(drs.FACETS, name.split("."), strict=True))
         # intake-esm passes storage options, which zarr takes with a URL only, and `file:` does not count as one.
-        store = receipts.read(results, told_by, name)["store"]
+        store = (row if told_by == "size_report" else receipts.read(results, told_by, name))["store"]
         url = store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
         row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": url}
         rows.append(tuple(row[column] for column in schema))

@@ -43,6 +43,15 @@ def store_folder(dataset_id: str) -> str:
     return dataset_id.replace(".", "/") + ".zarr"
 
 
+def store_place(root: str, dataset: str) -> str:
+    """Return the path or URL of the store of a dataset below a root.
+
+    >>> store_place("s3://bucket/zarr/", "CMIP6.CMIP.A.B.historical.r1i1p1f1.Amon.tas.gn.v1")
+    's3://bucket/zarr/CMIP6/CMIP/A/B/historical/r1i1p1f1/Amon/tas/gn/v1.zarr'
+    """
+    return f"{root.rstrip('/')}/{store_folder(dataset)}"
+
+
 def folder_facets(folder: str) -> dict[str, str] | None:
     """Return the ten facets which an absolute folder of NetCDF files states, or None if it is no DRS folder.
 

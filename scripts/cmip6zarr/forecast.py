@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from statistics import mean
 
-from . import lotus, planning, receipts, source
+from . import drs, lotus, objects, planning, receipts, s3client, source
 from .catalogue import Dataset
 from .chunks import MIB
 from .cli import RULES
@@ -150,14 +150,21 @@ def by_plan(row: Dataset, inventory: Mapping, config: Mapping, figures: Figures)
     rule = None if config["chunks"] == "auto" else config["chunks"]
     sizes = (int(config[f"{name}_mib"] * MIB) for name in ("chunk", "shard", "memory"))
     threads = config["threads"] if config["scheduler"] == "threads" else 1
+    uploads = home_of(row.id, config).uploads
     try:
-        plan = planning.plan(arrays_of(inventory, config["codec"]), rule, *sizes, threads)
+        plan = planning.plan(arrays_of(inventory, config["codec"]), rule, *sizes, threads, uploads)
     except planning.PlanError as error:
         return replace(known, problem=str(error))
     stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)
     small = config["limits"]["small_file_bytes"]
     chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < small) for cut in plan.cuts]
     return store(known, chunks, config, plan.planned_bytes)
+
+
+def home_of(dataset: str, config: Mapping) -> objects.Home:
+    """Return where the store of a dataset will lie; a bucket is not asked."""
+    place = drs.store_place(config["store_root"], dataset)
+    return objects.at(place, s3client.settings(s3client.option(config["s3"])))
 
 
 def by_size(estimate: Estimate, config: Mapping, figures: Figures) -> Estimate:

@@ -170,8 +170,7 @@ def decode(values: np.ndarray, attributes: dict) -> np.ndarray:
     decoded = np.array(values, "f8")
     with np.errstate(all="ignore"):
         for missing in missing_values(attributes):
-            if np.asarray(missing).dtype.kind in "iuf":
-                decoded[np.isin(values, np.asarray(missing).astype(values.dtype))] = np.nan
+            decoded[np.isin(values, missing.astype(values.dtype))] = np.nan
         decoded = np.asarray(decoded * number(attributes, "scale_factor", 1) + number(attributes, "add_offset", 0))
     decoded[~np.isfinite(decoded)] = np.nan
     return decoded

@@ -92,15 +92,20 @@ def became(note: dict) -> tuple[str | None, str]:
     """Return the class of what has become of the work of a note, and how it is known; None if it may still go on."""
     if note["slurm_job"]:
         return of_job(note["slurm_job"], *job_of(note))
-    if note["host"] != platform.node():
+    if note["host"] != platform.node() or is_process(note["pid"]):
         return None, ""
+    return "killed", "it is gone and has said nothing"
+
+
+def is_process(pid: int) -> bool:
+    """Tell whether there is a process of this machine with an id."""
     try:
-        os.kill(note["pid"], 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return "killed", "it is gone and has said nothing"
+        return False
     except PermissionError:
         pass  # it is there, and another user's
-    return None, ""
+    return True
 
 
 def job_of(note: dict) -> tuple[str, str]:

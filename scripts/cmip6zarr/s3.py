@@ -15,7 +15,7 @@ import platform
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from zarr.storage import ObjectStore
 
 from . import receipts
 from .errors import DatasetError
-from .objects import LEDGER, READ_BYTES, Home, Written
+from .objects import LEDGER, READ_BYTES, Home, Put, Written
 from .s3client import Settings, client, failure, was_cut, was_damaged
 
 WRITER = ".writer.json"
@@ -152,7 +152,7 @@ class Prefix(Home):
         raise DatasetError("store", message, "Look at the network between here and the store, then run again.")
 
     @contextmanager
-    def writing(self, uploads: int) -> Iterator[Callable[[str, list, Callable[[Written], None]], None]]:
+    def writing(self, uploads: int) -> Iterator[Put]:
         room, waiting, lock = BoundedSemaphore(max(1, uploads)), deque[Future](), Lock()
 
         def upload(key, data, then):

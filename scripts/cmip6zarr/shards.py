@@ -12,7 +12,7 @@ from . import chunks, encoding, planes, stores
 from .codecs import Form
 from .hdf5 import Region
 from .ledger import Entry, Ledger, RawSum
-from .objects import Written
+from .objects import Put
 from .planning import Cut
 from .progress import Progress
 from .reader import Reader, moved
@@ -28,7 +28,7 @@ class Target:
     `kept` are the keys of objects that are there already.
     """
 
-    put_object: Callable[[str, list, Callable[[Written], None]], None]
+    put_object: Put
     array: zarr.Array
     form: Form
     ledger: Ledger

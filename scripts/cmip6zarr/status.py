@@ -124,7 +124,7 @@ def _at_work(results: Path, names: set[str]) -> list[dict]:
         if note["slurm_job"]:
             note["alive"] = None if in_queue is None else note["slurm_job"] in in_queue
         else:
-            note["alive"] = _is_process(note["pid"]) if note["host"] == platform.node() else None
+            note["alive"] = running.is_process(note["pid"]) if note["host"] == platform.node() else None
     return sorted(notes, key=lambda note: (note["started"], note["dataset"]))
 
 
@@ -134,7 +134,3 @@ def _in_queue() -> set[str] | None:
         return set(lotus.ask("squeue", "--me", "--noheader", "--format=%i").split())
     except lotus.LotusError:
         return None
-
-
-def _is_process(pid: int) -> bool:
-    return Path("/proc", str(pid)).is_dir()
