@@ -43,6 +43,17 @@ def test_work_that_goes_on_is_left_alone(note):
     assert not receipts.path_of("results", "failed", ID).exists()
 
 
+def test_damaged_note(note):
+    """A note that is not as it was written tells nothing, and does not keep the others from being settled."""
+    path = note(pid=dead_pid())
+    sound = path.read_text()
+    path.write_text(sound.replace("convert", "verify"))
+    assert running.settle("results", {ID}) == []
+    assert running.at_work("results", {ID}) == {}
+    path.write_text(sound)
+    assert running.settle("results", {ID}) == [ID]
+
+
 def test_job_of_a_bundle(note, monkeypatch):
     """The log that tells what killed the work of a bundle is the bundle's, and its rule is named in the remedy."""
     monkeypatch.setattr(lotus, "ask", lambda *_: "JobState=FAILED")

@@ -73,9 +73,9 @@ def settle(results, names) -> list[str]:
     """Turn the notes of work that was killed into records of failure, and return the datasets; others stay."""
     killed = []
     for path in sorted(Path(results, FOLDER).glob("*.json")):
-        if path.stem not in names:
+        note = receipts.find(results, FOLDER, path.stem)
+        if path.stem not in names or not note:  # of a damaged note nothing follows; the next run writes over it
             continue
-        note = receipts.read(results, FOLDER, path.stem)
         kind, told = became(note)
         if kind:
             where = f"SLURM job {note['slurm_job']}" if note["slurm_job"] else f"process {note['pid']}"
