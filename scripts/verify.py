@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from cmip6zarr import audit, chunks, cli, compare, objects, planning, receipts, stores
+from cmip6zarr import audit, chunks, cli, compare, ledger, objects, planning, receipts, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Ledger
 from cmip6zarr.reader import check_unchanged
@@ -30,27 +30,37 @@ def verify(args) -> dict:
     for file in inventory["files"]:
         check_unchanged(file)
     memory_bytes = max(args.memory_mib * chunks.MIB - planning.BASE_BYTES, planning.LEAST_SLAB_BYTES)
-    with Ledger(home) as ledger, stores.quiet():
+    with Ledger(home) as book, stores.quiet():
         stores.unseal(home)
-        audit.check(home, "chunks", ledger)
         if args.mode == "full":
-            proof = prove(home, inventory, memory_bytes, ledger)
+            proof = prove(home, inventory, memory_bytes, book)
         else:
-            proof = compare.prove_objects(home) | {"values_compared": 0, "mismatches": 0}
+            audit.check(home, "chunks", book)
+            arrays = dict(stores.open_unsealed(home).arrays())
+            proof = compare.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0}
         for file in inventory["files"]:
             check_unchanged(file)
         stores.seal(home, converted["zarr_format"])
     return {"store": converted["store"], "mode": args.mode} | proof | {"sealed": True}
 
 
-def prove(home, inventory: dict, memory_bytes: int, ledger: Ledger) -> dict:
-    """Return the figures of the proof; a ledger that calls right what is proven wrong is given up."""
+def prove(home, inventory: dict, memory_bytes: int, book: Ledger) -> dict:
+    """Return the figures of the proof; a ledger that calls right what is proven wrong is given up.
+
+    Each object is read once, for its checksum and its values; but shards of which no more than a part fits in memory.
+    """
+    checksums = {key: entry.xxh3 for key, entry in ledger.read(home).items()}
+    audit.check(home, "chunks", book, unread={key for key in checksums if stores.is_chunk(key)})
+    group = stores.open_unsealed(home, checksums)
     try:
-        return compare.prove(home, inventory, memory_bytes)
+        proof = compare.prove(home, group, inventory, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
-            ledger.forget()
+            audit.check(home, "chunks", book)  # names all objects that have changed, if it is that
+            book.forget()
         raise
+    audit.check(home, "chunks", book, unread=group.store.checked)
+    return proof
 
 
 def audit_store(argv) -> int:

@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, drs, ledger, planning, receipts, source, stores, writer
+from cmip6zarr import catalogue, compare, drs, ledger, planning, receipts, source, stores, writer
 
 ID = dataset_id()
 MEMORY = 2**30
@@ -72,6 +72,11 @@ def failed_verify(results):
     assert run_verify(results) == 1
     assert not receipts.path_of(results, "verify", ID).exists()
     return receipts.read(results, "failed", ID)
+
+
+def proof(store, facts, memory_bytes):
+    """Return the figures of the proof of an unsealed store."""
+    return compare.prove(store, stores.open_unsealed(store), facts, memory_bytes)
 
 
 def accept(store):

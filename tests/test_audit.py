@@ -1,15 +1,17 @@
 """What rots in a store is found without its sources, by name."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from builders import make_dataset
-from chain import ID, accept, run_convert, run_verify, take
+from chain import ID, accept, failed_verify, leave_receipts, run_convert, run_verify, take
+from zarr.storage import LocalStore
 
 import audit as script
 import verify
-from cmip6zarr import audit, ledger, receipts, stores
+from cmip6zarr import audit, ledger, objects, receipts, stores
 from cmip6zarr.errors import DatasetError
 
 
@@ -117,6 +119,20 @@ def test_verify_finds_what_changed_since_convert(tmp_path):
     assert run_verify(tmp_path) == 0
 
 
+def test_verify_names_a_shard_that_changed(tmp_path):
+    """A shard, of which zarr reads parts, is named by its key too, wherever in it a bit has changed."""
+    take(make_dataset(tmp_path), tmp_path)
+    path = tmp_path / "s.zarr"
+    assert run_convert(tmp_path, path, "--chunks", '{"time": 1}', "--shard-mib", "64") == 0
+    data = (path / "tas" / "c.0.0.0").read_bytes()
+    for at in (0, len(data) // 3, len(data) - 1):  # of a chunk, of another, of the index
+        spoiled = bytearray(data)
+        spoiled[at] ^= 1
+        (path / "tas" / "c.0.0.0").write_bytes(spoiled)
+        leave_receipts(tmp_path, receipts.read(tmp_path, "inventory", ID), path, 3)
+        assert "'tas/c.0.0.0' is changed" in failed_verify(tmp_path)["message"]
+
+
 def test_verify_gives_up_a_ledger_that_is_wrong(tmp_path):
     """Where the store is what the ledger says and yet not what its source holds, all of it is converted again."""
     paths = make_dataset(tmp_path)
@@ -133,6 +149,26 @@ def test_verify_gives_up_a_ledger_that_is_wrong(tmp_path):
     assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 0
     assert run_verify(tmp_path) == 0
     assert facts["dataset"] == ID
+
+
+@pytest.mark.parametrize("cut", [(), ("--shard-mib", "64")], ids=["chunks", "shards"])
+def test_verify_reads_an_object_once(tmp_path, monkeypatch, cut):
+    """The checksum of a chunk comes from what is compared; a shard that is read in parts is read for it alone."""
+    take(make_dataset(tmp_path), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 1}', *cut) == 0
+    read = Counter()
+    get, digest = LocalStore.get, objects.Folder.digest
+
+    async def counted(self, key, prototype, byte_range=None):
+        read[key] += byte_range is None
+        return await get(self, key, prototype, byte_range)
+
+    monkeypatch.setattr(LocalStore, "get", counted)
+    monkeypatch.setattr(objects.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
+    assert run_verify(tmp_path) == 0
+    assert {key: read[key] for key in stores.list_objects(tmp_path / "s.zarr") if "tas/c" in key} == dict.fromkeys(
+        [f"tas/c.{i}.0.0" for i in range(1 if cut else 12)], 1
+    )
 
 
 def test_checksums_seal_without_the_values(tmp_path):

@@ -1,5 +1,6 @@
 """Is a store still what its ledger says? Checksums prove it without the sources, as long as the store lives."""
 
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 
 from . import ledger, objects, stores
@@ -9,11 +10,12 @@ from .ledger import Entry
 MOST_NAMED = 10  # objects that a message spells out
 
 
-def problems(store) -> list[dict]:
+def problems(store, unread: Container[str] = ()) -> list[dict]:
     """Return what is wrong with the objects of a store, sealed or not, as [{key, kind, found, expected}].
 
-    Kinds are `missing`, `extra`, `short`, `long` and `changed` (same length, other checksum). Raises DatasetError where
-    the ledger is not whole (`ledger`) or an object cannot be read (`store`).
+    Kinds are `missing`, `extra`, `short`, `long` and `changed` (same length, other checksum); of objects with keys in
+    `unread` only the length is looked at. Raises DatasetError where the ledger is not whole (`ledger`) or an object
+    cannot be read (`store`).
     """
     home = objects.at(store)
     entries = ledger.read(home)
@@ -28,7 +30,7 @@ def problems(store) -> list[dict]:
         if size != entry.bytes:
             kind = "short" if size < entry.bytes else "long"
             return {"key": key, "kind": kind, "found": size, "expected": entry.bytes}
-        return changed(home, entry)
+        return None if key in unread else changed(home, entry)
 
     with ThreadPoolExecutor(home.threads) as pool:
         return [fault for fault in pool.map(fault, sorted(entries.keys() | listed.keys())) if fault]
@@ -46,12 +48,12 @@ def changed(home: objects.Home, entry: Entry) -> dict | None:
     return {"key": entry.key, "kind": "changed", "found": checksum, "expected": entry.xxh3}
 
 
-def check(store, kind: str, book: ledger.Ledger | None = None) -> dict:
+def check(store, kind: str, book: ledger.Ledger | None = None, unread: Container[str] = ()) -> dict:
     """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
 
-    The ledger of one that is not sealed yet, `book`, is told.
+    The ledger of one that is not sealed yet, `book`, is told. `unread` is as in `problems`.
     """
-    found = problems(store)
+    found = problems(store, unread)
     if found:
         if book:
             book.doubt([problem["key"] for problem in found])

@@ -88,8 +88,8 @@ def opened(path) -> netCDF4.Dataset:
     return nc
 
 
-def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tally:
-    """Compare an open store with its source files and return the tally.
+def compare_store(attributes: dict, arrays: dict, inventory: dict, memory_bytes: int) -> Tally:
+    """Compare the attributes and arrays, {name: zarr.Array}, of a store with its source files and return the tally.
 
     `memory_bytes` bounds what is held of the store and of the source at once. Raises DatasetError (`source`, `chunks`)
     where either cannot be read.
@@ -99,24 +99,26 @@ def compare_store(group: zarr.Group, inventory: dict, memory_bytes: int) -> Tall
     time_dim = inventory["time"]["variable"] if inventory["time"] else None
     steps = sum(file["stop"] - file["start"] for file in files)
     with opened(files[0]["path"]) as first:
-        compare_header(group, first, time_dim, steps, tally)
+        compare_header(attributes, arrays, first, time_dim, steps, tally)
     drifts = {(f["variable"], f["file"]) for f in inventory["findings"] if "variable" in f}
-    ours = times({name: dict(array.attrs) for name, array in group.arrays()})
+    ours = times({name: dict(array.attrs) for name, array in arrays.items()})
     total = sum(v["raw_bytes"] * (len(files) if v["static"] else 1) for v in inventory["variables"].values())
     with Progress("verify", total) as progress:
         for index, file in enumerate(files):
             with opened(file["path"]) as nc:
                 check_tracking_id(nc, file, inventory)
                 theirs = times({name: variable.__dict__ for name, variable in nc.variables.items()})
-                for name in sorted(nc.variables.keys() & set(group.array_keys())):
+                for name in sorted(nc.variables.keys() & arrays.keys()):
                     static = time_dim not in nc[name].dimensions
                     if index and static and (name, file["path"]) in drifts:
                         continue
                     time = (ours[name], theirs[name]) if name in ours and name in theirs else None
-                    count = compare_variable(group[name], nc[name], file, time_dim, time, memory_bytes, tally, progress)
+                    count = compare_variable(
+                        arrays[name], nc[name], file, time_dim, time, memory_bytes, tally, progress
+                    )
                     tally.values_compared += count
                     tally.covered[name] += 0 if index and static else count
-    for name, array in group.arrays():
+    for name, array in arrays.items():
         tally.same(f"{name}: values compared", tally.covered[name], array.size)
     return tally
 
@@ -134,12 +136,12 @@ def check_tracking_id(nc: netCDF4.Dataset, file: dict, inventory: dict) -> None:
         raise DatasetError("source", message, "Run again: the dataset starts anew.")
 
 
-def compare_header(group: zarr.Group, nc: netCDF4.Dataset, time_dim, steps: int, tally: Tally) -> None:
+def compare_header(attributes: dict, arrays: dict, nc: netCDF4.Dataset, time_dim, steps: int, tally: Tally) -> None:
     """Compare names, dimensions, dtypes, shapes, fill values and attributes of a store with those of its first file."""
-    tally.same("variables", sorted(group.array_keys()), sorted(nc.variables))
-    compare_attributes("global attribute", dict(group.attrs), nc, tally)
-    for name in sorted(nc.variables.keys() & set(group.array_keys())):
-        array, variable = group[name], nc[name]
+    tally.same("variables", sorted(arrays), sorted(nc.variables))
+    compare_attributes("global attribute", attributes, nc, tally)
+    for name in sorted(nc.variables.keys() & arrays.keys()):
+        array, variable = arrays[name], nc[name]
         shape = [steps if d == time_dim else n for d, n in zip(variable.dimensions, variable.shape, strict=True)]
         tally.same(f"{name}: shape", list(array.shape), shape)
         found = "text" if array.dtype.kind in "OTU" else array.dtype.newbyteorder("=").str
@@ -280,34 +282,33 @@ def compare_dates(where: str, found, expected, missing: list, ours, theirs, tall
                 tally.wrong(f"{where}: found {date} ({ours[0]}), expected {other} ({theirs[0]})")
 
 
-def missing_and_stray(path, group: zarr.Group) -> tuple[int, list[str], list[str]]:
-    """Return how many chunks a store must have, which are missing, and which objects are none of its chunks."""
-    expected = {key for _, array in group.arrays() for key in stores.expected_chunks(array)}
+def prove_objects(path, arrays: dict) -> dict:
+    """Return how many chunks a store's arrays must have, and have; raises DatasetError (`chunks`) for any other."""
+    expected = {key for array in arrays.values() for key in stores.expected_chunks(array)}
     listed = {key for key in stores.list_objects(path) if stores.is_chunk(key)}
-    return len(expected), sorted(expected - listed), sorted(listed - expected)
-
-
-def prove_objects(path) -> dict:
-    """Return how many chunks a store must have, and has; raises DatasetError (`chunks`) unless it has just these."""
-    expected, missing, stray = missing_and_stray(path, stores.open_unsealed(path))
+    missing, stray = sorted(expected - listed), sorted(listed - expected)
     if missing or stray:
         message = (
-            f"{path}: found {len(missing)} of {expected} chunks missing {missing[:MOST_NAMED]} "
+            f"{path}: found {len(missing)} of {len(expected)} chunks missing {missing[:MOST_NAMED]} "
             f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
         )
         raise DatasetError("chunks", message, CONVERT_AGAIN)
-    return {"chunks_expected": expected, "chunks_missing": 0}
+    return {"chunks_expected": len(expected), "chunks_missing": 0}
 
 
-def prove(path, inventory: dict, memory_bytes: int) -> dict:
-    """Return the figures of the proof; raises DatasetError (`chunks`, `mismatch`) that names the first differences."""
-    objects = prove_objects(path)
-    group, consolidated = stores.open_unsealed(path), stores.open_unsealed(path, consolidated=True)
-    tally = compare_store(group, inventory, memory_bytes)
-    ours, theirs = ({n: a.metadata.to_dict() for n, a in g.arrays()} for g in (group, consolidated))
-    tally.same("consolidated arrays", sorted(theirs), sorted(ours))
-    for name in ours.keys() & theirs.keys():
-        tally.same(f"{name}: consolidated metadata", theirs[name], ours[name])
+def prove(path, group: zarr.Group, inventory: dict, memory_bytes: int) -> dict:
+    """Return the figures of the proof of a store whose group is open, with each array's own metadata.
+
+    Raises DatasetError (`chunks`, `mismatch`) that names the first differences.
+    """
+    arrays = dict(group.arrays())
+    objects = prove_objects(path, arrays)
+    tally = compare_store(dict(group.attrs), arrays, inventory, memory_bytes)
+    consolidated = dict(stores.open_unsealed(path, consolidated=True).arrays())
+    tally.same("consolidated arrays", sorted(consolidated), sorted(arrays))
+    for name in arrays.keys() & consolidated.keys():
+        ours, theirs = (each[name].metadata.to_dict() for each in (arrays, consolidated))
+        tally.same(f"{name}: consolidated metadata", theirs, ours)
     if not tally.values_compared:
         tally.wrong("no value was compared")
     if tally.mismatches:

@@ -78,12 +78,14 @@ class StrictStore(WrapperStore):
 class CheckedStore(StrictStore):
     """A strict store that checks each object, when it is read whole, against checksums: {key: XXH3-128}.
 
-    What is read in parts, the chunks of a shard, carries a checksum that zarr checks.
+    What is read in parts, the chunks of a shard, carries a checksum that zarr checks. `checked` has the keys of objects
+    that have been read whole, and are right.
     """
 
     def __init__(self, store, checksums: dict[str, str]):
         super().__init__(store)
         self._checksums = checksums
+        self.checked: set[str] = set()
 
     def _with_store(self, store):
         return type(self)(store, self._checksums)
@@ -95,6 +97,7 @@ class CheckedStore(StrictStore):
             if found != expected:
                 message = f"{self._store}: object {key!r} has changed: found checksum {found}, expected {expected}."
                 raise DatasetError("chunks", message, "Run the workflow's audit, then the workflow again.")
+            self.checked.add(key)
         return value
 
 
@@ -113,14 +116,15 @@ def open_store(path, read_only: bool = True) -> Store:
     return objects.at(path).zarr_store(read_only)
 
 
-def open_unsealed(path, consolidated: bool = False) -> zarr.Group:
+def open_unsealed(path, checksums: dict[str, str] | None = None, consolidated: bool = False) -> zarr.Group:
     """Open the group of a store that is not sealed, to read; missing chunks raise.
 
-    Metadata are each array's own, or the consolidated ones at the root. Raises DatasetError where there is no store.
+    With `checksums` of its objects changed ones raise too, as in `open_sealed`. Metadata are each array's own, or the
+    consolidated ones at the root. Raises DatasetError where there is no store.
     """
-    store = UnsealedStore(open_store(path))
+    store = strict(UnsealedStore(open_store(path)), checksums)
     try:
-        return zarr.open_group(StrictStore(store), mode="r", use_consolidated=consolidated)
+        return zarr.open_group(store, mode="r", use_consolidated=consolidated)
     except FileNotFoundError as error:
         raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
@@ -134,9 +138,12 @@ def open_sealed(path, checksums: dict[str, str] | None = None) -> zarr.Group:
     if not is_sealed(path):
         message = f"{path}: found no sealed store, expected one that verify has proven."
         raise DatasetError("store", message, "Name a store of ours; if it is not sealed, run the workflow again.")
-    bare = open_store(path)
-    store = StrictStore(bare) if checksums is None else CheckedStore(bare, checksums)
-    return zarr.open_group(store, mode="r", use_consolidated=False)
+    return zarr.open_group(strict(open_store(path), checksums), mode="r", use_consolidated=False)
+
+
+def strict(store: Store, checksums: dict[str, str] | None) -> StrictStore:
+    """Return a store whose absent chunks raise, and with checksums, {key: XXH3-128}, changed objects too."""
+    return StrictStore(store) if checksums is None else CheckedStore(store, checksums)
 
 
 def list_objects(path) -> dict[str, int]:
