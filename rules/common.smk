@@ -61,6 +61,8 @@ CAMPAIGN = " ".join(
         *("python scripts/campaign.py --results", quote(config["results"])),
         *("--catalogue", quote(config["catalogue"])),
         *("--select", quote(json.dumps(config["select"]))),
+        *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
+        *("--s3", quote(S3)),
     ]
 )
 LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]

@@ -7,7 +7,6 @@ good for. Credentials come from the environment or ~/.aws, never from the comman
 
 import argparse
 import json
-import re
 import secrets
 import signal
 import sys
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cmip6zarr import cli, probe
+from cmip6zarr.s3 import URL
 
 SOON = {"connect_timeout": 5, "read_timeout": 8, "retries": {"mode": "standard", "total_max_attempts": 2}}
 """Settings of the first requests: within half a minute it is known whether the store can be asked at all."""
@@ -55,10 +55,10 @@ class Unusable(Exception):
 
 def bucket_and_prefix(url: str) -> tuple[str, str]:
     """Return the parts of s3://BUCKET/PREFIX; argparse refuses what is none."""
-    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", url)
+    match = URL.fullmatch(url)
     if not match:
-        raise argparse.ArgumentTypeError(f"found {url!r}, expected s3://BUCKET/PREFIX")
-    return match[1], (match[2] or "").strip("/")
+        raise argparse.ArgumentTypeError(f"found {url!r}, expected s3://BUCKET/PREFIX of plain words")
+    return match[1], match[2].strip("/")
 
 
 def parse(argv):

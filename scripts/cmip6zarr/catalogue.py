@@ -264,29 +264,40 @@ def _size(path: str) -> int | None:
         return None
 
 
-def write(
-    rows: pl.DataFrame,
-    path: str | os.PathLike,
-    *,
-    description: str = "NetCDF files by dataset, as their folders name them",
-    column: str = "path",
-    format: str = "netcdf",
-    aggregations: Sequence[Mapping] = JOINED_IN_TIME,
-) -> None:
+def write(rows: pl.DataFrame, path: str | os.PathLike, **about) -> None:
     """Write rows as an intake-esm catalogue: `path`, a JSON, and its CSV beside it, each whole or not at all.
 
-    The rows have the ten FACETS, which make up the keys in intake-esm: a key is a dataset's id. `column` says where an
-    asset of the given `format` is. Raises CatalogueError if `path` does not end in .json.
+    `about` is what `texts` takes. Raises CatalogueError if `path` does not end in .json.
     """
     path = Path(path)
     if path.suffix != ".json":
         raise CatalogueError(f"{path}: expected a name that ends in .json")
     table = path.with_suffix(".csv")
+    described, listed = texts(rows, path.stem, table.name, **about)
+    receipts.write_text(table, listed)
+    receipts.write_text(path, described)
+
+
+def texts(
+    rows: pl.DataFrame,
+    name: str,
+    table: str,
+    *,
+    description: str = "NetCDF files by dataset, as their folders name them",
+    column: str = "path",
+    format: str = "netcdf",
+    aggregations: Sequence[Mapping] = JOINED_IN_TIME,
+) -> tuple[str, str]:
+    """Return an intake-esm catalogue as text: its JSON, and its CSV, which the JSON says is at `table`.
+
+    The rows have the ten FACETS, which make up the keys in intake-esm: a key is a dataset's id. `column` says where an
+    asset of the given `format` is.
+    """
     described = {
         "esmcat_version": "0.1.0",
-        "id": path.stem,
+        "id": name,
         "description": description,
-        "catalog_file": table.name,
+        "catalog_file": table,
         "attributes": [{"column_name": name, "vocabulary": ""} for name in rows.columns if name != column],
         "assets": {"column_name": column, "format": format},
         "aggregation_control": {
@@ -295,5 +306,4 @@ def write(
             "aggregations": aggregations,
         },
     }
-    receipts.write_text(table, rows.write_csv())
-    receipts.write(path, described)
+    return receipts.text_of(described), rows.write_csv()

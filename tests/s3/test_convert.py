@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import intake
 import pytest
 import xarray as xr
 from builders import DEFLATED, make_dataset
@@ -13,11 +14,12 @@ from chain import ID, list_files, run_convert, run_inventory, run_verify
 from conftest import REPOSITORY
 
 import audit
+import campaign
 import restore
 import size_report
 import verify
 from cmip6zarr import audit as audits
-from cmip6zarr import ledger, receipts, s3client, stores
+from cmip6zarr import drs, ledger, receipts, s3client, stores
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 
@@ -100,6 +102,32 @@ def test_objects_are_those_of_a_folder(results, url, tmp_path):
     there = ledger.read(url)
     assert run_convert(results, tmp_path / "s.zarr", *RULE) == 0
     assert ledger.read(tmp_path / "s.zarr") == there
+
+
+def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path):
+    """Beside the stores in a bucket lies their catalogue; intake-esm needs nothing else to open them."""
+    root = f"s3://{bucket}/zarr"
+    assert run_convert(results, drs.store_place(root, ID), *RULE) == 0
+    assert run_verify(results) == 0
+    assert size_report.main([ID, "--results", str(results)]) == 0
+    words = ["--catalogue", str(tmp_path / "catalogue.json"), "--results", str(results), "--store-root", root]
+    assert campaign.main(words) == 0
+    found = intake.open_esm_datastore(f"{root}/catalogue/stores.json")
+    (one,) = found.to_dataset_dict(progressbar=False).values()
+    with xr.open_mfdataset(paths, data_vars="minimal", coords="minimal", compat="override") as other:
+        xr.testing.assert_equal(one.load(), other)
+
+
+def test_catalogue_that_cannot_be_put_is_told(results, bucket, tmp_path, paths, capsys):  # noqa: ARG001
+    """Where the bucket cannot be asked the tables are made all the same, and the exit code says that one is missing."""
+    store = tmp_path / "s.zarr"
+    assert run_convert(results, store, *RULE) == 0
+    assert run_verify(results) == 0
+    assert size_report.main([ID, "--results", str(results)]) == 0
+    words = ["--catalogue", str(tmp_path / "catalogue.json"), "--results", str(results)]
+    assert campaign.main([*words, "--store-root", "s3://no-such-bucket-here/zarr"]) == 1
+    assert "s3://no-such-bucket-here/zarr/catalogue/stores.csv" in capsys.readouterr().err
+    assert (results / "catalogue" / "stores.csv").read_text().count("\n") == 2
 
 
 def in_ledger(results):
