@@ -1,7 +1,7 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
 # check  linters                                                 bench  measure, against the script of June 2020
 # bench-s3  a store in a bucket of an S3 server on loopback, against one on disk: twelve minutes on two quiet cores
-# experiments  answer the questions of the note of June 2020: docs/answers.md, half an hour on two quiet cores
+# experiments  answer the questions of the note of June 2020: docs/answers.md, fifty minutes on two quiet cores
 # torture  break it on purpose: kills, rot, full disks, S3      fuzz   mutate all that it reads
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made

@@ -50,31 +50,40 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
     return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
 
 
-def take(row: catalogue.Dataset, args: argparse.Namespace) -> None:
-    """Take a dataset through the rules whose receipts do not hold; exits with the code of the first that fails."""
-    since_ns, results = 1, args.results
-    for rule, script in SCRIPTS.items():
-        argv = bundles.command(rule, args.config, row, results)
+def left(row: catalogue.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """Return what is left to do for a dataset: rules with their command lines, from the first that does not hold on."""
+    since_ns, todo = 1, []
+    for rule in SCRIPTS:
+        argv = bundles.command(rule, args.config, row, args.results)
         argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
         since_ns = since_ns and holds(rule, argv, since_ns)
-        if since_ns:
-            continue
+        if not since_ns:
+            todo.append((rule, argv))
+    return todo
+
+
+def take(row: catalogue.Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:
+    """Take a dataset through rules; exits with the code of the first that fails."""
+    for rule, argv in todo:
         log = Path(results, "logs", rule, f"{row.id}.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as said:  # what the libraries in C say too
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-        code = script.main(argv, row) if rule == "inventory" else script.main(argv)
+        code = SCRIPTS[rule].main(argv, row) if rule == "inventory" else SCRIPTS[rule].main(argv)
         if code:
             sys.exit(code)
 
 
 def outcome(row: catalogue.Dataset, args: argparse.Namespace) -> str:
-    """Take a dataset through the rules in a process of its own, and return in a word what became of it.
+    """Do what is left for a dataset in a process of its own, and return in a word what became of it.
 
     Raises SystemExit if the process was asked to end, as this one then is too: the note that it leaves tells the rest.
     """
-    process = multiprocessing.get_context("fork").Process(target=take, args=(row, args))
+    todo = left(row, args)
+    if not todo:
+        return "verified"
+    process = multiprocessing.get_context("fork").Process(target=take, args=(row, todo, args.results))
     process.start()
     process.join()
     if process.exitcode >= 0:

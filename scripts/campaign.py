@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import polars as pl
+
 from cmip6zarr import campaign, catalogue, cli, objects, receipts, remaining, report, running
 from cmip6zarr.errors import DatasetError
 
@@ -20,7 +22,21 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def put(rows, root: str, settings) -> None:
+def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl.DataFrame]:
+    """Return {(name, root): table} of the catalogues of stores: of those that were sealed, of those published, if any.
+
+    `sized` is the table `campaign.SIZED`.
+    """
+    published = {
+        name: facts["store"] for name in sized["dataset"] if (facts := receipts.find(results, "publish", name))
+    }
+    there = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
+    elsewhere = sized.drop("store").join(there, on="dataset", maintain_order="left")
+    tables = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
+    return {key: campaign.store_table(table) for key, table in tables.items() if table.height or table is sized}
+
+
+def put(rows: pl.DataFrame, root: str, settings) -> None:
     """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results."""
     home = objects.at(f"{root.rstrip('/')}/catalogue", settings)
     # By its URL: beside its JSON intake-esm finds a table on a file system alone.
@@ -39,20 +55,16 @@ def main(argv=None) -> int:
     results = Path(args.results)
     running.settle(results, names)
     remaining.finished(results)  # so that the next run finds it up to date
-    states = {name: campaign.state(name, results) for name in names}
-    verified = [name for name, word in states.items() if word == "verified"]
-    sizes = campaign.size_table(verified, results)
+    states, sized = campaign.standings(names, results)
+    sizes = sized.select(*campaign.COLUMNS)
     receipts.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
-    tables = {("stores", args.store_root): campaign.store_table(verified, results)}
-    published = [name for name in verified if receipts.path_of(results, "publish", name).is_file()]
-    if published:
-        tables["published", args.publish_root] = campaign.store_table(published, results, "publish")
+    tables = stores(sized, results, args)
     for (name, _), table in tables.items():
         catalogue.write(table, results / "catalogue" / f"{name}.json", **campaign.STORES)
     audited = campaign.audit_table(names, results)
     if audited.height:
         receipts.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
-    told = report.write(states, running.at_work(results, names), results)
+    told = report.write(states, sized, running.at_work(results, names), results)
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))
     for line in campaign.bigger(sizes):

@@ -2,9 +2,10 @@
 
 import random
 
+import polars as pl
 from builders import dataset_id
 
-from cmip6zarr import receipts
+from cmip6zarr import campaign, receipts
 
 HOSTILE = """</script><script>alert("ha")</script><img src=x onerror="alert('ha')">{{ 7 * 7 }} & "quotes" """
 """What a message may say, since it quotes names and attributes of files."""
@@ -23,8 +24,11 @@ def leave(results, rule, name, facts):
     receipts.write(receipts.path_of(results, rule, name), {"dataset": name} | facts)
 
 
-def make_campaign(results, count: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Leave the receipts of `count` datasets and return {dataset: state} and {dataset: rule that is at work on it}."""
+def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, dict[str, str]]:
+    """Leave the receipts of `count` datasets.
+
+    Returns {dataset: state}, the table of the verified ones, and {dataset: rule that is at work on it}.
+    """
     states, at_work = {}, {}
     drawn = random.Random(count)
     models = ("UKESM1-0-LL", "MIROC6", "CESM2", "IPSL-CM6A-LR", "EC-Earth3", "NorESM2-LM")
@@ -51,7 +55,7 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], dict[str, str]]:
             )
             facts = {"rule": "convert", "class": state, "message": message, "remedy": REMEDIES[state]}
             leave(results, "failed", name, facts)
-    return states, at_work
+    return *campaign.standings(states, results), at_work
 
 
 def leave_sizes(results, name, drawn):
@@ -70,6 +74,9 @@ def leave_sizes(results, name, drawn):
         name,
         {
             "store": f"/stores/{name}.zarr",
+            "zarr_format": 3,
+            "time_range": "185001-201412",
+            "nc_path": f"/archive/{name}",
             "files": drawn.randint(1, 165),
             "shape": "1980 x 144 x 192",
             "chunks": "303 x 144 x 192",

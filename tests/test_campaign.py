@@ -32,17 +32,32 @@ ROW = {
 }
 
 
+RECEIPT = ROW | {
+    "store": "s3://bucket/s.zarr",
+    "zarr_format": 3,
+    "time_range": "185001-185012",
+    "nc_path": "/archive",
+    "verified": "full",
+    "cpu_seconds": 0.1,
+    "arrays": {"tas": {"objects": 3}, "lat": {"objects": 1}},
+    "look": {"picture": "look/x.svg"},
+}
+"""A size_report receipt, as far as the campaign reads it."""
+
+
 def leave(results, rule, name, **facts):
     receipts.write(receipts.path_of(results, rule, name), {"dataset": name} | facts)
 
 
 def test_states_come_from_receipts(tmp_path):
     """A dataset is in the class of its failure, else verified if it has a size report, else waiting."""
-    leave(tmp_path, "size_report", NAMES[0])
+    leave(tmp_path, "size_report", NAMES[0], **RECEIPT)
     leave(tmp_path, "failed", NAMES[1], **{"class": "refused"})
-    leave(tmp_path, "size_report", NAMES[1])  # of a run before
+    leave(tmp_path, "size_report", NAMES[1], **RECEIPT)  # of a run before
     leave(tmp_path, "verify", NAMES[2])
-    states = {name: campaign.state(name, tmp_path) for name in NAMES}
+    states, sized = campaign.standings(NAMES, tmp_path)
+    assert states == {name: campaign.state(name, tmp_path) for name in NAMES}
+    assert sized["dataset"].to_list() == NAMES[:1]
     assert list(states.values()) == ["verified", "refused", "waiting"]
     assert campaign.counted(states) == "3 datasets: 1 verified, 1 refused, 1 waiting"
 
@@ -75,10 +90,15 @@ def test_nothing_was_refused_before_the_first_run(tmp_path):
 
 def test_size_table_has_a_row_per_dataset(tmp_path):
     """The size table is what the size reports say, with its types even where it is empty."""
-    leave(tmp_path, "size_report", NAMES[0], **ROW)
-    table = campaign.size_table(NAMES[:1], tmp_path)
+    leave(tmp_path, "size_report", NAMES[0], **RECEIPT)
+    _, sized = campaign.standings(NAMES[:1], tmp_path)
+    table = sized.select(*campaign.COLUMNS)
     assert table.row(0, named=True) == ROW
-    empty = campaign.size_table([], tmp_path)
+    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in campaign.SIZED} | {
+        "chunk_objects": 4,
+        "look": "look/x.svg",
+    }
+    empty = campaign.standings([], tmp_path)[1].select(*campaign.COLUMNS)
     assert (empty.schema, empty.height) == (table.schema, 0)
     assert campaign.total(empty) == "0 stores from 0 files: 0 B -> 0 B in 0 objects"
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import jinja2
+import polars as pl
 import pytest
 from campaigns import HOSTILE, LOOK, REMEDIES, make_campaign
 from test_campaign import NAMES, ROW, leave
 
-from cmip6zarr import receipts, report, running
+from cmip6zarr import campaign, receipts, report, running
 
+NOTHING = pl.DataFrame(schema=campaign.SIZED)
 NOW = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
 
 
@@ -53,19 +55,19 @@ def rendered(results, count=24):
 
 def test_every_dataset_is_in_the_table(tmp_path):
     """The table has a row for each dataset, in its state, and for verified ones what their receipts say."""
-    states, at_work = make_campaign(tmp_path, 24)
-    page = Page(report.render(states, at_work, tmp_path, NOW))
+    states, sized, at_work = make_campaign(tmp_path, 24)
+    page = Page(report.render(states, sized, at_work, tmp_path, NOW))
     rows = [dict(zip(page.data["columns"], values, strict=True)) for values in page.data["rows"]]
     assert {row["id"]: row["state"] for row in rows} == {
         name: report.WORDS.get(at_work.get(name), "at work" if name in at_work else state)
         for name, state in states.items()
     }
     row = next(row for row in rows if row["state"] == "verified")
-    sized, converted = (receipts.read(tmp_path, rule, row["id"]) for rule in ("size_report", "convert"))
-    assert row["ratio"] == sized["ratio"]
+    report_of, converted = (receipts.read(tmp_path, rule, row["id"]) for rule in ("size_report", "convert"))
+    assert row["ratio"] == report_of["ratio"]
     assert row["planned_objects"] == converted["planned_objects"]
     assert row["convert_seconds"] == converted["seconds"]
-    assert row["text"] == sized["reason"]
+    assert row["text"] == report_of["reason"]
 
 
 def test_head_counts_and_sums(tmp_path):
@@ -113,11 +115,12 @@ def test_speed_and_proof_are_of_what_is_known():
 
 def test_resumed_convert_has_no_seconds(tmp_path):
     """A convert that went on where it was does not say how long all of it took."""
-    (name, *_), _ = make_campaign(tmp_path, 1)
+    (name, *_), sized, _ = make_campaign(tmp_path, 1)
     facts = receipts.read(tmp_path, "convert", name)
     receipts.write(receipts.path_of(tmp_path, "convert", name), facts | {"resumed_shards": 3})
-    assert report.sizes_of(name, tmp_path)["convert_seconds"] is None
-    assert report.sizes_of(name, tmp_path)["verify_seconds"] == facts["seconds"]
+    told = report.sizes_of(name, sized.row(0, named=True), tmp_path)
+    assert told["convert_seconds"] is None
+    assert told["verify_seconds"] == facts["seconds"]
 
 
 def test_forecast_is_of_what_is_ahead():
@@ -152,8 +155,9 @@ def test_outliers_are_at_both_ends():
 
 def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     """Looks are within the file as far as they fit, unlike ones first; others are a link."""
-    states, _ = make_campaign(tmp_path, 60)
-    rows = [report.row_of(name, state, None, tmp_path) for name, state in states.items()]
+    states, sized, _ = make_campaign(tmp_path, 60)
+    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
+    rows = [report.row_of(name, state, None, known.get(name), tmp_path) for name, state in states.items()]
     shown, within = report.pictures(rows, tmp_path)
     assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state == "verified" for state in states.values()))
     assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
@@ -167,8 +171,8 @@ def test_dataset_at_work_is_told(tmp_path):
     running.begin(tmp_path, "inventory", NAMES[1])
     at_work = running.at_work(tmp_path, NAMES[:1])
     assert at_work == {NAMES[0]: "convert"}
-    assert report.row_of(NAMES[0], "waiting", "convert", tmp_path)["state"] == "converting"
-    assert report.row_of(NAMES[1], "waiting", "inventory", tmp_path)["state"] == "at work"
+    assert report.row_of(NAMES[0], "waiting", "convert", None, tmp_path)["state"] == "converting"
+    assert report.row_of(NAMES[1], "waiting", "inventory", None, tmp_path)["state"] == "at work"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_dataset_at_work_is_told(tmp_path):
 def test_campaign_without_results(tmp_path, states):
     """Before anything is verified there is a report too, with no figures to divide."""
     receipts.write_text(receipts.path_of(tmp_path, "failed", NAMES[0]), "{")
-    page = Page(report.render(states, {}, tmp_path, NOW))
+    page = Page(report.render(states, NOTHING, {}, tmp_path, NOW))
     assert f"0 of {len(states)} dataset" in page.text
     assert ("not as it was written" in page.text) == ("receipt" in states.values())
 
@@ -193,8 +197,7 @@ def hostile_tags(page):
 
 def test_hostile_text_is_text(tmp_path):
     """Markup in a message or a remedy is shown as it is written, and in the data it ends no script."""
-    states, at_work = make_campaign(tmp_path, 3)
-    page = Page(report.render(states, at_work, tmp_path, NOW))
+    page = rendered(tmp_path, 3)
     assert hostile_tags(page) == ([], TAGS)
     assert HOSTILE.strip() in page.text
     assert any(HOSTILE in (values[3] or "") for values in page.data["rows"])
@@ -204,8 +207,7 @@ def test_hostile_text_would_be_found(tmp_path, monkeypatch):
     """Without escaping the same text makes tags and scripts: the test before can fail."""
     environment = jinja2.Environment
     monkeypatch.setattr(jinja2, "Environment", lambda **options: environment(**options | {"autoescape": False}))
-    states, at_work = make_campaign(tmp_path, 3)
-    assert hostile_tags(Page(report.render(states, at_work, tmp_path, NOW))) != ([], TAGS)
+    assert hostile_tags(rendered(tmp_path, 3)) != ([], TAGS)
 
 
 def test_text_that_is_no_text_is_written(tmp_path):
@@ -213,7 +215,7 @@ def test_text_that_is_no_text_is_written(tmp_path):
     leave(
         tmp_path, "failed", NAMES[0], **{"class": "source", "message": "caf\udce9.nc: cut off", "remedy": "Fetch it."}
     )
-    text = report.write({NAMES[0]: "source"}, {}, tmp_path).read_text(encoding="utf-8")
+    text = report.write({NAMES[0]: "source"}, NOTHING, {}, tmp_path).read_text(encoding="utf-8")
     assert "caf?.nc: cut off" in text
 
 

@@ -38,8 +38,8 @@ def campaign(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        states, at_work = make_campaign(results, COUNT)
-    return report.write(states, at_work, results), states
+        states, sized, at_work = make_campaign(results, COUNT)
+    return report.write(states, sized, at_work, results), states
 
 
 @contextmanager
@@ -140,8 +140,8 @@ def test_dataset_has_its_look_and_links(browser, campaign):
 def test_look_beside_the_report_is_loaded(browser, monkeypatch, tmp_path):
     """A picture that is not within the file is read from the folder beside it."""
     monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 0)
-    states, at_work = make_campaign(tmp_path, 3)
-    path = report.write(states, at_work, tmp_path)
+    states, sized, at_work = make_campaign(tmp_path, 3)
+    path = report.write(states, sized, at_work, tmp_path)
     with opened(browser, path, f"#{next(iter(states))}") as page:
         assert page.get_attribute("#detail img", "src").startswith("look/")
         assert page.evaluate("document.querySelector('#detail img').decode().then(() => true)")

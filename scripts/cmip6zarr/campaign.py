@@ -27,6 +27,18 @@ COLUMNS = {
 }
 """The size table: what a size_report receipt says, one row a dataset."""
 
+SIZED = COLUMNS | {
+    "store": pl.String,
+    "zarr_format": pl.Int64,
+    "time_range": pl.String,
+    "nc_path": pl.String,
+    "verified": pl.String,
+    "chunk_objects": pl.Int64,
+    "look": pl.String,
+    "cpu_seconds": pl.Float64,
+}
+"""All that is taken from the receipt, which is read once: also for the catalogue of stores, and for the report."""
+
 AUDIT = {
     "dataset": pl.String,
     "verdict": pl.String,
@@ -63,18 +75,32 @@ def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[s
 
 def state(name: str, results) -> str:
     """Return the state of a dataset: verified, the class of its failure (`refused` is one), or waiting."""
+    return _standing(name, results)[0]
+
+
+def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
+    """Return {dataset: state}, and the table SIZED of those that are verified, in the same order."""
+    states, rows = {}, []
+    for name in names:
+        states[name], sized = _standing(name, results)
+        if sized:
+            # As tuples: of 100,000 receipts the rest would be gigabytes.
+            told = sized | {
+                "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
+                "look": sized.get("look", {}).get("picture"),
+            }
+            rows.append(tuple(told[column] for column in SIZED))
+    return states, pl.DataFrame(rows, SIZED, orient="row")
+
+
+def _standing(name: str, results) -> tuple[str, dict | None]:
+    """Return the state of a dataset, and the size report of one that is verified."""
     if receipts.path_of(results, "failed", name).is_file():
-        return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"]
+        return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"], None
     if not receipts.path_of(results, "size_report", name).is_file():
-        return "waiting"
-    return "verified" if receipts.find(results, "size_report", name) else "receipt"
-
-
-def size_table(names, results) -> pl.DataFrame:
-    """Return the size table of verified datasets, from their size_report receipts."""
-    rows = (receipts.read(results, "size_report", name) for name in names)
-    # As tuples: of 100,000 receipts the rest would be gigabytes.
-    return pl.DataFrame([tuple(row[column] for column in COLUMNS) for row in rows], COLUMNS, orient="row")
+        return "waiting", None
+    sized = receipts.find(results, "size_report", name)
+    return ("verified" if sized else "receipt"), sized
 
 
 def audit_table(names, results) -> pl.DataFrame:
@@ -89,33 +115,23 @@ def audit_table(names, results) -> pl.DataFrame:
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
 
 
-def store_table(names, results, told_by: str = "size_report") -> pl.DataFrame:
-    """Return the catalogue of sealed stores: facets, where the store and its files are, sizes, chunks, proof.
+def store_table(sized: pl.DataFrame) -> pl.DataFrame:
+    """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof."""
+    facets = [dict(zip(drs.FACETS, name.split("."), strict=True)) for name in sized["dataset"]]
+    table = pl.DataFrame(facets, dict.fromkeys(drs.FACETS, pl.String)).with_columns(
+        pl.Series("dcpp_init_year", [drs.init_year(one["member_id"]) for one in facets], pl.Int64)
+    )
+    told = ("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared")
+    stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
+    return table.with_columns(sized["time_range"], stores, *(sized[column] for column in told))
 
-    The receipt of the rule `told_by` says where the store is.
+
+def _url(store: str) -> str:
+    """Return the URL of a store for intake-esm, which passes storage options.
+
+    zarr takes these with a URL only, and `file:` does not count as one.
     """
-    schema = dict.fromkeys(drs.FACETS, pl.String) | {
-        "dcpp_init_year": pl.Int64,
-        "time_range": pl.String,
-        "zstore": pl.String,
-        "nc_path": pl.String,
-        "netcdf_bytes": pl.Int64,
-        "zarr_bytes": pl.Int64,
-        "chunks": pl.String,
-        "zarr_format": pl.Int64,
-        "verified": pl.String,
-        "values_compared": pl.Int64,
-    }
-    rows = []
-    for name in names:
-        row = receipts.read(results, "size_report", name)
-        facets = dict(zip(drs.FACETS, name.split("."), strict=True))
-        # intake-esm passes storage options, which zarr takes with a URL only, and `file:` does not count as one.
-        store = (row if told_by == "size_report" else receipts.read(results, told_by, name))["store"]
-        url = store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
-        row |= facets | {"dcpp_init_year": drs.init_year(facets["member_id"]), "zstore": url}
-        rows.append(tuple(row[column] for column in schema))
-    return pl.DataFrame(rows, schema, orient="row")
+    return store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
 
 
 def printed(table: pl.DataFrame, width: int) -> str:

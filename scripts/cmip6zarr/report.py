@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
+import polars as pl
+
 from . import cli, receipts
 from .status import rerun
 from .units import human
@@ -31,27 +33,27 @@ WORDS = {"convert": "converting", "verify": "verifying"}
 """State of a dataset that a rule is at work on, where it is not `at work`."""
 
 
-def row_of(name: str, state: str, at_work: str | None, results) -> dict:
-    """Return what the report says of a dataset: COLUMNS, of receipts as far as there are some."""
+def row_of(name: str, state: str, at_work: str | None, sized: Mapping | None, results) -> dict:
+    """Return what the report says of a dataset: COLUMNS, of receipts as far as there are some.
+
+    `sized` is the row of a verified dataset in the table `campaign.SIZED`.
+    """
     row = dict.fromkeys(COLUMNS) | {"id": name, "state": state, "text": ""}
     if state == "waiting" and at_work:
         return row | {"state": WORDS.get(at_work, "at work"), "rule": at_work}
     if state == "verified":
-        return row | sizes_of(name, results)
+        return row | sizes_of(name, sized, results)
     if state != "waiting":
         record = receipts.find(results, "failed", name) or {}
         row |= {"rule": record.get("rule"), "text": record.get("message", "Its receipt is not as it was written.")}
     return row
 
 
-def sizes_of(name: str, results) -> dict:
+def sizes_of(name: str, sized: Mapping, results) -> dict:
     """Return what the receipts of a verified dataset say."""
-    sized = receipts.read(results, "size_report", name)
     done = [receipts.find(results, rule, name) or {} for rule in ("convert", "verify")]
-    same = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio", "objects", "shape", "chunks", "codec")
-    return {column: sized[column] for column in (*same, "values_compared", "verified")} | {
+    return {column: sized[column] for column in COLUMNS if column in sized} | {
         "text": sized["reason"],
-        "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
         "planned_objects": done[0].get("planned_objects"),
         "planned_mib": sized["convert_planned_mib"],
         "peak_mib": sized["convert_peak_rss_mib"],
@@ -59,7 +61,6 @@ def sizes_of(name: str, results) -> dict:
         "convert_seconds": None if done[0].get("resumed_shards") else done[0].get("seconds"),
         "verify_seconds": done[1].get("seconds") if sized["verified"] == "full" else None,
         "cpu_seconds": round(sum(facts.get("cpu_seconds", 0) for facts in (*done, sized)), 2),
-        "look": sized.get("look", {}).get("picture"),
     }
 
 
@@ -188,8 +189,8 @@ def pictures(rows: list[dict], results) -> tuple[list[str], dict[str, str]]:
     return list(within)[:MOST_SHOWN], within
 
 
-def render(states: Mapping[str, str], at_work: Mapping[str, str], results, now: datetime) -> str:
-    """Return the report of {dataset: state}, and of {dataset: rule} that is at work on it."""
+def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results, now: datetime) -> str:
+    """Return the report of datasets: {dataset: state}, the table `campaign.SIZED`, {dataset: rule at work on it}."""
     import jinja2
     import vl_convert
     from markupsafe import Markup
@@ -202,7 +203,8 @@ def render(states: Mapping[str, str], at_work: Mapping[str, str], results, now: 
         lstrip_blocks=True,
     )
     environment.filters["human"] = human
-    rows = [row_of(name, state, at_work.get(name), results) for name, state in states.items()]
+    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
+    rows = [row_of(name, state, at_work.get(name), known.get(name), results) for name, state in states.items()]
     counts = Counter(row["state"] for row in rows)
     failed = {row["id"]: row["state"] for row in rows if row["state"] not in ("verified", *AHEAD)}
     largest, smallest = outliers(rows)
@@ -231,8 +233,8 @@ def rank(state: str) -> int:
     return order.index(state) if state in order else len(order)
 
 
-def write(states: Mapping[str, str], at_work: Mapping[str, str], results) -> Path:
+def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results) -> Path:
     """Write `report.html` into the results folder and return its path."""
     path = Path(results, "report.html")
-    receipts.write_text(path, render(states, at_work, results, datetime.now(UTC)))
+    receipts.write_text(path, render(states, sized, at_work, results, datetime.now(UTC)))
     return path
