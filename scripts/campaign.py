@@ -48,7 +48,8 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
 def main(argv=None) -> int:
     args = parse(argv)
     try:
-        names = catalogue.read_catalogue(args.catalogue, json.loads(args.select)).datasets
+        # Their names alone: a million names of files would be kept for nothing.
+        names = dict.fromkeys(catalogue.read_catalogue(args.catalogue, json.loads(args.select)).datasets)
     except catalogue.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
