@@ -1,5 +1,6 @@
 """What if `open_mfdataset` is told to be parallel?"""
 
+import math
 import signal
 import statistics
 
@@ -77,6 +78,9 @@ def draw(figures: dict, axes) -> None:
     keys = [(what, cores) for what in (OPEN, WHOLE) for cores in (1, 2)]
     for offset, parallel in ((-0.2, "False"), (0.2, "True")):
         values = [seconds(figures["runs"][f"{what}|{cores}|{parallel}"], what) for what, cores in keys]
-        axes.barh([i + offset for i in range(len(keys))], values, 0.38, label=f"parallel={parallel}")
+        bars = axes.barh([i + offset for i in range(len(keys))], values, 0.38, label=f"parallel={parallel}")
+        for bar, value in zip(bars, values, strict=True):
+            if not math.isfinite(value):
+                axes.text(0, bar.get_y() + bar.get_height() / 2, " crashed every time", va="center", fontsize=7)
     axes.set_yticks(range(len(keys)), [f"{what}, {cores_of(cores)}" for what, cores in keys])
     axes.set_xlabel("seconds")
