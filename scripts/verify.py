@@ -47,7 +47,8 @@ def verify(args) -> dict:
 def prove(home, inventory: dict, memory_bytes: int, book: Ledger) -> dict:
     """Return the figures of the proof; a ledger that calls right what is proven wrong is given up.
 
-    Each object is read once, for its checksum and its values; but shards of which no more than a part fits in memory.
+    An object is read for its checksum and its values at once, again for each further file whose values it holds too,
+    and again for its checksum alone if it is a shard that was only read in parts.
     """
     checksums = {key: entry.xxh3 for key, entry in ledger.read(home).items()}
     audit.check(home, "chunks", book, unread={key for key in checksums if stores.is_chunk(key)})

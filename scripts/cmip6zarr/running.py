@@ -73,8 +73,8 @@ def settle(results, names) -> list[str]:
     """Turn the notes of work that was killed into records of failure, and return the datasets; others stay."""
     killed = []
     for path in sorted(Path(results, FOLDER).glob("*.json")):
-        note = receipts.find(results, FOLDER, path.stem)
-        if path.stem not in names or not note:  # of a damaged note nothing follows; the next run writes over it
+        note = receipts.find(results, FOLDER, path.stem) if path.stem in names else None
+        if not note:  # of a damaged one nothing follows; the next run writes over it
             continue
         kind, told = became(note)
         if kind:
