@@ -147,7 +147,9 @@ def test_unfit_file_is_refused_and_may_be_left_out(tmp_path, kind, options, spoi
     assert refusal.value.remedy
     facts = inventory(paths, **{kind: "leave_out"})
     assert [file["path"] for file in facts["files"]] == [str(path) for path in paths[:-1]]
-    assert facts["findings"] == [{"kind": kind, "policy": "leave_out", "message": refusal.value.message}]
+    left_out = {"kind": kind, "message": refusal.value.message}
+    assert facts["findings"] == [left_out | {"policy": "leave_out", "file": str(paths[-1])}]
+    assert facts["left_out"] == [left_out | {"path": str(paths[-1])}]
     assert "leave_out" in refusal.value.remedy
 
 
@@ -181,19 +183,38 @@ def test_values_that_nobody_wrote_are_inflation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "policy", "kind"),
+    ("spoil", "kind"),
     [
-        (lambda path: path.unlink(), {"unreadable": "leave_out"}, "unreadable"),
-        (again(steps=0, start=0), {"empty": "leave_out"}, "empty"),
+        pytest.param(lambda paths: [path.unlink() for path in paths], "unreadable", id="unreadable"),
+        pytest.param(
+            each(lambda nc, _: nc["time"].setncattr("units", "days since 1850-02-31")), "time_units", id="units"
+        ),
     ],
 )
-def test_dataset_of_which_nothing_is_left_is_refused(tmp_path, spoil, policy, kind):
-    """Leaving out the last file leaves no dataset, so that is refused whatever the policy."""
-    paths = make_dataset(tmp_path, files=1)
-    spoil(paths if kind == "empty" else paths[0])
-    with pytest.raises(Refused, match="none of 1 files") as refusal:
-        inventory(paths, **policy)
+@pytest.mark.parametrize("files", [1, 2])
+def test_dataset_of_which_nothing_is_left_is_refused(tmp_path, files, spoil, kind):
+    """Where every file is left out there is no dataset: refused with the first reason, and without that remedy."""
+    paths = make_dataset(tmp_path, files=files, calendar="noleap")
+    spoil(paths)
+    with pytest.raises(Refused) as first:
+        inventory(paths)
+    assert ("leave_out" in first.value.remedy) == (files > 1)
+    with pytest.raises(Refused) as refusal:
+        inventory(paths, **{kind: "leave_out"})
     assert refusal.value.kind == kind
+    assert refusal.value.message == first.value.message + (" None of 2 files would be left." if files > 1 else "")
+    assert "leave_out" not in refusal.value.remedy
+
+
+def test_leave_out_is_not_offered_for_an_only_file(tmp_path):
+    """A remedy that leaves nothing to convert is not offered, whatever is wrong with the file."""
+    for number, (kind, options, spoil, _) in enumerate(REFUSED.values()):
+        paths = make_dataset(tmp_path / str(number), **options)
+        spoil(paths)
+        try:
+            inventory(paths[-1:])
+        except Refused as refusal:
+            assert "leave_out" not in refusal.remedy, kind
 
 
 def test_pattern_without_a_file_is_refused(tmp_path):

@@ -41,7 +41,9 @@ def test_missing_file_is_a_gap(tmp_path, frequency, calendar, start, moved):
     assert refusal.value.message.endswith(f"found 4 steps left out, expected steps of frequency {frequency!r}.")
     assert "policy.gap to allow" in refusal.value.remedy
     facts = inventory([paths[0], paths[2]], gap="allow")
-    assert facts["findings"] == [{"kind": "gap", "policy": "allow", "message": refusal.value.message}]
+    assert facts["findings"] == [
+        {"kind": "gap", "policy": "allow", "message": refusal.value.message, "file": str(paths[0]), "steps_missing": 4}
+    ]
     assert [(file["start"], file["stop"]) for file in facts["files"]] == [(0, 4), (4, 8)]
 
 
@@ -63,6 +65,18 @@ def test_wrong_step_within_a_file_is_refused(tmp_path, times, kind, said):
     assert refusal.value.kind == kind
     assert refusal.value.message.startswith(f"{path}: between 1850-0")
     assert said in refusal.value.message
+
+
+def test_every_missing_step_is_counted(tmp_path):
+    """All gaps within a file are one finding, which counts their steps; the gap to the next file is another."""
+    paths = make_dataset(tmp_path, files=2, frequency="day")
+    last(put("time", slice(None), [0, 2, 3, 6]))(paths[:1])
+    last(put("time", slice(None), [9, 10, 11, 12]))(paths[1:])
+    findings = inventory(paths, gap="allow")["findings"]
+    assert [finding["file"] for finding in findings] == [str(paths[0])] * 2
+    assert [finding["steps_missing"] for finding in findings] == [3, 2]
+    assert "found 1 steps left out" in findings[0]["message"]
+    assert findings[0]["message"].endswith("3 steps are left out in 2 gaps.")
 
 
 def test_allowed_gap_hides_no_repeated_step(tmp_path):
@@ -90,7 +104,9 @@ def test_equal_steps_of_two_files_are_trimmed(tmp_path, units):
     assert "policy.overlap to trim" in refusal.value.remedy
     facts = inventory(paths, overlap="trim")
     assert [(f["skip"], f["start"], f["stop"], f["steps"]) for f in facts["files"]] == [(0, 0, 4, 4), (2, 4, 6, 4)]
-    assert facts["findings"] == [{"kind": "overlap", "policy": "trim", "message": refusal.value.message}]
+    assert facts["findings"] == [
+        {"kind": "overlap", "policy": "trim", "message": refusal.value.message, "file": str(paths[1])}
+    ]
 
 
 @pytest.mark.parametrize(

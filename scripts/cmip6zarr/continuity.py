@@ -48,7 +48,7 @@ def trim_overlap(before: File, file: File, time_name: str, frequency, calendar: 
     )
     advice = remedy("overlap", "trim (keeps the earlier file's if all values are equal)", "Correct the catalogue")
     refusal = Refused("overlap", message, advice)
-    judge.lift(refusal, "trim")
+    judge.lift(refusal, "trim", file=file.header.path)
     if shared == len(file.days):
         raise Refused("overlap", f"{message} No step of it is its own.", "Leave it out of the catalogue.")
     if not same_steps(before, file, shared, time_name):
@@ -81,13 +81,20 @@ def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
 
 
 def check_steps(days: np.ndarray, path: str, and_path: str, frequency, calendar: str, judge: Judge) -> None:
-    """Raise Refused (`gap`, or `overlap` for repeated steps) at the first step that does not follow the one before."""
+    """Raise Refused (`gap`, or `overlap` for repeated steps) if a step does not follow the one before.
+
+    The message names the first such step. One finding counts all steps that are missing between these `days`.
+    """
     errors = timeaxis.step_errors(days, frequency, calendar)
-    repeated, left_out = np.flatnonzero(errors < 0), np.flatnonzero(errors > 0)
-    for i in (*repeated[:1], *left_out[:1]):
+    repeated, gaps = np.flatnonzero(errors < 0), np.flatnonzero(errors > 0)
+    for i in (*repeated[:1], *gaps[:1]):
         span = f"{date(days[i], calendar)} and {date(days[i + 1], calendar)}"
         kind, found = ("gap", f"{errors[i]} steps left out") if errors[i] > 0 else ("overlap", "repeated steps")
         message = f"{path}{and_path}: between {span}: found {found}, expected steps of frequency {frequency!r}."
         if kind == "overlap":
             raise Refused(kind, message, "Correct the files.")
-        judge.lift(Refused(kind, message, remedy("gap", "allow", "Fetch the files that are missing")), "allow")
+        missing = int(errors[gaps].sum())
+        if len(gaps) > 1:
+            message += f" {missing} steps are left out in {len(gaps)} gaps."
+        refusal = Refused(kind, message, remedy("gap", "allow", "Fetch the files that are missing"))
+        judge.lift(refusal, "allow", file=path, steps_missing=missing)

@@ -107,7 +107,7 @@ def keep_static(sources: list[File], findings: list[dict]) -> None:
     """Keep with each file the values of its static variables that, by the findings, are not those of the first."""
     first, files = sources[0].header, {file.header.path: file for file in sources}
     for finding in findings:
-        if finding.get("variable") and finding["file"] in files:
+        if finding["kind"] == "coordinates" and "variable" in finding and finding["file"] in files:
             file, name = files[finding["file"]], finding["variable"]
             variable = file.header.variables[name]
             itemsize = TEXT_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize

@@ -12,7 +12,7 @@ from .continuity import check_order
 from .errors import Refused
 from .headers import File, Header, read_header, read_whole
 from .moves import move_of, move_times, time_like
-from .policy import Judge, remedy
+from .policy import Judge, remedy, without_leave_out
 from .timeaxis import date
 
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
@@ -27,11 +27,20 @@ def take_inventory(files, policy: dict) -> dict:
     `files` are paths, or one glob pattern; `policy` overrides POLICY. No data is read (but for steps that two files
     share, where the policy trims them). Raises Refused with file, variable, found, expected and remedy.
     """
-    judge = Judge(policy)
     paths = expand(files)
-    headers = judge.keep(paths, read_header)
+    try:
+        return inventory_of(paths, Judge(policy))
+    except Refused as refusal:
+        if len(paths) == 1:
+            refusal.remedy = without_leave_out(refusal.remedy)
+        raise
+
+
+def inventory_of(paths: list[str], judge: Judge) -> dict:
+    """Return the facts of the inventory receipt of these files, which the judge lets pass."""
+    headers = judge.keep(paths, read_header, str)
     if not headers:
-        raise Refused("unreadable", f"none of {len(paths)} files can be read, {paths[0]} for one.", "Fetch them again.")
+        raise judge.none_left()
     time_name = time_axis(headers[0])
     if time_name is None:
         if len(headers) > 1:
@@ -39,13 +48,16 @@ def take_inventory(files, policy: dict) -> dict:
             raise Refused("structure", message, "Make a dataset of each file.")
         return facts([File(headers[0], np.empty(0), np.empty(0))], None, judge)
     calendar = calendar_of(headers[0], time_name)
-    sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar))
+    sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar), lambda header: header.path)
     if not sources:
-        raise Refused("empty", f"{paths[0]}: none of {len(paths)} files has a time step.", "Fetch them again.")
+        raise judge.none_left()
     sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
     first = sources[0].header
-    sources[1:] = judge.keep(sources[1:], lambda file: compare(file, first, time_name, judge))
-    sources[1:] = judge.keep(sources[1:], lambda file: move_times(file, first, time_name, calendar))
+    for check in (
+        lambda file: compare(file, first, time_name, judge),
+        lambda file: move_times(file, first, time_name, calendar),
+    ):
+        sources[1:] = judge.keep(sources[1:], check, lambda file: file.header.path)
     check_order(sources, time_name, calendar, judge)
     return facts(sources, time_name, judge, calendar)
 
@@ -187,6 +199,7 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
         "verdict": "ok",
         "policy": judge.policy,
         "findings": judge.findings,
+        "left_out": judge.left_out,
     }
 
 
