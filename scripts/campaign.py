@@ -48,11 +48,12 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
 def main(argv=None) -> int:
     args = parse(argv)
     try:
-        # Their names alone: a million names of files would be kept for nothing.
-        names = dict.fromkeys(catalogue.read_catalogue(args.catalogue, json.loads(args.select)).datasets)
+        listed = catalogue.read_catalogue(args.catalogue, json.loads(args.select))
     except catalogue.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
+    names, left_aside = dict.fromkeys(listed.datasets), listed.left_aside
+    del listed  # a million names of files would be kept for nothing
     results = Path(args.results)
     running.settle(results, names)
     remaining.finished(results)  # so that the next run finds it up to date
@@ -74,6 +75,8 @@ def main(argv=None) -> int:
     for name, word in states.items():
         if word not in ("verified", "waiting"):
             print(f"  {word}: {name}: see {receipts.path_of(results, 'failed', name)}")
+    for reason, number in left_aside.items():
+        print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
     try:
         for (_, root), table in tables.items():

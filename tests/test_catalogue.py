@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import catalogue as cli
-from cmip6zarr import drs
+from cmip6zarr import catalogue_lines, drs
 from cmip6zarr.catalogue import CatalogueError, Dataset, build, read_catalogue, write
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
@@ -435,8 +435,13 @@ def test_a_format_column_must_be_there(tmp_path):
 
 
 def test_a_dataset_is_files_or_one_pattern(tmp_path):
+    """One that is both is left out and named; the others are not stopped by it."""
+    mixed, other = (row(), row(path=f"{FOLDER}/*.nc")), row(table_id="day")
     with pytest.raises(CatalogueError, match=r"and also .*expected files, or one glob pattern"):
-        read(tmp_path, row(), row(path=f"{FOLDER}/*.nc"))
+        read(tmp_path, *mixed)
+    catalogue = read(tmp_path, *mixed, other)
+    assert ids(catalogue) == [ID.replace("Amon", "day")]
+    assert [("one glob pattern" in reason, number) for reason, number in catalogue.left_aside.items()] == [(True, 2)]
 
 
 @pytest.mark.parametrize(
@@ -455,10 +460,98 @@ def test_a_dataset_is_files_or_one_pattern(tmp_path):
     ],
 )
 def test_hostile_values_are_named(tmp_path, column, value, shown):
-    (tmp_path / "t.csv").write_text(table(row(dcpp_init_year=""), row(dcpp_init_year="") | {column: value}))
-    message = refused(tmp_path / "t.csv")
-    assert f"row 2: {shown}" in message
-    assert "(such rows: 1)" in message
+    """A row that could not be part of a file name is refused by its number, and stops no other dataset."""
+    hostile, sound = row(dcpp_init_year="") | {column: value}, row(dcpp_init_year="", table_id="day")
+    (tmp_path / "t.csv").write_text(table(hostile, hostile))
+    assert f"row 1: {shown}" in refused(tmp_path / "t.csv")
+    catalogue = read(tmp_path, sound, hostile, row(dcpp_init_year="", table_id="3hr"))
+    assert ids(catalogue) == [ID.replace("Amon", "3hr"), ID.replace("Amon", "day")]
+    ((reason, number),) = catalogue.left_aside.items()
+    assert (reason.startswith(f"row 2: {shown}"), number) == (True, 1)
+
+
+def test_dataset_with_a_bad_row_is_left_out_whole(tmp_path):
+    """The files of its other rows would be a part of it that nobody would see to be one."""
+    catalogue = read(tmp_path, row(), row(path="/data/a\nb.nc"), row(table_id="day"))
+    assert ids(catalogue) == [ID.replace("Amon", "day")]
+
+
+@pytest.mark.parametrize("characters", [drs.MOST_ID_BYTES, drs.MOST_ID_BYTES + 1, 254, 255, 256, 300, 5000])
+def test_an_id_that_fits_in_no_file_name_is_refused_by_row(tmp_path, characters):
+    """It is named with its length; the remedy, a select of others or a shorter name, works."""
+    long = row(source_id=FACETS["source_id"] + "x" * (characters - len(ID)))
+    catalogue = read(tmp_path, row(), long)
+    if characters <= drs.MOST_ID_BYTES:
+        (name,) = set(catalogue.datasets) - {ID}
+        for end in (".json.1234567.part", ".published.writer.json.1234567.part", ".log", ".svg.1234567.part"):
+            (tmp_path / f"{name}{end}").touch()
+        assert drs.store_folder(name)
+        return
+    assert ids(catalogue) == [ID]
+    assert list(catalogue.left_aside) == [
+        f"row 2: id has {characters} characters, expected at most {drs.MOST_ID_BYTES}, to fit into a file name; "
+        "correct it, or leave it out by select"
+    ]
+    assert read(tmp_path, row(), long, select={"source_id": FACETS["source_id"]}).left_aside == {}
+    with pytest.raises(ValueError, match="at most 200 characters"):
+        drs.store_folder(".".join(long[facet] for facet in drs.FACETS))
+
+
+LONG = "x" * (catalogue_lines.MOST_ROW_BYTES + 1)
+
+
+@pytest.mark.parametrize("end", [".csv", ".csv.gz"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (table(row(), row(path="/" + LONG), row()), 3),
+        (LONG + table(row()), 1),
+        (table(row()) + '"open' + "\nand lines\n" * 10**5 + LONG, 3),
+        (table(row(), *[row()] * 9999) + '"open' + table(row()) * 9999, 10002),
+        (table(row(path="/a\nb")) + table(row(path="/" + LONG)), 5),
+    ],
+    ids=["long path", "long header", "quote never closed", "quote late", "after a quoted line break"],
+)
+def test_overlong_row_is_refused_by_line(tmp_path, end, text, line):
+    """It is found in pieces, before anything holds it whole."""
+    path = tmp_path / f"t{end}"
+    path.write_bytes(text.encode() if end == ".csv" else gzip.compress(text.encode(), 1))
+    assert f"{path.name}: the row that begins in line {line} has more than 1048576 bytes" in refused(path)
+
+
+def test_long_rows_take_no_memory(tmp_path, monkeypatch):
+    """A line of 1 GB is known to be too long after its first pieces."""
+    read_bytes = []
+
+    class Endless:
+        def read(self, size):
+            read_bytes.append(size)
+            return b"x" * size
+
+    assert catalogue_lines.first_overlong(Endless()) == 1
+    assert sum(read_bytes) <= 2 * catalogue_lines.MOST_ROW_BYTES
+    monkeypatch.setattr("cmip6zarr.catalogue.MOST_JSON_BYTES", 10)
+    assert "put the rows into a table" in refused(described(tmp_path, assets={}, catalog_dict=[row()]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(['"', "\n", "x", "xx", ","]), max_size=60), st.integers(1, 9))
+def test_rows_are_cut_as_one_reads_them(parts, most):
+    """However pieces fall, the first row that is too long is the one that reading byte by byte finds."""
+    text, quoted, line, start, length, expected = "".join(parts), False, 1, 1, 0, None
+    for character in text:
+        quoted ^= character == '"'
+        line += character == "\n"
+        if character == "\n" and not quoted:
+            start, length = line, 0
+        else:
+            length += 1
+            if length > most:
+                expected = start
+                break
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue_lines, "MOST_ROW_BYTES", most)
+        assert catalogue_lines.first_overlong(io.BytesIO(text.encode())) == expected
 
 
 @settings(deadline=None)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, receipts
+from . import catalogue_lines, drs, receipts
 from .drs import FACETS
 from .units import printable
 
@@ -35,6 +35,8 @@ OPTIONAL = ("mip_era", "version", "init_year", "format", "size")
 EMPTY = ("", "nan", "NaN", "NA", "<NA>", "None")
 JOINED_IN_TIME = ({"type": "join_existing", "attribute_name": "time_range", "options": {"dim": "time"}},)
 REMOTE = r"^[A-Za-z][A-Za-z0-9+.:-]*://"
+MOST_JSON_BYTES = 256 * 2**20
+"""Read at once: more rows belong into a table."""
 
 
 class CatalogueError(ValueError):
@@ -62,7 +64,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a catalogue holds: datasets by id, in order; rows left aside, by reason; rows in all."""
+    """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all."""
 
     datasets: dict[str, Dataset]
     left_aside: dict[str, int]
@@ -85,11 +87,14 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
             raise CatalogueError("it has no rows")
         if None not in counts:
             raise CatalogueError(f"none of its rows is a NetCDF file on this file system: {left_aside}")
-        chosen = _select(listed.filter(pl.col("reason").is_null()), select)
-        return Catalogue(_datasets(chosen, limit), left_aside, sum(counts.values()))
+        chosen, refused = _select(listed.filter(pl.col("reason").is_null()), select)
+        datasets, mixed = _datasets(chosen, limit)
+        if not datasets:
+            raise CatalogueError("; ".join(refused | mixed))
+        return Catalogue(datasets, left_aside | refused | mixed, sum(counts.values()))
     except CatalogueError as error:
         raise CatalogueError(f"{path}: {error}") from None
-    except (OSError, UnicodeError, json.JSONDecodeError, RecursionError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, UnicodeError, json.JSONDecodeError, RecursionError, pl.exceptions.PolarsError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         # It may quote whatever bytes the file holds, and goes to a terminal.
         raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
@@ -104,6 +109,10 @@ def _open(path: Path) -> tuple[pl.LazyFrame, dict]:
     """Return the table of a catalogue, not yet read, and what its JSON says of the assets."""
     if path.suffix != ".json":
         return _scan(path), {}
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise CatalogueError(
+            f"its JSON has {path.stat().st_size} bytes, expected at most {MOST_JSON_BYTES}: put the rows into a table"
+        )
     described = json.loads(path.read_text(encoding="utf-8"))
     assets = described.get("assets") if isinstance(described, dict) else None
     if not isinstance(assets, dict):
@@ -124,6 +133,11 @@ def _scan(file: Path) -> pl.LazyFrame:
     if not file.is_file():
         raise CatalogueError(f"there is no file {str(file)!r}: correct the path, or download the table")
     if file.name.endswith((".csv", ".csv.gz")):
+        if line := catalogue_lines.overlong(file):
+            raise CatalogueError(
+                f"{file.name}: the row that begins in line {line} has more than {catalogue_lines.MOST_ROW_BYTES} bytes;"
+                f" close the quote that is open there, or correct the row"
+            )
         return pl.scan_csv(file, infer_schema=False, glob=False)
     if file.suffix == ".parquet":
         return pl.scan_parquet(file, glob=False)
@@ -181,8 +195,12 @@ def _name(listed: pl.LazyFrame) -> pl.LazyFrame:
     return listed.with_columns(id=pl.concat_str(FACETS, separator="."))
 
 
-def _select(rows: pl.LazyFrame, select: Mapping) -> pl.DataFrame:
-    """Return id, path and size of the rows whose facets are among the selected values, checked and in order."""
+def _select(rows: pl.LazyFrame, select: Mapping) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return id, path and size of the rows whose facets are among the selected values, checked and in order.
+
+    The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
+    whole: the others of its rows would be a part of it.
+    """
     if unknown := [facet for facet in select if facet not in FACETS]:
         raise CatalogueError(f"select knows no facet {unknown[0]!r}; it knows {', '.join(FACETS)} and limit")
     wanted = {
@@ -200,35 +218,51 @@ def _select(rows: pl.LazyFrame, select: Mapping) -> pl.DataFrame:
                 raise CatalogueError(f"select: no {facet} is {wanted[facet]}; some that are there: {some}")
         raise CatalogueError(f"select: each facet has matches, but no dataset has all of {wanted}")
     named = pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$").fill_null(False)
-    bad = chosen.filter(~named | pl.col("path").str.contains(r"\p{Cc}"))["row"]
+    short = pl.col("id").str.len_bytes() <= drs.MOST_ID_BYTES
+    bad = chosen.filter(~named | ~short | pl.col("path").str.contains(r"\p{Cc}"))
+    refused = {}
     if not bad.is_empty():
-        _refuse(selected.filter(pl.col("row") == bad.min()).collect().row(0, named=True), bad.len())
-    return chosen.sort("id", "path").select("id", "path", "size")
+        refused = _refused(selected.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"))
+        chosen = chosen.filter(named & short, ~pl.col("id").is_in(bad["id"].drop_nulls().implode()))
+    return chosen.sort("id", "path").select("id", "path", "size"), refused
 
 
-def _refuse(row: dict, number: int) -> None:
-    """Raise for a row whose facets or path could not be part of a file name or of a command."""
-    column = next((facet for facet in FACETS if not re.fullmatch(drs.WORD, row[facet] or "")), "path")
-    expected = "no control characters" if column == "path" else "letters, digits, - and _ only"
-    raise CatalogueError(
-        f"row {row['row']}: {column} is {row[column]!r}, expected {expected}; correct it, or leave it out by select"
-        f" (such rows: {number})"
-    )
+def _refused(rows: pl.DataFrame) -> dict[str, int]:
+    """Return why rows cannot be used, by the first of each reason: what could not be part of a file name or command."""
+    numbers, first = Counter(), {}
+    for row in rows.iter_rows(named=True):
+        column = next((facet for facet in FACETS if not re.fullmatch(drs.WORD, row[facet] or "")), None)
+        column = column or ("id" if len(row["id"]) > drs.MOST_ID_BYTES else "path")
+        numbers[column] += 1
+        first.setdefault(column, row)
+    return {_why(first[column], column): number for column, number in numbers.items()}
 
 
-def _datasets(rows: pl.DataFrame, limit: int | None) -> dict[str, Dataset]:
-    """Return the first datasets of rows in order, a repeated row once."""
+def _why(row: dict, column: str) -> str:
+    """Return what is wrong with a column of a row, and what to do about it."""
+    if column == "id":
+        found, expected = f"has {len(row['id'])} characters", f"at most {drs.MOST_ID_BYTES}, to fit into a file name"
+    else:
+        found = f"is {row[column]!r:.300}"
+        expected = "no control characters" if column == "path" else "letters, digits, - and _ only"
+    return f"row {row['row']}: {column} {found}, expected {expected}; correct it, or leave it out by select"
+
+
+def _datasets(rows: pl.DataFrame, limit: int | None) -> tuple[dict[str, Dataset], dict[str, int]]:
+    """Return the first datasets of rows in order, a repeated row once; and those that mix files and patterns."""
     if limit is not None and not (isinstance(limit, int) and limit > 0):
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
-    datasets = {}
+    datasets, mixed = {}, {}
     for name, group in islice(groupby(rows.iter_rows(), itemgetter(0)), limit):
         sizes = {path: size for _, path, size in group}
         files = tuple(sizes)
         if len(files) > 1 and any("*" in file or "?" in file for file in files):
-            raise CatalogueError(f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern")
+            why = f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern"
+            mixed[why] = len(files)
+            continue
         told = None not in sizes.values()
         datasets[name] = Dataset(name, files, sum(sizes.values()) if told else None)
-    return datasets
+    return datasets, mixed
 
 
 def build(roots: Iterable[str | os.PathLike]) -> tuple[pl.DataFrame, dict[str, int]]:

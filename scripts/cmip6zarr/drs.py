@@ -21,6 +21,8 @@ FACETS = (
 
 WORD = "[A-Za-z0-9_-]+"
 DATASET_PATTERN = rf"{WORD}(?:\.{WORD}){{9}}"
+MOST_ID_BYTES = 200
+"""An id is part of file names, which have at most 255 bytes: suffixes and the number of a process come behind it."""
 # What a catalogue can carry: printable, Unicode, and nothing that reads as a glob pattern.
 SAFE = r"[^*?\x00-\x1f\x7f-\x9f\ud800-\udfff]*"
 
@@ -31,14 +33,15 @@ NO_GRID = "na"
 def store_folder(dataset_id: str) -> str:
     """Return where a dataset's store lies below the store root.
 
-    Raises ValueError if it is not ten words of letters, digits, - and _ joined by dots.
+    Raises ValueError if it is not ten words of letters, digits, - and _ joined by dots, or longer than MOST_ID_BYTES.
 
     >>> store_folder("CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406")
     'CMIP6/CMIP/MOHC/UKESM1-0-LL/historical/r1i1p1f2/Amon/tas/gn/v20190406.zarr'
     """
-    if not re.fullmatch(DATASET_PATTERN, dataset_id):
+    if len(dataset_id) > MOST_ID_BYTES or not re.fullmatch(DATASET_PATTERN, dataset_id):
         raise ValueError(
-            f"{dataset_id!r:.300} is not a dataset id: expected {'.'.join(FACETS)}, each of letters, digits, - and _"
+            f"{dataset_id!r:.300} is not a dataset id: expected {'.'.join(FACETS)}, each of letters, digits, - and _, "
+            f"and at most {MOST_ID_BYTES} characters"
         )
     return dataset_id.replace(".", "/") + ".zarr"
 
