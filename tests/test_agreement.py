@@ -2,17 +2,15 @@
 
 from copy import deepcopy
 
-import netCDF4
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmip6zarr import agreement
 from cmip6zarr.errors import Refused
-from cmip6zarr.headers import Header, Variable, read_header
+from cmip6zarr.headers import Header, Variable
+from cmip6zarr.policy import Judge
 
-TINY = np.finfo("f8").tiny
+TIMES = {"time"}
 
 
 def variable(dtype="float32", dims=("time", "lat"), **attributes):
@@ -27,7 +25,9 @@ def header(path="first.nc"):
         "lat": variable("float64", ("lat",), units=("char", "degrees_north")),
         "tas": variable(units=("char", "K"), _FillValue=("float32", 1e20), cell_methods=("char", "time: mean")),
     }
-    return Header(path, 1, 1, {"time": 2, "lat": 3}, ["time"], variables, {"title": ["char", "t"]})
+    return Header(
+        path, 1, 1, {"time": 2, "lat": 3}, ["time"], variables, {"title": ["char", "t"], "table_id": ["char", "Amon"]}
+    )
 
 
 def changed(change):
@@ -35,14 +35,6 @@ def changed(change):
     other = header("other.nc")
     change(other)
     return other
-
-
-def write(path, lat, **settings):
-    """Write a file with one static variable and return its header."""
-    with netCDF4.Dataset(path, "w") as nc:
-        nc.createDimension("lat", len(lat))
-        nc.createVariable("lat", lat.dtype, ("lat",), **settings)[:] = lat
-    return read_header(path)
 
 
 @pytest.mark.parametrize(
@@ -92,61 +84,140 @@ def test_other_structure_is_refused(change, message):
         pytest.param(lambda h: setattr(h.variables["tas"], "chunks", [1, 3]), id="chunks"),
         pytest.param(lambda h: setattr(h.variables["tas"], "filters", ["zlib"]), id="filters"),
         pytest.param(lambda h: h.attributes.clear(), id="global-attributes"),
-        pytest.param(lambda h: h.variables["tas"].attributes.pop("cell_methods"), id="attribute"),
+        pytest.param(lambda h: h.attributes.pop("table_id"), id="name-that-is-absent"),
+        pytest.param(lambda h: h.variables["tas"].attributes.update(long_name=["char", "t"]), id="description"),
+        pytest.param(lambda h: h.variables["tas"].attributes.update(coordinates=["char", "lat"]), id="coordinates"),
+        pytest.param(
+            lambda h: h.variables["time"].attributes.update(units=["char", "hours since 1950-01-01"]), id="time"
+        ),
     ],
 )
 def test_what_no_value_has_may_differ(change):
-    """Steps, layout and describing attributes may differ from file to file."""
-    other = changed(change)
+    """Steps, layout and describing attributes may differ from file to file, and times, which are converted."""
+    other, judge = changed(change), Judge({})
     assert other != header("other.nc")
+    agreement.check_identity(other, header(), judge)
     agreement.check_structure(other, header(), "time")
-    agreement.check_meaning(other, header())
+    agreement.check_meaning(other, header(), TIMES, judge)
+    assert judge.findings == []
+
+
+@pytest.mark.parametrize("name", agreement.IDENTITY)
+def test_two_names_of_a_dataset_are_refused(name):
+    """Files that name themselves in two ways are not joined; the message has both names, `allow` makes a finding."""
+    first, other = header(), header("other.nc")
+    first.attributes[name], other.attributes[name] = ["char", "tavg"], ["char", "tmax"]
+    with pytest.raises(Refused) as refusal:
+        agreement.check_identity(other, first, Judge({}))
+    assert refusal.value.kind == "identity"
+    assert refusal.value.message == f"other.nc: {name} is 'tmax', expected 'tavg' as in first.nc."
+    assert refusal.value.remedy == (
+        "Make two datasets of it, or set policy.identity to allow (join them) or leave_out."
+    )
+    judge = Judge({"identity": "allow"})
+    agreement.check_identity(other, first, judge)
+    expected = {"kind": "identity", "policy": "allow", "message": refusal.value.message, "file": "other.nc"}
+    assert judge.findings == [expected]
+
+
+DECODING = [
+    ("tas", "scale_factor", ["float64", 0.5]),
+    ("tas", "add_offset", ["float64", 0.0]),
+    ("tas", "_FillValue", ["float32", "nan"]),
+    ("tas", "missing_value", ["float32", 1e20]),
+    ("tas", "_Unsigned", ["char", "true"]),
+    ("time", "units", ["char", "1"]),  # a time in one file, none in the other
+    ("lat", "units", ["char", "days since 1850-01-01"]),
+    ("lat", "calendar", ["char", "noleap"]),
+]
+DESCRIBING = [
+    ("tas", "units", ["char", "degC"]),
+    ("lat", "units", ["char", "degrees_east"]),  # the same unit to UDUNITS, but not the same coordinate
+    ("tas", "flag_values", ["int8", [0, 1]]),
+    ("tas", "flag_masks", ["int8", [1, 2]]),
+    ("tas", "flag_meanings", ["char", "land sea"]),
+    ("lat", "positive", ["char", "down"]),
+    ("tas", "standard_name", ["char", "air_temperature"]),
+    ("time", "bounds", ["char", "time_bnds"]),
+    ("time", "climatology", ["char", "climatology_bnds"]),
+    ("tas", "grid_mapping", ["char", "crs"]),
+    ("lat", "axis", ["char", "Y"]),
+    ("tas", "cell_methods", ["char", "time: maximum"]),
+]
+
+
+@pytest.mark.parametrize(("name", "attribute", "value"), DECODING + DESCRIBING)
+def test_other_meaning_of_stored_numbers_is_refused(name, attribute, value):
+    """An attribute that says what a number means must be the same in all files, be it another or absent in one."""
+    times = TIMES if value[1] != "1" else set()
+    for there, here in ((header(), header("other.nc")), (header("other.nc"), header())):
+        changed = here if here.path == "other.nc" else there
+        changed.variables[name].attributes[attribute] = value
+        found, expected = (h.variables[name].attributes.get(attribute) for h in (here, there))
+        with pytest.raises(Refused) as refusal:
+            agreement.check_meaning(here, there, times, Judge({}))
+        message = f"{here.path}: {name}:{attribute} is {found}, expected {expected} as in {there.path}."
+        assert (refusal.value.kind, refusal.value.message) == ("encoding", message)
+        assert "policy.encoding to " in refusal.value.remedy
+        assert "leave_out" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(("name", "attribute", "value"), DECODING + DESCRIBING)
+def test_first_is_a_choice_where_no_number_is_decoded(name, attribute, value):
+    """Policy `first` keeps what describes, with a finding; what decodes numbers it never lets pass, nor offers it."""
+    first, other = header(), header("other.nc")
+    other.variables[name].attributes[attribute] = value
+    times, judge = TIMES if value[1] != "1" else set(), Judge({"encoding": "first"})
+    if (name, attribute, value) in DECODING:
+        with pytest.raises(Refused) as refusal:
+            agreement.check_meaning(other, first, times, judge)
+        assert "first" not in refusal.value.remedy
+        return
+    agreement.check_meaning(other, first, times, judge)
+    (finding,) = judge.findings
+    assert (finding["kind"], finding["policy"], finding["file"]) == ("encoding", "first", "other.nc")
+    assert finding["variable"] == name
 
 
 @pytest.mark.parametrize(
-    ("name", "attribute", "value"),
+    ("attribute", "one", "other"),
     [
-        ("tas", "scale_factor", ["float64", 0.5]),
-        ("tas", "add_offset", ["float64", 0.0]),
-        ("tas", "_FillValue", ["float32", "nan"]),
-        ("tas", "missing_value", ["float32", 1e20]),
-        ("tas", "_Unsigned", ["char", "true"]),
-        ("tas", "units", ["char", "degC"]),
-        ("time", "units", ["char", "1"]),  # a time in one file, none in the other
-        ("lat", "units", ["char", "days since 1850-01-01"]),
+        ("units", ["char", "degrees_north"], ["char", "degree_north"]),
+        ("units", ["char", "K"], ["char", "K "]),
+        ("units", ["char", "K"], ["char", "kelvin"]),
+        ("units", ["char", "kg m-2 s-1"], ["char", "kg/m^2/s"]),
+        ("units", ["char", "degC"], ["char", "celsius"]),
+        ("units", ["char", "psu"], ["char", " psu"]),
+        ("flag_values", ["int8", [0, 1]], ["int16", [0, 1]]),
+        ("missing_value", ["int16", -999], ["float32", -999.0]),
     ],
 )
-def test_other_meaning_of_stored_numbers_is_refused(name, attribute, value):
-    """An attribute that says what a number means must be the same in all files."""
-    first, other = header(), header("other.nc")
-    expected = first.variables[name].attributes.get(attribute)
-    other.variables[name].attributes[attribute] = value
-    with pytest.raises(Refused) as refusal:
-        agreement.check_meaning(other, first)
-    assert refusal.value.kind == "encoding"
-    assert refusal.value.message == f"other.nc: {name}:{attribute} is {value}, expected {expected} as in first.nc."
-    assert "policy.encoding to leave_out" in refusal.value.remedy
+def test_two_spellings_of_one_meaning_are_a_finding(attribute, one, other):
+    """Units that UDUNITS takes for one, and equal numbers of another type, are joined, and told."""
+    there, here, judge = header(), header("other.nc"), Judge({})
+    there.variables["tas"].attributes[attribute], here.variables["tas"].attributes[attribute] = one, other
+    agreement.check_meaning(here, there, TIMES, judge)
+    (finding,) = judge.findings
+    assert (finding["kind"], finding["policy"], finding["variable"]) == ("encoding", "accept", "tas")
+    assert f"tas:{attribute} is {other}, expected {one} as in first.nc" in finding["message"]
 
 
-def test_time_units_may_differ():
-    """Times of other units are moved later, so other time units are no other meaning."""
-    other = header("other.nc")
-    other.variables["time"].attributes["units"] = ["char", "hours since 1950-01-01"]
-    agreement.check_meaning(other, header())
-
-
-@given(st.lists(st.integers(0, 40), max_size=3), st.integers(1, 8), st.integers(1, 3000))
-def test_blocks_cover_an_array_once_within_memory(shape, itemsize, limit):
-    """Blocks are consecutive rows that cover the array, each within the limit unless it is one row."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agreement, "BLOCK_BYTES", limit)
-        blocks = list(agreement.blocks(shape, itemsize))
-    if not shape:
-        assert blocks == [...]
-        return
-    assert [row for block in blocks for row in range(block.start, block.stop)] == list(range(shape[0]))
-    row_bytes = itemsize * int(np.prod(shape[1:]))
-    assert all((b.stop - b.start) * row_bytes <= limit or b.stop - b.start == 1 for b in blocks)
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("K", "k"),
+        ("Pa", "pa"),
+        ("psu", "1"),
+        ("1", ""),
+        ("%", "1"),
+        ("m", "km"),
+        ("degrees_north", "degrees"),
+        ("", "?"),
+    ],
+)
+def test_other_units_are_no_spelling(one, other):
+    """Letters' case counts in symbols; nothing is no unit of one; what UDUNITS does not know has one spelling."""
+    assert not agreement.same_units(one, other)
 
 
 @pytest.mark.parametrize(
@@ -166,73 +237,6 @@ def test_blocks_cover_an_array_once_within_memory(shape, itemsize, limit):
 def test_same_bits_tells_what_comparison_of_values_does_not(a, b, same):
     """Bits count, and nothing but bits: neither byte order nor memory layout."""
     assert agreement.same_bits(a, b) is same
-
-
-@pytest.mark.parametrize(
-    ("found", "missing", "difference", "magnitude"),
-    [
-        pytest.param([1.0, 1.0, -4.0], (), 1.0, 4.0, id="numbers"),
-        pytest.param([1.0, np.nan, -4.0], (), np.inf, 0.0, id="nan-against-a-number"),
-        pytest.param([1.0, np.inf, -4.0], (), np.inf, 0.0, id="infinity-against-a-number"),
-        pytest.param([1.0, 1e20, -4.0], (1e20,), np.inf, 0.0, id="fill-against-a-number"),
-        pytest.param([1.0, 2.0, -7.0], (-4.0,), np.inf, 0.0, id="number-against-fill"),
-        pytest.param([3.0, 2.0, -4.0], (-4.0,), 2.0, 2.0, id="fill-is-no-magnitude"),
-    ],
-)
-def test_largest_difference_is_over_numbers_that_both_have(found, missing, difference, magnitude):
-    """Fill values and what is no number must be the same in both, and have no part in difference or magnitude."""
-    reference = np.array([1.0, 2.0, -4.0])
-    assert agreement.largest_difference(reference, np.array(found), missing) == (difference, magnitude)
-
-
-def test_texts_have_no_difference_that_is_small():
-    """Texts that differ differ infinitely."""
-    assert agreement.largest_difference(np.array([b"a"]), np.array([b"b"]), ()) == (np.inf, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("drift", "tolerance", "policy", "reported"),
-    [
-        pytest.param(0.0, 0.0, "refuse", None, id="equal"),
-        pytest.param(2**-46, 1e-12, "refuse", 2**-46, id="noise"),
-        pytest.param(0.5, 1e-12, "first", 0.5, id="first-wins"),
-        pytest.param(0.5, 0.01, "refuse", 0.5, id="wider-tolerance"),
-    ],
-)
-def test_drift_of_a_coordinate_is_reported(tmp_path, monkeypatch, drift, tolerance, policy, reported):
-    """A coordinate may differ within the tolerance, or if the first file's is kept, and it is told by how much."""
-    monkeypatch.setattr(agreement, "BLOCK_BYTES", 16)  # so that the last block alone differs
-    lat = np.array([-80.0, -40, 0, 40, 80])
-    first, other = write(tmp_path / "a.nc", lat), write(tmp_path / "b.nc", lat + np.array([0, 0, 0, 0, drift]))
-    found = agreement.check_static(other, first, ["lat"], tolerance, policy)
-    finding = {"kind": "coordinates", "variable": "lat", "file": other.path, "max_difference": reported}
-    assert found == ([finding] if reported else [])
-
-
-@pytest.mark.parametrize(
-    ("values", "settings", "worst"),
-    [
-        pytest.param(np.array([-80.0, 81.0]), {}, "up to 1;", id="other-grid"),
-        pytest.param(np.array([-80.0, np.nan]), {}, "up to inf;", id="nan"),
-        pytest.param(np.array([1e20, 80.0]), {"fill_value": 1e20}, "up to inf;", id="other-mask"),
-    ],
-)
-def test_other_grid_is_refused(tmp_path, values, settings, worst):
-    """A coordinate that differs by more than the tolerance is refused with the largest difference and the choices."""
-    lat = np.array([-80.0, 80.0])
-    first, other = write(tmp_path / "a.nc", lat, **settings), write(tmp_path / "b.nc", values, **settings)
-    with pytest.raises(Refused) as refusal:
-        agreement.check_static(other, first, ["lat"], 1e-12, "refuse")
-    assert refusal.value.kind == "coordinates"
-    assert refusal.value.message.startswith(f"{other.path}: 'lat' differs from {first.path} by {worst}")
-    assert "policy.coordinates to first (keep the first file's) or leave_out" in refusal.value.remedy
-
-
-def test_sign_of_zero_in_a_coordinate_is_reported(tmp_path):
-    """Bits that differ between equal numbers are a finding too: the store has the first file's."""
-    first, other = write(tmp_path / "a.nc", np.array([0.0, 1])), write(tmp_path / "b.nc", np.array([-0.0, 1]))
-    (finding,) = agreement.check_static(other, first, ["lat"], 1e-12, "refuse")
-    assert finding["max_difference"] == TINY
 
 
 def test_attributes_that_differ_are_kept_by_index_range():

@@ -1,27 +1,67 @@
-"""Where the files of one dataset must agree before they may become one store.
+"""Where the files of one dataset must agree before they may become one store: names, structure and meaning.
 
 Structure comes from the first file. Whatever differs in another file is refused with the file, the variable, what was
-found and what was expected; nothing is aligned, filled or guessed.
+found and what was expected; nothing is aligned, filled or guessed. `statics` compares the values of coordinates.
 """
+
+import re
 
 import numpy as np
 
-from .attributes import missing_values
+from .attributes import TEXTS, untyped
 from .errors import Refused
-from .headers import Header, open_raw, reading
-from .policy import remedy
+from .headers import Header
+from .policy import ACCEPTED, Judge, remedy
 from .timeaxis import is_time_units
 
+# Global attributes that name a dataset (CMIP6 and CMIP7): files with two values of one are two datasets.
+IDENTITY = (
+    *("variable_id", "branding_suffix", "region", "frequency", "table_id"),
+    *("variant_label", "grid_label", "source_id", "experiment_id"),
+)
+CMIP5_TABLE = re.compile(r"Table (\w+) \(.*\).*")
+# Attributes that decide which number or date a stored number is.
+DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "calendar")
 # Attributes that say what the stored numbers mean: the store has one of each.
-MEANING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units")
-# Most that is held of one variable of one file while static variables are compared.
-BLOCK_BYTES = 16 * 2**20
+MEANING = (
+    *DECODING,
+    *("units", "flag_values", "flag_masks", "flag_meanings", "positive", "standard_name"),
+    *("bounds", "climatology", "grid_mapping", "axis", "cell_methods"),
+)
+# Those that the conversion of times looks at.
+OF_TIMES = ("units", "calendar")
+FLOATS = {"float32", "float64"}
+# CF conventions 1.11, sections 4.1 and 4.2: UDUNITS takes all of these for the same angle.
+DIRECTION = re.compile(r"(?i:degrees?_?)((?i:north|east|west|true)|[NEWT])")
+
+
+def check_identity(header: Header, first: Header, judge: Judge) -> None:
+    """Raise Refused (`identity`) if both files name themselves, in different ways, unless the policy is `allow`."""
+    for name in IDENTITY:
+        found, expected = header.attributes.get(name), first.attributes.get(name)
+        if found is None or expected is None or table_name(found[1]) == table_name(expected[1]):
+            continue
+        message = f"{header.path}: {name} is {found[1]!r}, expected {expected[1]!r} as in {first.path}."
+        choices = "allow (join them) or leave_out"
+        refusal = Refused("identity", message, remedy("identity", choices, "Make two datasets of it"))
+        judge.lift(refusal, "allow", file=header.path)
+
+
+def table_name(value):
+    """Return the value of an attribute that names a dataset; of CMIP5's table_id, the table without its edition.
+
+    >>> table_name("Table Amon (26 July 2011) 976b7fd1d9e1be31dddd28f5dc79b7a1"), table_name("Amon")
+    ('Amon', 'Amon')
+    """
+    match = CMIP5_TABLE.fullmatch(value) if isinstance(value, str) else None
+    return match[1] if match else value
 
 
 def check_structure(header: Header, first: Header, time_dim: str | None) -> None:
     """Raise Refused (`structure`) unless both files have the same variables, dimensions and dtypes.
 
-    Only the length of `time_dim` may differ. Byte order, chunks and filters may differ too: no value has them.
+    Only the length of `time_dim` may differ. Byte order, chunks and filters may differ too: no value has them. Floats
+    without time may be of another width: `statics` compares them.
     """
 
     def refuse(what, found, expected):
@@ -36,33 +76,92 @@ def check_structure(header: Header, first: Header, time_dim: str | None) -> None
         expected = first.variables[name]
         if variable.dims != expected.dims:
             refuse(f"dimensions of {name!r}", tuple(variable.dims), tuple(expected.dims))
-        if variable.dtype != expected.dtype:
+        is_static_float = time_dim not in variable.dims and {variable.dtype, expected.dtype} == FLOATS
+        if variable.dtype != expected.dtype and not is_static_float:
             refuse(f"dtype of {name!r}", variable.dtype, expected.dtype)
     for name, size in header.dims.items():
         if name != time_dim and name in first.dims and size != first.dims[name]:
             refuse(f"length of dimension {name!r}", size, first.dims[name])
 
 
-def check_meaning(header: Header, first: Header) -> None:
-    """Raise Refused (`encoding`) unless stored numbers mean the same in both files (time units are moved instead)."""
+def check_meaning(header: Header, first: Header, times: set[str], judge: Judge) -> None:
+    """Raise Refused (`encoding`) unless stored numbers mean the same in both files.
+
+    `times` are the variables that count time since a date in both: their units and calendars are converted instead. An
+    attribute that is spelled in another way and means the same is a finding. Where no number is decoded by it, the
+    policy `first` keeps the first file's.
+    """
     for name, variable in header.variables.items():
         for attribute in MEANING:
             found, expected = variable.attributes.get(attribute), first.variables[name].attributes.get(attribute)
-            if found == expected or all(v and is_time_units(v[1]) for v in (found, expected)):
+            if found == expected or (name in times and attribute in OF_TIMES):
                 continue
-            message = f"{header.path}: {name}:{attribute} is {found}, expected {expected} as in {first.path}."
+            message = f"{header.path}: {name}:{attribute} is {found}, expected {expected} as in {first.path}"
+            where = {"file": header.path, "variable": name}
+            if found and expected and means_same(attribute, found, expected):
+                judge.note("encoding", ACCEPTED, f"{message}; both mean the same, the first file's is kept.", **where)
+                continue
             advice = "Stored numbers cannot be joined if they mean different things: convert the files separately"
-            raise Refused("encoding", message, remedy("encoding", "leave_out", advice))
+            choices = (
+                "leave_out" if decodes(attribute, found, expected) else "first (keep the first file's) or leave_out"
+            )
+            refusal = Refused("encoding", f"{message}.", remedy("encoding", choices, advice))
+            if choices == "leave_out":
+                raise refusal
+            judge.lift(refusal, "first", **where)
 
 
-def blocks(shape, itemsize: int):
-    """Yield slices of axis 0 that cover `shape` in at most BLOCK_BYTES each (at least one row), `...` for a scalar."""
-    if not shape:
-        yield ...
-        return
-    rows = max(1, BLOCK_BYTES // max(1, itemsize * int(np.prod(shape[1:]))))
-    for start in range(0, shape[0], rows):
-        yield slice(start, min(start + rows, shape[0]))
+def decodes(attribute: str, *values: list | None) -> bool:
+    """Tell whether typed values of an attribute decide which number or date a stored number is."""
+    return attribute in DECODING or (attribute == "units" and any(v and is_time_units(v[1]) for v in values))
+
+
+def means_same(attribute: str, found: list, expected: list) -> bool:
+    """Tell whether two typed values of an attribute that are not equal mean the same.
+
+    Those are units that UDUNITS takes for one, and equal numbers of another type. A scale is not one of them: its type
+    is that of the decoded numbers.
+
+    >>> means_same("units", ["char", "degree_north"], ["char", "degrees_north"])
+    True
+    >>> means_same("flag_values", ["int8", [0, 1]], ["int32", [0, 1]])
+    True
+    """
+    if attribute == "units":
+        return isinstance(found[1], str) and isinstance(expected[1], str) and same_units(found[1], expected[1])
+    if attribute in ("scale_factor", "add_offset") or found[0] in TEXTS or expected[0] in TEXTS:
+        return False
+    return np.array_equal(untyped(found), untyped(expected), equal_nan=True)
+
+
+def same_units(a: str, b: str) -> bool:
+    """Tell whether two spellings of a unit mean the same, as UDUNITS has them; degrees must be of one direction.
+
+    >>> same_units("K ", "K"), same_units("kg m-2 s-1", "kg/m2/s"), same_units("degreesN", "degree_north")
+    (True, True, True)
+    >>> same_units("K", "degC"), same_units("degrees_north", "degrees_east"), same_units("psu", "1")
+    (False, False, False)
+    """
+    a, b = a.strip(), b.strip()
+    if a == b:
+        return True
+    import cf_units  # 0.15 s, which only files that differ pay for
+
+    try:
+        ours, theirs = cf_units.Unit(a), cf_units.Unit(b)
+    except ValueError:
+        return False  # not known to UDUNITS
+    return ours == theirs and not ours.is_unknown() and direction(a) == direction(b)
+
+
+def direction(units: str) -> str:
+    """Return the first letter of the direction that degrees have, empty for other units.
+
+    >>> direction("degrees_north"), direction("degree_E"), direction("degrees")
+    ('n', 'e', '')
+    """
+    match = DIRECTION.fullmatch(units)
+    return match[1][0].lower() if match else ""
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -71,62 +170,6 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
         return a.tolist() == b.tolist()
     a, b = (x.astype(x.dtype.newbyteorder("<"), copy=False) for x in (a, b))
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
-
-
-def largest_difference(a: np.ndarray, b: np.ndarray, missing: tuple) -> tuple[float, float]:
-    """Return max |a - b| and max |a| over numbers; values in `missing`, NaN and infinities must be the same in both.
-
-    The difference is infinite where they are not, or where texts differ.
-    """
-    if a.dtype.kind not in "fiu":
-        return float("inf"), 0.0
-    numbers = np.isfinite(a) & np.isfinite(b) & ~np.isin(a, missing) & ~np.isin(b, missing)
-    if not same_bits(a[~numbers], b[~numbers]):
-        return float("inf"), 0.0
-    a, b = a[numbers].astype("f8"), b[numbers].astype("f8")
-    return float(np.abs(a - b).max(initial=0)), float(np.abs(a).max(initial=0))
-
-
-def check_static(header: Header, first: Header, names, tolerance: float, policy: str) -> list[dict]:
-    """Compare the static variables `names` of two files; return a finding for each that differs and may.
-
-    `tolerance` is relative to the largest magnitude in the variable. Numbers that differ by more raise Refused
-    (`coordinates`) with the largest difference, unless the policy is `first`: two grids are two datasets.
-    """
-    findings = []
-    with open_raw(header.path) as nc, open_raw(first.path) as reference:
-        for name in names:
-            with reading(header.path):
-                worst, magnitude = static_difference(
-                    nc[name], reference[name], missing_values(first.variables[name].attributes)
-                )
-            if worst > tolerance * magnitude and policy != "first":
-                message = (
-                    f"{header.path}: {name!r} differs from {first.path} by up to {worst:.6g}; "
-                    f"expected equal, or within {tolerance:g} of its largest magnitude {magnitude:.6g}."
-                )
-                choices = "first (keep the first file's) or leave_out"
-                raise Refused("coordinates", message, remedy("coordinates", choices, "Make two datasets of it"))
-            if worst:
-                difference = worst if np.isfinite(worst) else "not comparable"
-                findings.append(
-                    {"kind": "coordinates", "variable": name, "file": header.path, "max_difference": difference}
-                )
-    return findings
-
-
-def static_difference(variable, reference, missing: tuple) -> tuple[float, float]:
-    """Return the largest difference between two netCDF variables of one shape, and the largest magnitude.
-
-    `missing` are the values that stand for no value.
-    """
-    worst = magnitude = 0.0
-    for block in blocks(reference.shape, 8):
-        a, b = np.asarray(reference[block]), np.asarray(variable[block])
-        if not same_bits(a, b):
-            difference, largest = largest_difference(a, b, missing)
-            worst, magnitude = max(worst, difference or np.finfo("f8").tiny), max(magnitude, largest)
-    return worst, magnitude
 
 
 def differing_attributes(headers: list[Header], ranges: list[tuple[int, int]]) -> list[dict]:

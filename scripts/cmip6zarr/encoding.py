@@ -11,6 +11,7 @@ import zarr
 
 from .attributes import untyped
 from .codecs import Blosc, Form, Pcodec
+from .fillvalues import fill_of
 
 TEXT = np.dtype(object)
 """The dtype of texts of variable length in memory."""
@@ -24,12 +25,8 @@ def plain(attribute: list):
 
 def fill_value(variable: dict):
     """Return `_FillValue` in the variable's dtype (a numpy scalar or text), or None if it has none."""
-    if "_FillValue" not in variable["attributes"]:
-        return None
-    value = untyped(variable["attributes"]["_FillValue"])
-    if variable["dtype"] == "S1":
-        return np.bytes_(value.encode("latin-1"))
-    return value if variable["dtype"] == "str" else np.dtype(variable["dtype"]).type(value)
+    attribute = variable["attributes"].get("_FillValue")
+    return None if attribute is None else fill_of(attribute, variable["dtype"])
 
 
 def attributes(variable: dict, zarr_format: int) -> dict:

@@ -31,7 +31,12 @@ def form(header: Header, time_name: str | None) -> dict:
         "attributes": list(header.attributes),
         "exact": header.exact,
         "variables": {
-            name: {"attributes": list(variable.attributes), "exact": variable.exact, "storage": variable.storage}
+            name: {
+                "dtype": variable.dtype,
+                "attributes": list(variable.attributes),
+                "exact": variable.exact,
+                "storage": variable.storage,
+            }
             for name, variable in header.variables.items()
         },
     }
@@ -86,6 +91,12 @@ def difference(values: np.ndarray, given: np.ndarray) -> str | list | None:
     return base64.b64encode(packed).decode() if len(packed) <= MOST_KEPT_BYTES else None
 
 
+def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the values of a store in the dtype that a file has; a number too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype, copy=False)
+
+
 def undo(kept: str | list, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return what `difference` kept of an array: texts, or unsigned integers to be combined with the bits given."""
     if isinstance(kept, list):
@@ -112,7 +123,10 @@ def keep_static(sources: list[File], findings: list[dict]) -> None:
             variable = file.header.variables[name]
             itemsize = TEXT_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
             few = prod(variable.shape) * itemsize <= MOST_RAW_BYTES
-            file.kept[name] = difference(read_whole(file.header, name), read_whole(first, name)) if few else None
+            file.kept[name] = None
+            if few:
+                values = read_whole(file.header, name)
+                file.kept[name] = difference(values, cast(read_whole(first, name), values.dtype))
 
 
 def shared(kept: list[dict]) -> list[dict]:

@@ -59,8 +59,8 @@ def number_of(provenance: dict, name: str) -> int:
 class Original:
     """One source file as it was.
 
-    `form` as in `originals`, `variables` are the dataset's, `attributes` the file's: typed and in their order, by
-    variable ("": of the file). `kept` are the values that the store does not give back.
+    `form` as in `originals`, `variables` are the dataset's with the dtypes of the file, `attributes` the file's: typed
+    and in their order, by variable ("": of the file). `kept` are the values that the store does not give back.
     """
 
     file: dict
@@ -100,7 +100,7 @@ def original(provenance: dict, number: int) -> Original:
         file,
         form,
         time["variable"] if time else None,
-        provenance["variables"],
+        {n: v | {"dtype": form["variables"][n].get("dtype", v["dtype"])} for n, v in provenance["variables"].items()},
         {name: attributes_of(provenance, file, form, name) for name in ("", *form["order"])},
         {row["variable"]: row["kept"] for row in rows},
     )
@@ -109,10 +109,11 @@ def original(provenance: dict, number: int) -> Original:
 def attributes_of(provenance: dict, file: dict, form: dict, variable: str) -> dict[str, list]:
     """Return the typed attributes of a variable ("": global ones) in a file, in its order."""
     first, ordered = ((p["variables"][variable] if variable else p)["attributes"] for p in (provenance, form))
+    dropped = provenance["variables"][variable].get("dropped", {}) if variable else {}
     own = {
         row["attribute"]: values["value"]
         for row in provenance["differing_attributes"]
         for values in row["values"]
         if row["variable"] == variable and values["start"] <= file["start"] < values["stop"]
     }
-    return {name: (first | own)[name] for name in ordered}
+    return {name: (first | dropped | own)[name] for name in ordered}

@@ -175,6 +175,7 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
         values = values.astype(object) if facts["dtype"] == "str" else values
         if back:
             values, _ = move(values, back, missing_values(source.attributes[name]))
+        values = originals.cast(values, encoding.dtype_of(facts))
         if kept is not None:
             values = originals.applied(values, kept[here])
         if values.size:

@@ -6,13 +6,15 @@ import os
 import numpy as np
 
 from . import originals, timeaxis
-from .agreement import check_meaning, check_static, check_structure, differing_attributes
+from .agreement import check_identity, check_meaning, check_structure, differing_attributes
 from .attributes import missing_values
 from .continuity import check_order
 from .errors import Refused
+from .fillvalues import check_fill_values
 from .headers import File, Header, read_header, read_whole
 from .moves import move_of, move_times, time_like
 from .policy import Judge, remedy, without_leave_out
+from .statics import check_static
 from .timeaxis import date
 
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
@@ -137,22 +139,21 @@ def float_days(raw: np.ndarray, units: str, calendar: str) -> np.ndarray:
 
 
 def compare(file: File, first: Header, time_name: str, judge: Judge) -> File:
-    """Return the file if it agrees with the first in structure, meaning and static variables; raises Refused."""
+    """Return the file if it agrees with the first in names, structure, meaning and static variables; raises Refused."""
+    check_identity(file.header, first, judge)
     check_structure(file.header, first, time_name)
-    check_meaning(file.header, first)
-    ours, calendar = time_like(first), calendar_of(first, time_name)
-    moved = {
-        n for n, units in time_like(file.header).items() if n in ours and move_of(file, n, units, ours[n], calendar)
-    }
+    ours, theirs, calendar = time_like(first), time_like(file.header), calendar_of(first, time_name)
+    check_meaning(file.header, first, ours.keys() & theirs.keys(), judge)
+    moved = {n for n, units in theirs.items() if n in ours and move_of(file, n, units, ours[n], calendar)}
     static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in moved]
-    tolerance, policy = judge.policy["coordinate_tolerance"], judge.policy["coordinates"]
-    judge.findings += check_static(file.header, first, static, tolerance, policy)
+    check_static(file.header, first, static, judge)
     return file
 
 
 def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: str = "") -> dict:
     """Return the inventory receipt: files with their index ranges, variables, time, findings, verdict."""
     first, forms = sources[0].header, [originals.form(file.header, time_name) for file in sources]
+    dropped = check_fill_values(first, judge)
     originals.keep_static(sources, judge.findings)
     counts = [len(file.time) - file.skip for file in sources]
     stops = np.cumsum(counts).tolist()
@@ -172,6 +173,9 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
         for file, (start, stop), form in zip(sources, ranges, forms, strict=True)
     ]
     variables = {name: variable_facts(name, sources, time_name, stops[-1]) for name in first.variables}
+    for name, attribute in dropped.items():
+        variables[name]["dropped"] = {"_FillValue": attribute}
+        variables[name]["attributes"] = {n: a for n, a in first.variables[name].attributes.items() if n != "_FillValue"}
     raw_bytes = sum(v["raw_bytes"] for v in variables.values())
     check_inflation(raw_bytes, sum(file["bytes"] for file in files), len(files), first.path, judge)
     time = None
