@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr import campaign, catalogue, cli, objects, receipts, remaining, report, running
+from cmip6zarr import campaign, catalogue, cli, findings, objects, receipts, remaining, report, running
 from cmip6zarr.errors import DatasetError
 
 
@@ -69,11 +69,11 @@ def main(argv=None) -> int:
     told = report.write(states, sized, running.at_work(results, names), results)
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))
-    for line in campaign.bigger(sizes):
+    for line in (*campaign.bigger(sizes), *campaign.with_findings(sized)):
         print(line)
     print(campaign.counted(states))
     for name, word in states.items():
-        if word not in ("verified", "waiting"):
+        if word not in (*findings.SEALED, "waiting"):
             print(f"  {word}: {name}: see {receipts.path_of(results, 'failed', name)}")
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")

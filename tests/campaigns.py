@@ -5,7 +5,7 @@ import random
 import polars as pl
 from builders import dataset_id
 
-from cmip6zarr import campaign, receipts
+from cmip6zarr import campaign, findings, receipts
 
 HOSTILE = """</script><script>alert("ha")</script><img src=x onerror="alert('ha')">{{ 7 * 7 }} & "quotes" """
 """What a message may say, since it quotes names and attributes of files."""
@@ -17,6 +17,13 @@ REMEDIES = {
     "mismatch": "Run again: the dataset will be converted again.",
     "bug": "See the log for the traceback, then run again.",
 }
+FINDINGS = [
+    {"kind": "gap", "policy": "allow", "message": f"{HOSTILE}_1999.nc: found 12 steps left out.", "steps_missing": 12},
+    {"kind": "empty", "policy": "leave_out", "message": "b.nc has no step.", "file": f"{HOSTILE}b.nc"},
+    {"kind": "default_fill", "policy": "accept", "message": f"'{HOSTILE}': 7 values are netCDF's default fill."},
+]
+"""What may have been let pass; the last one is verify's."""
+
 LOOK = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 280"><rect width="720" height="280"/></svg>'
 
 
@@ -48,7 +55,7 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, di
         if state == "waiting":
             at_work |= {name: drawn.choice(("inventory", "convert", "verify"))} if number % 3 else {}
         elif state == "verified":
-            leave_sizes(results, name, drawn)
+            leave_sizes(results, name, drawn, FINDINGS[: number % 4] if number % 5 == 1 else [])
         else:
             message = (
                 f"{name}_185001-189912.nc: found {HOSTILE if number < 200 else 'a gap of 31 days'}, expected none."
@@ -58,8 +65,11 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, di
     return *campaign.standings(states, results), at_work
 
 
-def leave_sizes(results, name, drawn):
-    """Leave what convert, verify and size_report say of a dataset."""
+def leave_sizes(results, name, drawn, found):
+    """Leave what the rules say of a dataset of which some of FINDINGS were let pass."""
+    inventory = {"findings": found[:2], "left_out": [{"path": "b.nc", "kind": "empty"}] if len(found) > 1 else []}
+    verified = {"findings": found[2:]}
+    leave(results, "inventory", name, inventory)
     netcdf_bytes = round(10 ** drawn.uniform(4, 11))
     raw_bytes = round(netcdf_bytes * drawn.uniform(1.1, 2.6))
     zarr_bytes = round(netcdf_bytes * drawn.lognormvariate(-0.1, 0.12)) + 8000
@@ -67,7 +77,7 @@ def leave_sizes(results, name, drawn):
     chunks = 8 + round(raw_bytes / 2**25)
     spent = {"seconds": 0.2 + raw_bytes / 2**20 / drawn.uniform(150, 400), "cpu_seconds": 0.3 + raw_bytes / 2**20 / 250}
     leave(results, "convert", name, spent | {"planned_objects": chunks})
-    leave(results, "verify", name, spent)
+    leave(results, "verify", name, spent | verified)
     leave(
         results,
         "size_report",
@@ -92,6 +102,7 @@ def leave_sizes(results, name, drawn):
             "objects": chunks + 12,
             "arrays": {"tas": {"objects": chunks}},
             "reason": f"codec (balanced for shuffle+zlib) {(zarr_bytes - netcdf_bytes) / 1e6:+.3g} MB",
+            "let_pass": findings.leave(results, name, inventory, verified),
             "look": {"picture": f"look/{name}.svg"},
             "cpu_seconds": 0.4,
         },

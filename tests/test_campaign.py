@@ -10,7 +10,7 @@ from chain import run_convert, run_inventory, run_verify
 
 import campaign as script
 import size_report
-from cmip6zarr import campaign, receipts
+from cmip6zarr import campaign, findings, receipts
 from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(variable_id=name) for name in ("pr", "tas", "ua")]
@@ -26,6 +26,9 @@ ROW = {
     "ratio": 2.5,
     "objects": 19,
     "values_compared": 63,
+    "findings": 3,
+    "files_left_out": 1,
+    "steps_missing": 12,
     "convert_planned_mib": 140,
     "convert_peak_rss_mib": 130,
     "reason": "headers and chunk indexes +15 kB",
@@ -41,6 +44,8 @@ RECEIPT = ROW | {
     "cpu_seconds": 0.1,
     "arrays": {"tas": {"objects": 3}, "lat": {"objects": 1}},
     "look": {"picture": "look/x.svg"},
+    "findings": [{"kind": "bigger", "message": "The store is bigger."}],
+    "let_pass": {"findings": 3, "files_left_out": 1, "steps_missing": 12, "kinds": {"gap": 2, "empty": 1}},
 }
 """A size_report receipt, as far as the campaign reads it."""
 
@@ -58,8 +63,50 @@ def test_states_come_from_receipts(tmp_path):
     states, sized = campaign.standings(NAMES, tmp_path)
     assert states == {name: campaign.state(name, tmp_path) for name in NAMES}
     assert sized["dataset"].to_list() == NAMES[:1]
-    assert list(states.values()) == ["verified", "refused", "waiting"]
-    assert campaign.counted(states) == "3 datasets: 1 verified, 1 refused, 1 waiting"
+    assert list(states.values()) == ["verified, with findings", "refused", "waiting"]
+    assert campaign.counted(states) == "3 datasets: 1 verified (1 with findings), 1 refused, 1 waiting"
+    leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts({}, {})})
+    assert campaign.state(NAMES[0], tmp_path) == "verified"
+
+
+def test_receipts_of_older_versions_have_findings_too(tmp_path):
+    """A size report that says nothing of findings is asked for by the receipts of inventory and verify."""
+    leave(tmp_path, "size_report", NAMES[0], **{key: RECEIPT[key] for key in RECEIPT if key != "let_pass"})
+    assert campaign.state(NAMES[0], tmp_path) == "verified"
+    found = [{"kind": "empty", "policy": "leave_out", "message": "a.nc", "file": "a.nc"}]
+    leave(tmp_path, "inventory", NAMES[0], findings=found)
+    _, sized = campaign.standings(NAMES[:1], tmp_path)
+    assert sized.select("findings", "files_left_out", "steps_missing").row(0) == (1, 1, 0)
+
+
+def test_stores_with_findings_are_named():
+    """Those with most steps missing come first, a few of them; what was not read is told too."""
+    rows = [
+        dict.fromkeys(campaign.SIZED)
+        | {"dataset": f"d{n}", "findings": n % 2, "steps_missing": n, "let_pass": f"gap {n}", "verified": "full"}
+        for n in range(150)
+    ]
+    table = pl.DataFrame(rows, campaign.SIZED)
+    lines = campaign.with_findings(table)
+    assert lines[0] == "  verified, with findings: d149: gap 149"
+    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 1, "  ... and 25 more")
+    assert campaign.with_findings(table.with_columns(findings=0, verified=pl.lit("checksums"))) == [
+        "  verified by checksums alone, no value was compared: 150 stores"
+    ]
+
+
+def test_findings_of_both_rules_are_counted_once(tmp_path):
+    """What inventory and verify both say of a file is one finding; the record goes away with the last."""
+    one = {"kind": "encoding", "policy": "first", "message": "units differ", "file": "a.nc"}
+    inventory = {"findings": [one, one | {"kind": "gap", "steps_missing": 4}], "left_out": [{"path": "b.nc"}]}
+    verified = {"findings": [one | {"message": "as verify says it"}, one | {"file": "c.nc"}]}
+    counted = findings.leave(tmp_path, NAMES[0], inventory, verified)
+    kinds = {"encoding": 2, "gap": 1}
+    assert counted == {"findings": 3, "files_left_out": 1, "steps_missing": 4, "kinds": kinds}
+    record = receipts.read(tmp_path, findings.FOLDER, NAMES[0])
+    assert (record["findings"][2]["file"], record["left_out"]) == ("c.nc", [{"path": "b.nc"}])
+    assert not findings.leave(tmp_path, NAMES[0], {"findings": [], "left_out": []}, {})["findings"]
+    assert receipts.find(tmp_path, findings.FOLDER, NAMES[0]) is None
 
 
 REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "policy": {"gap": "allow"}}
@@ -95,6 +142,11 @@ def test_size_table_has_a_row_per_dataset(tmp_path):
     table = sized.select(*campaign.COLUMNS)
     assert table.row(0, named=True) == ROW
     assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in campaign.SIZED} | {
+        "findings": 3,
+        "files_left_out": 1,
+        "steps_missing": 12,
+        "let_pass": "gap 2, empty 1; 1 file left out; 12 steps missing",
+        "kinds": ["gap", "empty"],
         "chunk_objects": 4,
         "look": "look/x.svg",
     }
@@ -165,6 +217,7 @@ def test_summary_of_a_campaign(tmp_path, finished, capsys):
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
     assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(campaign.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
+    assert (row["findings"], row["files_left_out"], row["steps_missing"]) == (0, 0, 0)
     assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (f"local://{tmp_path / 's.zarr'}", "tas", 3)
     assert "<title>1 of 2 datasets verified" in (tmp_path / "report.html").read_text()
     seen = receipts.read(tmp_path, "size_report", NAMES[1])["look"]

@@ -283,3 +283,19 @@ def test_no_value_is_transparent():
     painted = picture.painted(np.array([[np.nan, -9, 9]]), 0, 1, table)
     assert painted[0, 0, 3] == 0
     assert painted[0, 1:].tolist() == [[0x1D, 0x11, 0x47, 255], [0xFD, 0xF6, 0xB8, 255]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("f4", 9.969209968386869e36), ("f8", 9.969209968386869e36), ("i2", -32767), ("i4", -2147483647)]
+)
+def test_default_fill_is_no_value(dtype, fill):
+    """netCDF's default fill is no value, though no attribute says so; beside another fill value an integer is one."""
+    field = np.ones((2, 3, 4), dtype)
+    field[0, 2, 0] = fill
+    found = seen(field)
+    assert np.isnan(found.maps[0][0, 0])
+    assert np.count_nonzero(np.isnan(found.maps[0])) == 1
+    assert found.means[0] == {0: 1.0, 1: 1.0}
+    if np.dtype(dtype).kind == "i":
+        declared = {"_FillValue": [np.dtype(dtype).name, -1]}
+        assert seen(field, attributes=declared).maps[0][0, 0] == fill

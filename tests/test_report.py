@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 import jinja2
 import polars as pl
 import pytest
-from campaigns import HOSTILE, LOOK, REMEDIES, make_campaign
+from campaigns import FINDINGS, HOSTILE, LOOK, REMEDIES, make_campaign
 from test_campaign import NAMES, ROW, leave
 
 from cmip6zarr import campaign, receipts, report, running
+from cmip6zarr.findings import SEALED, WITH_FINDINGS
 
 NOTHING = pl.DataFrame(schema=campaign.SIZED)
 NOW = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
@@ -76,7 +77,8 @@ def test_head_counts_and_sums(tmp_path):
     assert "21 of 24 datasets verified" in page.text
     assert "As of 2020-01-02 03:04 UTC" in page.text
     buttons = [attrs for tag, attrs in page.tags if tag == "button" and "data-state" in attrs]
-    assert [attrs["data-state"] for attrs in buttons] == ["verified", "refused", "memory"]
+    states = [attrs["data-state"] for attrs in buttons if "data-search" not in attrs]
+    assert states == ["verified", WITH_FINDINGS, "refused", "memory"]
 
 
 def row(**change):
@@ -144,6 +146,40 @@ def test_failures_are_grouped_with_their_remedies(tmp_path):
     assert first["again"].endswith("--config rerun=memory")
 
 
+def test_what_was_let_pass_is_told(tmp_path):
+    """Each kind of finding has its stores, what the policy says and the messages; files and steps are summed."""
+    states, sized, _ = make_campaign(tmp_path, 24)
+    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
+    rows = [report.row_of(name, state, None, known.get(name), tmp_path) for name, state in states.items()]
+    # Of 24 datasets the 2nd, 7th and 12th have 1, 2 and 3 findings, the 22nd one again.
+    told = report.let_pass(rows, tmp_path)
+    assert {key: told[key] for key in ("stores", "files_left_out", "steps_missing", "checksums")} == {
+        "stores": 4,
+        "files_left_out": 2,
+        "steps_missing": 48,
+        "checksums": 0,
+    }
+    assert [(kind["kind"], kind["count"], kind["choices"]) for kind in told["kinds"]] == [
+        ("gap", 4, ["allow"]),
+        ("empty", 2, ["leave_out"]),
+        ("default_fill", 1, ["accept"]),
+    ]
+    assert len(told["kinds"][0]["records"]) == report.MOST_MESSAGES
+    assert told["kinds"][0]["records"][0]["message"] == FINDINGS[0]["message"]
+    text = rendered(tmp_path).text
+    assert "4 stores are verified, with findings" in text
+    assert "Files left out: 2. Steps missing: 48." in text
+    assert FINDINGS[2]["message"].replace("  ", " ") in text
+
+
+def test_nothing_let_pass_is_no_section():
+    """Without findings there is no section; of stores that were proven by checksums it says what was not read."""
+    assert report.let_pass([row(), row(state="waiting")], "none") is None
+    assert report.let_pass([row(verified="checksums")], "none") | {"checksums": 1, "stores": 0, "kinds": []} == (
+        report.let_pass([row(verified="checksums")], "none")
+    )
+
+
 def test_outliers_are_at_both_ends():
     """The largest and the smallest ratios, none in both."""
     rows = [row(id=str(n), ratio=n / 10) for n in range(1, 20)]
@@ -159,7 +195,7 @@ def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
     rows = [report.row_of(name, state, None, known.get(name), tmp_path) for name, state in states.items()]
     shown, within = report.pictures(rows, tmp_path)
-    assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state == "verified" for state in states.values()))
+    assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state in SEALED for state in states.values()))
     assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
     monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
     assert len(report.pictures(rows, tmp_path)[1]) == 3

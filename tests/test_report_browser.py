@@ -9,6 +9,7 @@ from campaigns import HOSTILE, make_campaign
 from playwright.sync_api import expect, sync_playwright
 
 from cmip6zarr import report
+from cmip6zarr.findings import WITH_FINDINGS
 
 pytestmark = pytest.mark.browser
 
@@ -182,3 +183,23 @@ def test_words_can_be_read(browser, campaign, scheme):
     path, _ = campaign
     with opened(browser, path, color_scheme=scheme) as page:
         assert page.evaluate(LEAST_CONTRAST) >= 4.5
+
+
+def test_what_was_let_pass_is_seen(browser, campaign):
+    """Stores with findings have a state and a section of their own, with text that is inert, and say what they have."""
+    path, states = campaign
+    names = [name for name, state in states.items() if state == WITH_FINDINGS]
+    with opened(browser, path) as page:
+        section = page.locator("section", has=page.locator("h2:text('What was let pass')"))
+        assert f"{len(names)} stores are verified, with findings" in section.inner_text()
+        assert HOSTILE.split("<img")[0].strip() in section.inner_text()
+        assert section.locator("img").count() == 0
+        section.locator("button").first.click()
+        expect(page.locator("#found")).to_have_text(f"{len(names)} of 1,200")
+        assert {row[-1] for row in rows(page)} == {WITH_FINDINGS}
+    first = names[0]
+    with opened(browser, path, f"#{first}") as page:
+        assert "Let pass: gap 1" in page.inner_text("#detail")
+        links = page.eval_on_selector_all("#detail .links a", "links => links.map(link => link.getAttribute('href'))")
+        assert links[0] == f"findings/{first}.json"
+        assert (path.parent / links[0]).is_file()

@@ -59,11 +59,21 @@ def test_every_dataset_is_in_one_state(results, capsys):
     """States and classes are counted over what the catalogue lists; what is at work is not what it was before."""
     found = json.loads(told(results, capsys, "--json"))
     assert found["datasets"] == sum(found["states"].values()) == 7
-    assert found["states"] == {"verified": 1, "at work": 1, "gone": 1, "waiting": 1, "refused": 1, "failed": 2}
+    states = {"verified": 1, "at work": 1, "gone": 1, "waiting": 1, "refused": 1, "failed": 2}
+    assert found["states"] == states | {"verified, with findings": 0}
     assert found["classes"] == {"rot": 1, "memory": 1, "refused": 1}
     assert {note["dataset"]: note["alive"] for note in found["at_work"]} == {WORKING: True, GONE: False}
     assert [failure["dataset"] for failure in found["newest_failures"]] == [LOST, REFUSED, FAILED]
     assert found["newest_failures"][0] | {"message": "It went wrong.", "class": "rot"} == found["newest_failures"][0]
+
+
+def test_findings_are_told(results, capsys):
+    """A verified dataset with a record of findings is counted by itself; of one that has failed since it is old."""
+    for name in (VERIFIED, LOST, WAITING):
+        leave(results, "findings", name, findings=[])
+    found = status.look(results)["states"]
+    assert (found["verified"], found["verified, with findings"], found["waiting"]) == (0, 1, 1)
+    assert "  verified, with findings       1\n" in told(results, capsys)
 
 
 def test_keys_of_json_are_stable(results, capsys):

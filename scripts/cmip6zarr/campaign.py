@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, objects, receipts
+from . import drs, findings, objects, receipts
 from .catalogue import Dataset
+from .findings import SEALED, VERIFIED, WITH_FINDINGS
 from .units import human
 
 COLUMNS = {
@@ -21,6 +22,9 @@ COLUMNS = {
     "ratio": pl.Float64,
     "objects": pl.Int64,
     "values_compared": pl.Int64,
+    "findings": pl.Int64,
+    "files_left_out": pl.Int64,
+    "steps_missing": pl.Int64,
     "convert_planned_mib": pl.Int64,
     "convert_peak_rss_mib": pl.Int64,
     "reason": pl.String,
@@ -36,6 +40,8 @@ SIZED = COLUMNS | {
     "chunk_objects": pl.Int64,
     "look": pl.String,
     "cpu_seconds": pl.Float64,
+    "let_pass": pl.String,
+    "kinds": pl.List(pl.String),
 }
 """All that is taken from the receipt, which is read once: also for the catalogue of stores, and for the report."""
 
@@ -74,12 +80,12 @@ def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[s
 
 
 def state(name: str, results) -> str:
-    """Return the state of a dataset: verified, the class of its failure (`refused` is one), or waiting."""
+    """Return the state of a dataset: one of SEALED, the class of its failure (`refused` is one), or waiting."""
     return _standing(name, results)[0]
 
 
 def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
-    """Return {dataset: state}, and the table SIZED of those that are verified, in the same order."""
+    """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order."""
     states, rows = {}, []
     for name in names:
         states[name], sized = _standing(name, results)
@@ -88,19 +94,26 @@ def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
             told = sized | {
                 "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
                 "look": sized.get("look", {}).get("picture"),
+                **{column: sized["let_pass"][column] for column in ("findings", "files_left_out", "steps_missing")},
+                "let_pass": findings.words(sized["let_pass"]),
+                "kinds": list(sized["let_pass"]["kinds"]),
             }
             rows.append(tuple(told[column] for column in SIZED))
     return states, pl.DataFrame(rows, SIZED, orient="row")
 
 
 def _standing(name: str, results) -> tuple[str, dict | None]:
-    """Return the state of a dataset, and the size report of one that is verified."""
+    """Return the state of a dataset, and the size report of one that is sealed."""
     if receipts.path_of(results, "failed", name).is_file():
         return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"], None
     if not receipts.path_of(results, "size_report", name).is_file():
         return "waiting", None
     sized = receipts.find(results, "size_report", name)
-    return ("verified" if sized else "receipt"), sized
+    if not sized:
+        return "receipt", None
+    if "let_pass" not in sized:  # of an older version
+        sized["let_pass"] = findings.counts(*findings.of_receipts(results, name))
+    return (WITH_FINDINGS if sized["let_pass"]["findings"] else VERIFIED), sized
 
 
 def audit_table(names, results) -> pl.DataFrame:
@@ -121,7 +134,10 @@ def store_table(sized: pl.DataFrame) -> pl.DataFrame:
     table = pl.DataFrame(facets, dict.fromkeys(drs.FACETS, pl.String)).with_columns(
         pl.Series("dcpp_init_year", [drs.init_year(one["member_id"]) for one in facets], pl.Int64)
     )
-    told = ("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared")
+    told = (
+        *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
+        *("findings", "files_left_out", "steps_missing"),
+    )
     stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
     return table.with_columns(sized["time_range"], stores, *(sized[column] for column in told))
 
@@ -183,13 +199,28 @@ def bigger(table: pl.DataFrame) -> list[str]:
     return lines + ([f"  ... and {rows.height - MOST_PRINTED} more"] if rows.height > MOST_PRINTED else [])
 
 
+def with_findings(table: pl.DataFrame) -> list[str]:
+    """Return a line for each store of the table SIZED with findings, those with the most steps missing first.
+
+    A last line says of how many stores no value was compared.
+    """
+    rows = table.filter(pl.col("findings") > 0).sort("steps_missing", "files_left_out", "findings", descending=True)
+    shown = rows.head(MOST_PRINTED).iter_rows(named=True)
+    lines = [f"  {WITH_FINDINGS}: {row['dataset']}: {row['let_pass']}" for row in shown]
+    lines += [f"  ... and {rows.height - MOST_PRINTED} more"] if rows.height > MOST_PRINTED else []
+    unread = table.filter(pl.col("verified") == "checksums").height
+    return lines + ([f"  verified by checksums alone, no value was compared: {unread} stores"] if unread else [])
+
+
 def counted(states: dict[str, str]) -> str:
     """Return one line: how many datasets are in each state.
 
-    >>> counted({"a": "verified", "b": "refused", "c": "verified"})
-    '3 datasets: 2 verified, 1 refused'
+    >>> counted({"a": "verified", "b": "refused", "c": "verified, with findings"})
+    '3 datasets: 2 verified (1 with findings), 1 refused'
     """
-    counts = Counter(states.values())
-    plain = ("verified", "refused", "waiting")
-    words = (f"{n} {word if word in plain else f'failed ({word})'}" for word, n in counts.most_common())
+    counts = Counter(VERIFIED if state in SEALED else state for state in states.values())
+    more = sum(state == WITH_FINDINGS for state in states.values())
+    verified = f"{VERIFIED} ({more} with findings)" if more else VERIFIED
+    plain = {"refused": "refused", "waiting": "waiting", VERIFIED: verified}
+    words = (f"{n} {plain.get(word, f'failed ({word})')}" for word, n in counts.most_common())
     return f"{len(states)} datasets: {', '.join(words)}"

@@ -11,6 +11,7 @@ import zarr
 
 from .attributes import missing_values, untyped
 from .errors import DatasetError
+from .verify.default_fill import undeclared_fill
 
 MOST_CHUNKS = 5  # of the variable; of each coordinate one more
 # Where a chunk is larger, size_report would need more than its memory.
@@ -164,12 +165,17 @@ def read_chunks(array: zarr.Array, index) -> np.ndarray:
 
 
 def decode(values: np.ndarray, attributes: dict) -> np.ndarray:
-    """Return stored numbers as what they mean by their typed attributes: float64, NaN where there is no value."""
+    """Return stored numbers as what they mean by their typed attributes: float64, NaN where there is no value.
+
+    What is netCDF's default fill is no value either, whether an attribute says so or not.
+    """
+    declared = list(missing_values(attributes))
+    fill = undeclared_fill(values.dtype, declared)
     if str(untyped(attributes.get("_Unsigned", ["char", ""]))).lower() == "true":
         values = values.view(f"u{values.dtype.itemsize}")
     decoded = np.array(values, "f8")
     with np.errstate(all="ignore"):
-        for missing in missing_values(attributes):
+        for missing in (*declared, *([] if fill is None else [fill])):
             decoded[np.isin(values, missing.astype(values.dtype))] = np.nan
         decoded = np.asarray(decoded * number(attributes, "scale_factor", 1) + number(attributes, "add_offset", 0))
     decoded[~np.isfinite(decoded)] = np.nan

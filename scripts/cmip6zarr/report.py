@@ -11,7 +11,8 @@ from statistics import mean, median
 
 import polars as pl
 
-from . import cli, receipts
+from . import cli, findings, receipts
+from .findings import SEALED, WITH_FINDINGS
 from .status import rerun
 from .units import human
 
@@ -25,7 +26,7 @@ COLUMNS = (
     *("id", "state", "rule", "text", "files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio"),
     *("objects", "chunk_objects", "planned_objects", "planned_mib", "peak_mib"),
     *("convert_seconds", "verify_seconds", "cpu_seconds", "shape", "chunks", "codec", "values_compared", "look"),
-    "verified",
+    *("verified", "findings", "files_left_out", "steps_missing", "let_pass", "kinds"),
 )
 """What the report knows of a dataset; None where it is not known (yet)."""
 
@@ -41,7 +42,7 @@ def row_of(name: str, state: str, at_work: str | None, sized: Mapping | None, re
     row = dict.fromkeys(COLUMNS) | {"id": name, "state": state, "text": ""}
     if state == "waiting" and at_work:
         return row | {"state": WORDS.get(at_work, "at work"), "rule": at_work}
-    if state == "verified":
+    if state in SEALED:
         return row | sizes_of(name, sized, results)
     if state != "waiting":
         record = receipts.find(results, "failed", name) or {}
@@ -66,7 +67,7 @@ def sizes_of(name: str, sized: Mapping, results) -> dict:
 
 def figures(rows: list[dict]) -> list[tuple[str, str, str]]:
     """Return the figures at the head of the report: name, value, and what to know of it."""
-    done = [row for row in rows if row["state"] == "verified"]
+    done = [row for row in rows if row["state"] in SEALED]
     if not done:
         return []
     total = {column: sum(row[column] or 0 for row in done) for column in SUMMED}
@@ -166,9 +167,46 @@ def groups(names: Mapping[str, str], results) -> list[dict]:
     ]
 
 
+def let_pass(rows: list[dict], results) -> dict | None:
+    """Return what policy and rules have let pass of the rows' stores, None if nothing was.
+
+    It has the numbers of `stores`, `files_left_out`, `steps_missing`, stores proven by `checksums` alone, and `kinds`:
+    those of most stores first, each with its number of stores, what the policy says, and the first messages.
+    """
+    found = [row for row in rows if row["state"] == WITH_FINDINGS]
+    checksums = sum(row["state"] in SEALED and row["verified"] == "checksums" for row in rows)
+    if not found and not checksums:
+        return None
+    of_kind = defaultdict(list)
+    for row in found:
+        for kind in row["kinds"]:
+            of_kind[kind].append(row)
+    return {
+        "state": WITH_FINDINGS,
+        "stores": len(found),
+        "files_left_out": sum(row["files_left_out"] for row in found),
+        "steps_missing": sum(row["steps_missing"] for row in found),
+        "checksums": checksums,
+        "kinds": [
+            {"kind": kind, "count": len(of)} | examples(kind, of[:MOST_MESSAGES], results)
+            for kind, of in sorted(of_kind.items(), key=lambda item: (-len(item[1]), item[0]))
+        ],
+    }
+
+
+def examples(kind: str, rows: list[dict], results) -> dict:
+    """Return the choices of the policy that let findings of a kind pass, and the first one of each row's store."""
+    records = []
+    for row in rows:
+        found = findings.together(*findings.of_receipts(results, row["id"]))
+        of_kind = [finding for finding in found if finding["kind"] == kind]
+        records += [{"id": row["id"], "more": len(of_kind) - 1} | of_kind[0]] if of_kind else []
+    return {"choices": sorted({record["policy"] for record in records}), "records": records}
+
+
 def outliers(rows: list[dict]) -> tuple[list[dict], list[dict]]:
     """Return the verified datasets with the largest ratios of Zarr to NetCDF, and those with the smallest."""
-    done = sorted((row for row in rows if row["state"] == "verified"), key=lambda row: -row["ratio"])
+    done = sorted((row for row in rows if row["state"] in SEALED), key=lambda row: -row["ratio"])
     most = min(MOST_SHOWN, len(done) // 2)
     return done[: most or 1], done[len(done) - most :][::-1]
 
@@ -206,7 +244,7 @@ def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str,
     known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
     rows = [row_of(name, state, at_work.get(name), known.get(name), results) for name, state in states.items()]
     counts = Counter(row["state"] for row in rows)
-    failed = {row["id"]: row["state"] for row in rows if row["state"] not in ("verified", *AHEAD)}
+    failed = {row["id"]: row["state"] for row in rows if row["state"] not in (*SEALED, *AHEAD)}
     largest, smallest = outliers(rows)
     shown, within = pictures(rows, results)
     own = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
@@ -216,6 +254,8 @@ def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str,
         order=sorted(counts, key=lambda state: (rank(state), state)),
         figures=figures(rows),
         groups=groups(failed, results),
+        let_pass=let_pass(rows, results),
+        sealed=sum(counts[state] for state in SEALED),
         largest=largest,
         smallest=smallest,
         shown=shown,
@@ -229,7 +269,7 @@ def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str,
 
 def rank(state: str) -> int:
     """Return the place of a state in the order in which states are shown: done, at work, ahead, refused, failed."""
-    order = ("verified", "converting", "verifying", "at work", "waiting", "refused")
+    order = (*SEALED, "converting", "verifying", "at work", "waiting", "refused")
     return order.index(state) if state in order else len(order)
 
 

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import lotus, receipts, running
+from . import findings, lotus, receipts, running
 from .units import printable
 
 LISTED = "datasets.txt"
 """The ids in the catalogue when the last run began, one a line, in the results."""
 
+FOLDERS = ("inventory", "size_report", "failed", findings.FOLDER, running.FOLDER)
+
 MOST_PRINTED = 10
 """Datasets at work, and failures, that are shown."""
 
-STATES = ("verified", "at work", "gone", "waiting", "refused", "failed")
+STATES = (*findings.SEALED, "at work", "gone", "waiting", "refused", "failed")
 """`gone`: its note says that it is at work, but the process is no more; the next run says why, and does it again."""
 
 CLASSES = ("refused", "memory", "walltime", "node", "cancelled", "killed", "space", "store", "source", "busy", "bug")
@@ -29,7 +31,7 @@ COMMAND = "snakemake --cores 1 --profile lotus"
 
 def look(results: Path) -> dict:
     """Return what there is to know, ready for JSON: counts by state and class, what is at work, the newest failures."""
-    there = {folder: _names(results / folder) for folder in ("inventory", "size_report", "failed", running.FOLDER)}
+    there = {folder: _names(results / folder) for folder in FOLDERS}
     listed = _listed(results) or set().union(*there.values())
     work = _at_work(results, there[running.FOLDER] & listed)
     states = Counter("gone" if note["alive"] is False else "at work" for note in work)
@@ -38,7 +40,9 @@ def look(results: Path) -> dict:
     failures.sort(key=lambda failure: (failure["time"], failure["dataset"]), reverse=True)
     classes = Counter(failure["class"] for failure in failures)
     states["refused"], states["failed"] = classes["refused"], len(failures) - classes["refused"]
-    states["verified"] = len(there["size_report"] & idle - there["failed"])
+    sealed = there["size_report"] & idle - there["failed"]
+    states[findings.WITH_FINDINGS] = len(sealed & there[findings.FOLDER])
+    states[findings.VERIFIED] = len(sealed - there[findings.FOLDER])
     states["waiting"] = len(listed) - states.total()
     return {
         "results": str(results),
@@ -72,7 +76,7 @@ def _lines(status: dict) -> Iterator[str]:
     yield f"{status['results']}: {status['datasets']} datasets"
     for state, number in status["states"].items():
         if number:
-            yield f"  {state:<9} {number:>7}"
+            yield f"  {state:<23} {number:>7}"
     work = status["at_work"]
     if work:
         yield "At work"

@@ -31,7 +31,8 @@ const speed = number => number === null ? "" : `${number < 10 ? number.toFixed(1
 
 // ---- states
 const WORK = ["converting", "verifying", "at work"];
-const tone = state => state === "verified" ? "good" : WORK.includes(state) ? "work"
+const FOUND = "verified, with findings", SEALED = ["verified", FOUND];
+const tone = state => state === "verified" ? "good" : state === FOUND ? "found" : WORK.includes(state) ? "work"
   : state === "waiting" ? "rest" : state === "refused" ? "warn" : "bad";
 
 // ---- looks: within the file as far as they are, else beside it
@@ -48,7 +49,7 @@ const COLUMNS = [
   ["objects", "Objects", row => whole(row.objects)], ["peak_mib", "Memory", row => mib(row.peak_mib)],
   ["convert_mib_per_s", "Convert", row => speed(row.convert_mib_per_s)], ["state", "State", row => row.state],
 ];
-const haystack = new Map(rows.map(row => [row, [row.id, row.state, row.rule, row.text].join(" ").toLowerCase()]));
+const haystack = new Map(rows.map(row => [row, [row.id, row.state, row.rule, row.text, row.let_pass].join(" ").toLowerCase()]));
 let shown = rows, sorted = null, descending = false;
 
 function name(row) {
@@ -112,7 +113,7 @@ addEventListener("resize", draw);
 for (const button of document.querySelectorAll("button[data-state]")) {
   button.addEventListener("click", () => {
     $("state").value = button.dataset.state;
-    $("search").value = "";
+    $("search").value = button.dataset.search || "";
     choose();
     $("datasets").scrollIntoView();
     $("datasets").focus({preventScroll: true});
@@ -127,13 +128,15 @@ const FACTS = [
   ["Chunks, planned", row => `${whole(row.chunk_objects)}, ${whole(row.planned_objects)}`],
   ["Memory, planned", row => `${mib(row.peak_mib)}, ${mib(row.planned_mib)}`],
   ["Convert", row => speed(row.convert_mib_per_s)], ["Verify", row => speed(row.verify_mib_per_s)],
+  ["Findings", row => whole(row.findings)], ["Files left out", row => whole(row.files_left_out)], ["Steps missing", row => whole(row.steps_missing)],
   ["CPU", row => `${two(row.cpu_seconds)} s`], ["Values compared", row => row.verified === "checksums" ? "checksums alone" : whole(row.values_compared)],
 ];
 
 function links(row) {
   const file = encodeURIComponent(row.id);
-  const done = row.state === "verified" ? data.rules : [];
+  const done = SEALED.includes(row.state) ? data.rules : [];
   const records = done.map(rule => [`${rule} receipt`, `${rule}/${file}.json`]);
+  if (row.state === FOUND) records.unshift(["findings", `findings/${file}.json`]);
   if (row.rule && !WORK.includes(row.state)) records.push(["record of failure", `failed/${file}.json`]);
   const logs = done.length ? done : row.rule && row.rule !== "bundle" ? [row.rule] : [];
   records.push(...logs.map(rule => [`${rule} log`, `logs/${encodeURIComponent(rule)}/${file}.log`]));
@@ -149,8 +152,9 @@ function open() {
   const title = words.length === 10 ? `${words[7]} ${words[6]} · ${words[3]} · ${words[4]} · ${words[5]}` : row.id;
   const children = [close, make("h2", {id: "detail-title"}, title), make("code", {}, row.id),
     make("p", {class: `text ${tone(row.state)}`}, row.text ? `${row.state}: ${row.text}` : row.state)];
+  if (row.state === FOUND) children.push(make("p", {class: "text"}, `Let pass: ${row.let_pass}`));
   if (row.look) children.push(make("img", {src: look(row), alt: "First, middle and last step, and the course of the mean"}));
-  if (row.state === "verified") {
+  if (SEALED.includes(row.state)) {
     const facts = FACTS.map(([key, value]) => make("div", {}, make("dt", {}, key), make("dd", {}, value(row))));
     children.push(make("dl", {}, ...facts));
   }
@@ -163,7 +167,7 @@ addEventListener("hashchange", open);
 
 // ---- plots
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const BYTES = "format(datum.value, '.2~s') + 'B'", done = rows.filter(row => row.state === "verified");
+const BYTES = "format(datum.value, '.2~s') + 'B'", done = rows.filter(row => SEALED.includes(row.state));
 const many = done.length > 2000;
 
 function points(values, x, y, tooltip, extra = {}) {

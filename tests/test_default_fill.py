@@ -1,0 +1,54 @@
+"""Values of netCDF's default fill that no attribute declares are counted, and no others."""
+
+import netCDF4
+import numpy as np
+import pytest
+
+from cmip6zarr.verify import default_fill
+from cmip6zarr.verify.default_fill import DEFAULT_FILL, count
+
+FILL = DEFAULT_FILL["float32"]
+
+
+@pytest.mark.parametrize("name", DEFAULT_FILL)
+def test_numbers_are_those_of_the_library(name):
+    """The default fill of each type is that of netCDF4, which masks it; of bytes and characters there is none."""
+    code = np.dtype(name).str[1:]
+    assert np.dtype(name).type(netCDF4.default_fillvals[code]) == np.dtype(name).type(DEFAULT_FILL[name])
+    values = np.zeros(5, f">{code}")
+    values[1:3] = DEFAULT_FILL[name]
+    assert count(values, []) == 2
+
+
+def test_what_has_none_has_none():
+    """Bytes, characters and texts have every value as data."""
+    for values in (np.array([-127, 1], "i1"), np.array([255], "u1"), np.array([b"\0"]), np.array(["a"], object)):
+        assert count(values, []) == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "declared", "found"),
+    [
+        pytest.param("f4", [np.float32(FILL)], 0, id="declared"),
+        pytest.param("f4", [np.float64(FILL)], 0, id="declared in another type"),
+        pytest.param("f4", [np.float32(1e20)], 1, id="a float beside another fill value"),
+        pytest.param("i2", [np.int16(-1)], 0, id="an integer beside another fill value"),
+        pytest.param("i2", [], 1, id="an integer"),
+    ],
+)
+def test_a_declared_fill_is_no_finding(dtype, declared, found):
+    """What an attribute declares is said; of integers the number may be data where another one is the fill."""
+    assert count(np.array([1, DEFAULT_FILL[np.dtype(dtype).name]], dtype), declared) == found
+
+
+def test_masked_by_the_library(tmp_path):
+    """netCDF4 masks as many values as are counted."""
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as nc:
+        nc.createDimension("x", 6)
+        variable = nc.createVariable("tas", "f4", ("x",))
+        variable[:4] = np.arange(4)
+        assert np.ma.count_masked(variable[:]) == 2
+        variable.set_auto_maskandscale(False)
+        assert count(np.asarray(variable[:]), []) == 2
+    said = default_fill.message("a.nc", "tas", np.dtype("f4"), 2)
+    assert said.startswith("a.nc: 'tas' has 2 values of netCDF's default fill (9.969209968e+36)")
