@@ -44,7 +44,7 @@ SPECIAL = [
     Real(MPI, "*_185001.nc"),
     Real(MPI, "*_zm.nc"),
     # December 2099 is in two files, with other values.
-    Real(HADGEM, refused="overlap", said="its first 1 steps, from 2099-12-16 00:00, are found in"),
+    Real(HADGEM, refused="overlap", said="its first 1 steps, from 2099-12-16 00:00, are not later than"),
     # 262 GB of fill that nobody wrote.
     Real("other/access-nri/size_info_test_data", "ocean*.nc", refused="inflation", said="found 4332123 times as much"),
     Real("other/access-nri/size_info_test_data", "iceh*.nc"),

@@ -91,4 +91,4 @@ def test_overlap_with_other_values_is_not_trimmed(listed, tmp_path):
     """Where two files hold different values for one month, policy cannot choose between them."""
     real = next(real for real in DATASETS if real.folder == HADGEM)
     assert run_inventory(real.id, listed, tmp_path, overlap="trim") == 3
-    assert "are found, with other values, in" in receipts.read(tmp_path, "failed", real.id)["message"]
+    assert "does not hold the same steps with the same values" in receipts.read(tmp_path, "failed", real.id)["message"]

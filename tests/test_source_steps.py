@@ -53,7 +53,7 @@ def test_missing_file_is_a_gap(tmp_path, frequency, calendar, start, moved):
         pytest.param(
             [0, 0.25, 0.75, 1.0], "gap", "found 1 steps left out, expected steps of frequency '6hr'", id="6hr"
         ),
-        pytest.param([15, 45, 46, 75], "overlap", "found repeated steps", id="repeated-month"),
+        pytest.param([15, 45, 46, 75], "irregular", "found 0.0329 of a step", id="two-in-a-month"),
     ],
 )
 def test_wrong_step_within_a_file_is_refused(tmp_path, times, kind, said):
@@ -79,12 +79,16 @@ def test_every_missing_step_is_counted(tmp_path):
     assert findings[0]["message"].endswith("3 steps are left out in 2 gaps.")
 
 
-def test_allowed_gap_hides_no_repeated_step(tmp_path):
-    """A repeated step is refused though a gap before it is allowed."""
+def test_allowed_gap_hides_no_irregular_step(tmp_path):
+    """A step that is neither next nor repeated is refused though a gap is allowed, and the other way round."""
     (path,) = make_dataset(tmp_path, files=1)
     last(put("time", slice(None), [15, 75, 76, 105]))([path])
-    with pytest.raises(Refused, match="found repeated steps"):
+    with pytest.raises(Refused, match="that is neither a step left out nor one repeated"):
         inventory([path], gap="allow")
+    with pytest.raises(Refused, match="found 1 steps left out"):
+        inventory([path], irregular="allow")
+    findings = inventory([path], gap="allow", irregular="allow")["findings"]
+    assert [finding["kind"] for finding in findings] == ["irregular", "gap"]
 
 
 def sharing(tmp_path, shared, **options):
@@ -100,7 +104,7 @@ def test_equal_steps_of_two_files_are_trimmed(tmp_path, units):
         inventory(paths)
     assert refusal.value.kind == "overlap"
     assert refusal.value.message.startswith(f"{paths[1]}: its first 2 steps, from 1850-03-16")
-    assert f"found in {paths[0]} too, which ends 1850-04-16" in refusal.value.message
+    assert f"are not later than {paths[0]}, which ends 1850-04-16" in refusal.value.message
     assert "policy.overlap to trim" in refusal.value.remedy
     facts = inventory(paths, overlap="trim")
     assert [(f["skip"], f["start"], f["stop"], f["steps"]) for f in facts["files"]] == [(0, 0, 4, 4), (2, 4, 6, 4)]
@@ -112,9 +116,18 @@ def test_equal_steps_of_two_files_are_trimmed(tmp_path, units):
 @pytest.mark.parametrize(
     ("shared", "spoil", "said"),
     [
-        pytest.param(2, last(put("tas", (1, 0, 0), 1.0)), "found, with other values, in", id="other-values"),
-        pytest.param(2, last(put("time_bnds", (0, 0), 1.0)), "found, with other values, in", id="other-bounds"),
-        pytest.param(2, last(put("time", 0, 74.0)), "found, with other values, in", id="other-times"),
+        pytest.param(
+            2, last(put("tas", (1, 0, 0), 1.0)), "does not hold the same steps with the same values", id="other-values"
+        ),
+        pytest.param(
+            2,
+            last(put("time_bnds", (0, 0), 1.0)),
+            "does not hold the same steps with the same values",
+            id="other-bounds",
+        ),
+        pytest.param(
+            2, last(put("time", 0, 74.0)), "does not hold the same steps with the same values", id="other-times"
+        ),
     ],
 )
 def test_other_steps_of_two_files_are_not_trimmed(tmp_path, shared, spoil, said):
@@ -135,14 +148,36 @@ def test_moved_steps_of_two_files_are_compared(tmp_path):
     assert [file["skip"] for file in inventory(paths, overlap="trim")["files"]] == [0, 0, 1]
 
 
-def test_file_without_steps_of_its_own_is_refused(tmp_path):
-    """A file whose steps are all in the one before it is refused, as it should not be in the catalogue."""
-    paths = make_dataset(tmp_path, files=1)
-    copy = paths[0].with_name("zz.nc")
-    copy.write_bytes(paths[0].read_bytes())
-    with pytest.raises(Refused, match="No step of it is its own") as refusal:
-        inventory([*paths, copy], overlap="trim")
-    assert refusal.value.message.startswith(f"{copy}: its first 4 steps")
+@pytest.mark.parametrize(
+    ("within", "left_out"),
+    [
+        pytest.param({}, True, id="the-same-again"),
+        pytest.param({"steps": 2}, False, id="its-beginning"),  # sorts first, so that the longer one is trimmed
+        pytest.param({"steps": 2, "start": 1}, True, id="its-middle"),
+        pytest.param({"steps": 2, "start": 2, "units": HOURS}, True, id="its-end-in-hours"),
+    ],
+)
+def test_file_within_another_is_left_out(tmp_path, within, left_out):
+    """A file whose steps are all in the one before it is left out by policy, if their values are equal."""
+    paths = [*make_dataset(tmp_path / "a", files=2), *make_dataset(tmp_path / "b", files=1, **within)]
+    with pytest.raises(Refused, match="are not later than") as refusal:
+        inventory(paths)
+    assert "policy.overlap to trim" in refusal.value.remedy
+    facts = inventory(paths, overlap="trim")
+    assert facts["time"]["steps"] == 8
+    (finding,) = facts["findings"]
+    assert (finding["kind"], finding["policy"], finding["message"]) == ("overlap", "trim", refusal.value.message)
+    expected = [{"path": str(paths[-1]), "kind": "overlap", "message": refusal.value.message}] if left_out else []
+    assert facts["left_out"] == expected
+
+
+def test_file_within_another_with_other_values_is_refused(tmp_path):
+    """What is not equal is never left out."""
+    paths = [*make_dataset(tmp_path / "a"), *make_dataset(tmp_path / "b", files=1, steps=2, start=1)]
+    last(put("tas", (1, 0, 0), 1.0))(paths)
+    with pytest.raises(Refused, match="does not hold the same steps with the same values") as refusal:
+        inventory(paths, overlap="trim")
+    assert refusal.value.message.startswith(f"{paths[-1]}: its first 2 steps")
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])

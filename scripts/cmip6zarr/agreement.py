@@ -57,11 +57,11 @@ def table_name(value):
     return match[1] if match else value
 
 
-def check_structure(header: Header, first: Header, time_dim: str | None) -> None:
+def check_structure(header: Header, first: Header, time_dim: str | None, widened=()) -> None:
     """Raise Refused (`structure`) unless both files have the same variables, dimensions and dtypes.
 
-    Only the length of `time_dim` may differ. Byte order, chunks and filters may differ too: no value has them. Floats
-    without time may be of another width: `statics` compares them.
+    Only the length of `time_dim` may differ, and the dtype of variables in `widened`. Byte order, chunks and filters
+    may differ too: no value has them. Floats without time may be of another width: `statics` compares them.
     """
 
     def refuse(what, found, expected):
@@ -77,7 +77,7 @@ def check_structure(header: Header, first: Header, time_dim: str | None) -> None
         if variable.dims != expected.dims:
             refuse(f"dimensions of {name!r}", tuple(variable.dims), tuple(expected.dims))
         is_static_float = time_dim not in variable.dims and {variable.dtype, expected.dtype} == FLOATS
-        if variable.dtype != expected.dtype and not is_static_float:
+        if variable.dtype != expected.dtype and not is_static_float and name not in widened:
             refuse(f"dtype of {name!r}", variable.dtype, expected.dtype)
     for name, size in header.dims.items():
         if name != time_dim and name in first.dims and size != first.dims[name]:

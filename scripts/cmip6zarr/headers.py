@@ -61,8 +61,9 @@ class Header:
 
 @dataclass
 class File:
-    """One file of the source: `time` are its raw time values, `days` the same as days since 0001-01-01.
+    """One file of the source: `time` are its time values as the store has them, `days` those of `timeaxis.days_of`.
 
+    `moves`, `dtypes` and `off` (by how many microseconds at most) say how variables come from the file into the store;
     `kept` are its values that a store does not give back, as `originals.difference` has them.
     """
 
@@ -71,6 +72,8 @@ class File:
     days: np.ndarray
     skip: int = 0
     moves: dict[str, Move] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    off: dict[str, float] = field(default_factory=dict)
     kept: dict[str, str | list | None] = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ POLICY = {
     "time_order": "refuse",
     "gap": "refuse",
     "overlap": "refuse",
+    "irregular": "refuse",
     "coordinates": "refuse",
     "coordinate_tolerance": 1e-12,
     "inflation": "refuse",

@@ -115,8 +115,8 @@ class Reader:
         with self._lock:
             values = np.asarray(self._open(file["path"])[name][region or ...])
         if name in file["moves"]:
-            scale, offset = map(Fraction, file["moves"][name])
-            values = move(values, Move(scale, offset), missing_values(self.variables[name]["attributes"]))[0]
+            by, keep = Move(*map(Fraction, file["moves"][name])), missing_values(self.variables[name]["attributes"])
+            values = move(values, by, keep, target.dtype)[0]
         target[...] = values
 
     def _open(self, path: str):

@@ -174,7 +174,7 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
             raise DatasetError("chunks", message, CONVERT_AGAIN) from error
         values = values.astype(object) if facts["dtype"] == "str" else values
         if back:
-            values, _ = move(values, back, missing_values(source.attributes[name]))
+            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts))
         values = originals.cast(values, encoding.dtype_of(facts))
         if kept is not None:
             values = originals.applied(values, kept[here])

@@ -12,10 +12,10 @@ from .continuity import check_order
 from .errors import Refused
 from .fillvalues import check_fill_values
 from .headers import File, Header, read_header, read_whole
-from .moves import move_of, move_times, time_like
+from .moves import clocks, common_dtypes, move_of, move_times, note_moves
 from .policy import Judge, remedy, without_leave_out
 from .statics import check_static
-from .timeaxis import date
+from .timeaxis import GREGORIAN, date
 
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
 MOST_DEFLATED = 1032
@@ -46,8 +46,7 @@ def inventory_of(paths: list[str], judge: Judge) -> dict:
     time_name = time_axis(headers[0])
     if time_name is None:
         if len(headers) > 1:
-            message = f"{headers[1].path}: no time coordinate joins it to {headers[0].path}: found 2 files, expected 1."
-            raise Refused("structure", message, "Make a dataset of each file.")
+            raise no_time_axis(headers)
         return facts([File(headers[0], np.empty(0), np.empty(0))], None, judge)
     calendar = calendar_of(headers[0], time_name)
     sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar), lambda header: header.path)
@@ -55,12 +54,17 @@ def inventory_of(paths: list[str], judge: Judge) -> dict:
         raise judge.none_left()
     sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
     first = sources[0].header
-    for check in (
-        lambda file: compare(file, first, time_name, judge),
-        lambda file: move_times(file, first, time_name, calendar),
-    ):
-        sources[1:] = judge.keep(sources[1:], check, lambda file: file.header.path)
-    check_order(sources, time_name, calendar, judge)
+    dtypes = common_dtypes(sources, time_name)
+    sources[1:] = judge.keep(
+        sources[1:], lambda file: compare(file, first, time_name, dtypes, judge), lambda file: file.header.path
+    )
+    move_times(sources[0], first, time_name, dtypes)
+    sources[1:] = judge.keep(
+        sources[1:], lambda file: move_times(file, first, time_name, dtypes), lambda file: file.header.path
+    )
+    calendar = calendar_of(first, time_name)
+    sources = check_order(sources, time_name, calendar, judge)
+    note_moves(sources, judge)
     return facts(sources, time_name, judge, calendar)
 
 
@@ -86,6 +90,22 @@ def time_axis(header: Header) -> str | None:
     return "time" if "time" in names else names[0] if names else None
 
 
+def no_time_axis(headers: list[Header]) -> Refused:
+    """Return the refusal of several files that no time axis joins; it names what may have been meant for one."""
+    found = []
+    for name, variable in headers[0].variables.items():
+        told = {key: value[1] for key, value in variable.attributes.items()}
+        named = name.lower() in ("time", "times", "xtime") or told.get("standard_name") == "time"
+        if named or told.get("axis") == "T" or "since" in str(told.get("units")):
+            found.append(f"{name!r} of dimensions {variable.dims} in units {told.get('units')!r}")
+    message = (
+        f"{headers[1].path}: no time axis joins it to {headers[0].path}: found "
+        f"{'; '.join(found) or f'none among {sorted(headers[0].variables)}'}; expected a variable of one dimension, "
+        "named like that, in units such as 'days since 1850-01-01'."
+    )
+    return Refused("structure", message, "Correct the files, or make a dataset of each.")
+
+
 def calendar_of(header: Header, time_name: str) -> str:
     """Return the calendar of a file's time axis by its one name."""
     return timeaxis.calendar_name(str(header.variables[time_name].attributes.get("calendar", ["char", ""])[1]))
@@ -107,15 +127,15 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
         message = f"{path}: {time_name!r} has 0 steps, expected at least 1."
         raise Refused("empty", message, remedy("empty", "leave_out", "Fetch the file again"))
     found = calendar_of(header, time_name)
-    if found != calendar:
+    if found != calendar and not {found, calendar} <= GREGORIAN:
         message = f"{path}: calendar of {time_name!r} is {found!r}, expected {calendar!r} as in the first file."
         raise Refused("calendar", message, remedy("calendar", "leave_out", "Convert the files separately"))
     raw = read_whole(header, time_name)
-    units = str(header.variables[time_name].attributes.get("units", ["char", ""])[1])
+    clock = clocks(header)[time_name]
     try:
-        days = float_days(raw, units, calendar)
+        days = timeaxis.days_of(raw, clock)
     except (ValueError, OverflowError) as error:
-        message = f"{path}: {time_name}:units is {units!r} in calendar {calendar!r}: {error}."
+        message = f"{path}: {time_name}:units is {clock.units!r} in calendar {found!r}: {error}."
         raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file")) from error
     missing = ~np.isfinite(days) | np.isin(raw, missing_values(header.variables[time_name].attributes))
     if missing.any() or (np.diff(days) <= 0).any():
@@ -125,26 +145,23 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
         )
         raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file"))
     try:
-        date(days[0], calendar), date(days[-1], calendar)
+        date(days[0], found), date(days[-1], found)
     except (ValueError, OverflowError) as error:
-        message = f"{path}: {time_name} from {raw[0]} to {raw[-1]} in {units!r}: {error}."
+        message = f"{path}: {time_name} from {raw[0]} to {raw[-1]} in {clock.units!r}: {error}."
         raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file")) from error
     return File(header, raw, days)
 
 
-def float_days(raw: np.ndarray, units: str, calendar: str) -> np.ndarray:
-    """Return raw times as float64 days since 0001-01-01: for order and gaps only, never stored."""
-    by = timeaxis.move_between(units, "days since 0001-01-01", calendar)
-    return raw.astype("f8") * float(by.scale) + float(by.offset)
+def compare(file: File, first: Header, time_name: str, dtypes: dict[str, str], judge: Judge) -> File:
+    """Return the file if it agrees with the first in names, structure, meaning and static variables; raises Refused.
 
-
-def compare(file: File, first: Header, time_name: str, judge: Judge) -> File:
-    """Return the file if it agrees with the first in names, structure, meaning and static variables; raises Refused."""
+    `dtypes` are those of times that the store has wider than one of the files.
+    """
     check_identity(file.header, first, judge)
-    check_structure(file.header, first, time_name)
-    ours, theirs, calendar = time_like(first), time_like(file.header), calendar_of(first, time_name)
+    check_structure(file.header, first, time_name, dtypes)
+    ours, theirs = clocks(first), clocks(file.header)
     check_meaning(file.header, first, ours.keys() & theirs.keys(), judge)
-    moved = {n for n, units in theirs.items() if n in ours and move_of(file, n, units, ours[n], calendar)}
+    moved = {n for n, clock in theirs.items() if n in ours and move_of(file.header.path, n, clock, ours[n])}
     static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in moved]
     check_static(file.header, first, static, judge)
     return file
@@ -210,15 +227,16 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
 def variable_facts(name: str, sources: list[File], time_name: str | None, steps: int) -> dict:
     """Return what the receipt says of a variable; `layouts` are its distinct native chunks and filters in the files."""
     first = sources[0].header.variables[name]
+    dtype = sources[0].dtypes.get(name, first.dtype)
     shape = [steps if dim == time_name else size for dim, size in zip(first.dims, first.shape, strict=True)]
-    itemsize = STRING_BYTES if first.dtype == "str" else np.dtype(first.dtype).itemsize
+    itemsize = STRING_BYTES if dtype == "str" else np.dtype(dtype).itemsize
     layouts: list[dict] = []
     for variable in (file.header.variables[name] for file in sources):
         layout = {"chunks": variable.chunks, "filters": variable.filters}
         if layout not in layouts:
             layouts.append(layout)
     return {
-        "dtype": first.dtype,
+        "dtype": dtype,
         "dims": first.dims,
         "shape": shape,
         "static": time_name not in first.dims,

@@ -1,4 +1,4 @@
-"""Time as numbers: exact moves between units, and whether the steps of a dataset follow one another.
+"""Time as numbers: what they count, and exact moves from one way to count to another.
 
 Nothing here goes through datetime64, which ends in 2262 and knows one calendar.
 """
@@ -11,17 +11,47 @@ import numpy as np
 
 # CF conventions 1.11, section 4.4.1: names of one calendar.
 ALIASES = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap", "none": "standard", "": "standard"}
-# UDUNITS spellings; months and years have no fixed length and so no exact move.
-SECONDS = {
-    **dict.fromkeys(("day", "days", "d"), 86400),
-    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3600),
-    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60),
-    **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 1),
+# These two have the same dates from 1582-10-15 on.
+GREGORIAN = {"standard", "proleptic_gregorian"}
+# What cftime knows, in microseconds.
+MICROSECONDS = {
+    **dict.fromkeys(("day", "days", "d"), 86_400_000_000),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3_600_000_000),
+    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60_000_000),
+    **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 1_000_000),
+    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "msecs", "ms"), 1000),
+    **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs"), 1),
+}
+# Units that have a fixed length, and are known to cftime or xarray, in some calendars only.
+CALENDAR_MICROSECONDS = {
+    "360_day": dict.fromkeys(("month", "months"), 30 * MICROSECONDS["day"]),
+    "noleap": dict.fromkeys(("common_year", "common_years"), 365 * MICROSECONDS["day"]),
+    **dict.fromkeys(GREGORIAN, dict.fromkeys(("nanosecond", "nanoseconds"), Fraction(1, 1000))),
 }
 UNITS = re.compile(r"\s*(\w+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
-# CMIP6 controlled vocabulary of `frequency`: step in days, or in months.
-STEP_DAYS = {"day": 1, "6hr": 1 / 4, "3hr": 1 / 8, "1hr": 1 / 24}
-STEP_MONTHS = {"mon": 1, "yr": 12, "dec": 120}
+# A date without a day, or without month and day; xarray takes the first, in GREGORIAN and within datetime64.
+NO_DAY = re.compile(r"(\d+)(?:-(\d{1,2}))?")
+NO_DAY_YEARS = range(1678, 2263)
+# Instants are counted from here, where the calendars of GREGORIAN agree.
+EPOCH = (2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What stored numbers count: `number * scale + offset` in `units` (`<unit> since <date>`) of a calendar.
+
+    `calendar` is its one name, as `calendar_name` returns it; `scale` and `offset` are those of packed numbers.
+    """
+
+    units: str
+    calendar: str
+    scale: Fraction = Fraction(1)
+    offset: Fraction = Fraction(0)
+
+    def line(self) -> tuple[Fraction, Fraction]:
+        """Return (a, b): `a * number + b` are microseconds since EPOCH; raises ValueError if the units mean nothing."""
+        unit, reference = parse_units(self.units, self.calendar)
+        return self.scale * unit, self.offset * unit + reference
 
 
 @dataclass(frozen=True)
@@ -38,6 +68,9 @@ class Move:
     def back(self) -> "Move":
         """The move that undoes this one."""
         return Move(1 / self.scale, -self.offset / self.scale)
+
+
+STAY = Move(Fraction(1), Fraction(0))
 
 
 def is_time_units(units) -> bool:
@@ -59,87 +92,90 @@ def calendar_name(calendar: str) -> str:
     return ALIASES.get(name, name)
 
 
-def parse_units(units: str, calendar: str):
-    """Return (seconds in the unit, reference date as cftime) of time units; raises ValueError if they are not known."""
+def parse_units(units: str, calendar: str) -> tuple[int | Fraction, int]:
+    """Return (microseconds in the unit, those from EPOCH to the reference date) of time units in a calendar.
+
+    Raises ValueError for a unit of no fixed length, and a date that the calendar does not have.
+    """
     import cftime
 
     match = UNITS.fullmatch(units)
-    if not match or match[1].lower() not in SECONDS:
-        raise ValueError(f"time units {units!r} are not days, hours, minutes or seconds since a date")
+    lengths = MICROSECONDS | CALENDAR_MICROSECONDS.get(calendar, {})
+    if not match or match[1].lower() not in lengths:
+        known = ", ".join(sorted(name for name in lengths if name.endswith("s") and len(name) > 4))
+        raise ValueError(f"time units {units!r} are none of {known} since a date of the calendar {calendar!r}")
     try:
-        return SECONDS[match[1].lower()], cftime.num2date(0, f"seconds since {match[2]}", calendar)
+        reference = cftime.num2date(0, f"microseconds since {whole_date(match[2], calendar)}", calendar)
+        apart = reference - cftime.datetime(*EPOCH, calendar=calendar)  # a timedelta: whole microseconds
     except (TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"time units {units!r} are since no date of the calendar {calendar!r}: {error}") from error
+    return lengths[match[1].lower()], (apart.days * 86400 + apart.seconds) * 1_000_000 + apart.microseconds
 
 
-def move_between(units: str, to_units: str, calendar: str) -> Move:
-    """Return the exact move from `units` to `to_units` in one calendar; raises ValueError for units of no fixed length.
+def whole_date(text: str, calendar: str) -> str:
+    """Return a reference date with month and day; raises ValueError for one without, where xarray reads none either.
 
-    >>> move_between("days since 1970-01-01", "days since 1850-1-1 00:00", "noleap").offset
+    >>> whole_date("2008", "standard"), whole_date("2008-02-01 12:00", "noleap")
+    ('2008-01-01', '2008-02-01 12:00')
+    """
+    match = NO_DAY.fullmatch(text)
+    if not match:
+        return text
+    if calendar not in GREGORIAN or int(match[1]) not in NO_DAY_YEARS:
+        lacking = "no day" if match[2] else "no month and no day"
+        raise ValueError(
+            f"the reference date {text!r} has {lacking}, which xarray reads as the first in the calendars "
+            f"{sorted(GREGORIAN)} from {NO_DAY_YEARS[0]} to {NO_DAY_YEARS[-1]} only"
+        )
+    return f"{match[1]}-{match[2] or '01'}-01"
+
+
+def move_between(clock: Clock, to: Clock) -> Move:
+    """Return the exact move of stored numbers from one clock to another.
+
+    Raises ValueError for units of no fixed length, and for calendars that have not the same dates: those of GREGORIAN
+    have, from 1582-10-15 on, which the caller checks.
+
+    >>> move_between(Clock("days since 1970-01-01", "noleap"), Clock("days since 1850-1-1 00:00", "noleap")).offset
     Fraction(43800, 1)
     """
-    if units == to_units:
-        return Move(Fraction(1), Fraction(0))
-    (seconds, reference), (to_seconds, to_reference) = parse_units(units, calendar), parse_units(to_units, calendar)
-    apart = reference - to_reference  # a timedelta: whole microseconds
-    microseconds = (apart.days * 86400 + apart.seconds) * 1_000_000 + apart.microseconds
-    return Move(Fraction(seconds, to_seconds), Fraction(microseconds, to_seconds * 1_000_000))
+    if clock == to:
+        return STAY
+    if clock.calendar != to.calendar and not {clock.calendar, to.calendar} <= GREGORIAN:
+        raise ValueError(f"the calendars {clock.calendar!r} and {to.calendar!r} have not the same dates")
+    (factor, start), (to_factor, to_start) = clock.line(), to.line()
+    return Move(Fraction(factor) / to_factor, Fraction(start - to_start) / to_factor)
 
 
-def move(values: np.ndarray, by: Move, keep=()) -> tuple[np.ndarray, float]:
-    """Return `values` moved, in their own dtype, and the largest rounding error (0.0: every number is exact).
+def move(values: np.ndarray, by: Move, keep=(), dtype=None) -> tuple[np.ndarray, Fraction]:
+    """Return `values` moved, as `dtype` (None: their own), and the largest rounding error (0: every number is exact).
 
-    NaN, infinities and the fill values in `keep` stay as they are. Raises OverflowError if an integer does not fit.
+    NaN, infinities and the fill values in `keep` stay as they are. Raises OverflowError if a number does not fit.
     """
-    moved, worst = values.copy(), Fraction(0)
-    flat, integers = moved.reshape(-1), np.issubdtype(values.dtype, np.integer)
+    moved, worst = values.astype(dtype or values.dtype), Fraction(0)
+    flat, integers = moved.reshape(-1), np.issubdtype(moved.dtype, np.integer)
     for i, value in enumerate(values.reshape(-1)):
         if value in keep or not np.isfinite(value):
             continue
         exact = Fraction(value.item()) * by.scale + by.offset
         flat[i] = round(exact) if integers else float(exact)
         worst = max(worst, abs(Fraction(flat[i].item()) - exact))
-    return moved, float(worst)
+    return moved, worst
 
 
-def frequency_of(declared: str, days: np.ndarray) -> str | None:
-    """Return the frequency that steps must follow, or None where nothing can be said but that they increase.
-
-    `declared` is the files' `frequency` attribute (`Pt` of instantaneous values is dropped). What most steps in `days`
-    (days since anything, one per step, increasing) say is believed where it says otherwise: some daily files declare
-    `mon`. Months are 28 to 31 days long.
-    """
-    if len(days) > 2:
-        step = float(np.median(np.diff(days)))
-        if 27.5 < step < 31.5:
-            return "mon"
-        for name, length in STEP_DAYS.items():
-            if abs(step / length - 1) < 0.01:
-                return name
-    name = declared.removesuffix("Pt")
-    return name if name in STEP_DAYS or name in STEP_MONTHS else None
-
-
-def step_errors(days: np.ndarray, frequency: str | None, calendar: str) -> np.ndarray:
-    """Return for each step but the first how far it is from following the one before: 0 right, >0 gap, <=-1 overlap.
-
-    `days` are days since 0001-01-01 in `calendar`. The figure counts the steps left out (positive) or repeated
-    (negative); for an unknown frequency only the order is judged.
-    """
-    steps = np.diff(days)
-    if frequency in STEP_MONTHS:
-        import cftime
-
-        dates = cftime.num2date(days, "days since 0001-01-01", calendar)
-        months = np.array([date.year * 12 + date.month for date in dates])
-        return np.rint(np.diff(months) / STEP_MONTHS[frequency]).astype(int) - 1
-    if frequency in STEP_DAYS:
-        return np.rint(steps / STEP_DAYS[frequency]).astype(int) - 1
-    return np.where(steps > 0, 0, -1)
+def days_of(values: np.ndarray, clock: Clock) -> np.ndarray:
+    """Return stored times as float64 days since EPOCH: for order and gaps only, never stored."""
+    factor, start = (Fraction(part) / MICROSECONDS["day"] for part in clock.line())
+    return values.astype("f8") * float(factor) + float(start)
 
 
 def date(days: float, calendar: str) -> str:
-    """Return a day count since 0001-01-01 as a date."""
+    """Return a count of days since EPOCH as a date."""
+    return dates(np.asarray(days), calendar).item().strftime("%Y-%m-%d %H:%M")
+
+
+def dates(days: np.ndarray, calendar: str) -> np.ndarray:
+    """Return counts of days since EPOCH as dates of cftime."""
     import cftime
 
-    return cftime.num2date(days, "days since 0001-01-01", calendar).strftime("%Y-%m-%d %H:%M")
+    return np.asarray(cftime.num2date(days, "days since {:04d}-{:02d}-{:02d}".format(*EPOCH), calendar))
