@@ -79,7 +79,6 @@ def test_variable_without_fill_value_has_none():
         ("float32", np.float32(1e20), double(float(np.float32(1e20)))),
         ("float32", np.float32("nan"), double(float("nan"))),
         ("int32", np.int32(-1), -1),
-        ("str", "none", "none"),
     ],
 )
 def test_fill_value_is_spelled_by_format(dtype, fill, spelled):

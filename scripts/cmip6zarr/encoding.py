@@ -43,9 +43,11 @@ def attributes(variable: dict, zarr_format: int) -> dict:
         return plains
     if isinstance(fill, np.floating):
         return plains | {"_FillValue": base64.standard_b64encode(struct.pack("<d", float(fill))).decode()}
-    if isinstance(fill, bytes):
-        return plains  # xarray writes, but cannot read one of characters; the array's own fill value has it
-    return plains | {"_FillValue": fill.item() if isinstance(fill, np.generic) else fill}
+    if isinstance(fill, bytes | str):
+        return (
+            plains  # xarray cannot open a store that has one of characters or texts; the array's own fill value has it
+        )
+    return plains | {"_FillValue": fill.item()}
 
 
 def dtype_of(variable: dict) -> np.dtype:

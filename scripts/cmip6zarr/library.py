@@ -21,6 +21,9 @@ TYPES = {
 }
 NAMES = {code: name for name, code in TYPES.items()}
 USER_DEFINED = "user-defined"
+FILL_VALUE = "_FillValue"
+WHILE_WRITTEN = "_fill_value_while_written"
+HDF5_FORMATS = (3, 4)
 GLOBAL = -1
 LAYOUTS = ("chunked", "contiguous", "compact", "unknown", "virtual")
 ENDIANS = ("native", "little", "big")
@@ -53,13 +56,30 @@ def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, bytes | list]
 
 def write_attribute(ncid: int, varid: int, name: str, kind: str, data: bytes | list) -> None:
     """Write an attribute as `read_attribute` returns it; raises RuntimeError for one of a user-defined type."""
-    where = (ncid, varid, name.encode())
     if kind == USER_DEFINED:
         raise RuntimeError("its type is user-defined, expected numbers, characters or texts")
+    count = len(data) if kind == "string" else len(data) // itemsize(kind)
+    # The library refuses to write a fill value of another type, but in HDF5 not to give an attribute that name.
+    is_renamed = name == FILL_VALUE and varid != GLOBAL and is_odd(ncid, varid, TYPES[kind], count)
+    where = (ncid, varid, (WHILE_WRITTEN if is_renamed else name).encode())
     if kind == "string":
-        call("nc_put_att_string", *where, c_size_t(len(data)), (ctypes.c_char_p * len(data))(*data))
+        call("nc_put_att_string", *where, c_size_t(count), (ctypes.c_char_p * count)(*data))
     else:
-        call("nc_put_att", *where, TYPES[kind], c_size_t(len(data) // itemsize(kind)), data)
+        call("nc_put_att", *where, TYPES[kind], c_size_t(count), data)
+    if is_renamed:
+        call("nc_rename_att", *where, name.encode())
+
+
+def is_odd(ncid: int, varid: int, kind: int, count: int) -> bool:
+    """Tell whether so many numbers of an nc_type are no fill value of a variable; RuntimeError in a classic file."""
+    code, form = c_int(), c_int()
+    call("nc_inq_vartype", ncid, varid, byref(code))
+    call("nc_inq_format", ncid, byref(form))
+    if (kind, count) == (code.value, 1):
+        return False
+    if form.value not in HDF5_FORMATS:  # the library would fail when it closes the file, and crash after that
+        raise RuntimeError("a classic file has no fill value of another type than its variable")
+    return True
 
 
 def itemsize(kind: str) -> int:

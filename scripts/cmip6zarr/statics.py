@@ -14,7 +14,7 @@ from .policy import ACCEPTED, Judge, remedy
 # Most that is held of one variable of one file while static variables are compared.
 BLOCK_BYTES = 16 * 2**20
 # How far a number is from itself after it was rounded to float32, relative to it.
-FLOAT32_ROUNDING = float(np.finfo("f4").eps)
+FLOAT32_ROUNDING = float(np.finfo("f4").eps) / 2
 # The bits of a float64 but those that tell numbers apart which differ by less than 6 %.
 COARSE = np.uint64(48)
 
