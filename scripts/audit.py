@@ -10,7 +10,7 @@ def audited(args) -> dict:
     path = receipts.read(args.results, "verify", args.dataset)["store"]
     home = cli.home(args, path)
     home.reach()
-    return {"store": path} | audit.check(home, "rot")
+    return {"store": path} | audit.check(home, "rot", dataset=args.dataset)
 
 
 def main(argv=None) -> int:

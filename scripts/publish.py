@@ -12,7 +12,7 @@ def published(args) -> dict:
     source = cli.home(args, verified["store"])
     target = objects.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
-    done = publish.copy(source, target, converted["zarr_format"], args.memory_mib * chunks.MIB // 2)
+    done = publish.copy(source, target, args.dataset, converted["zarr_format"], args.memory_mib * chunks.MIB // 2)
     return {"store": args.to, "source": verified["store"]} | done
 
 

@@ -24,6 +24,8 @@ def main(argv=None) -> int:
         home = objects.at(args.store, args.s3)
         home.reach()
         facts = provenance.read(home)
+        if not provenance.is_proven(home):
+            print(f"restore: {home}: its provenance is not proven: the ledger has no checksum of it.", file=sys.stderr)
         arrays = back.open_arrays(home, facts)
         names = [provenance.name_of(file) for file in facts["files"]] if args.all else [args.file]
     except DatasetError as error:

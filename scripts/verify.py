@@ -74,12 +74,15 @@ def audit_store(argv) -> int:
         home = objects.at(store, args.s3)
         home.reach()
         found = audit.problems(home)
+        proven = ledger.load(home)[0].get("provenance")
     except DatasetError as error:
         print(f"audit: {error}", file=sys.stderr)
         return cli.FAILED
     for problem in found:
         print(json.dumps(problem))
     print(f"{store}: {audit.told(found) if found else 'every object is what the ledger says'}.", file=sys.stderr)
+    if not proven:
+        print(f"{store}: its provenance is not proven: the ledger has no checksum of it.", file=sys.stderr)
     return cli.FAILED if found else cli.OK
 
 

@@ -1,17 +1,20 @@
 """What rots in a store is found without its sources, by name."""
 
 import json
+import os
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_dataset
+from builders import dataset_id, make_dataset
 from chain import ID, accept, failed_verify, leave_receipts, run_convert, run_verify, take
 from zarr.storage import LocalStore
 
 import audit as script
+import restore
 import verify
-from cmip6zarr import audit, ledger, objects, receipts, stores
+from cmip6zarr import audit, drs, ledger, objects, receipts, source, stores
 from cmip6zarr.errors import DatasetError
 
 
@@ -93,6 +96,158 @@ def test_every_bit_is_found(store):
         assert [(p["key"], p["kind"]) for p in audit.problems(store)] == [(key, "changed")]
         (store / key).write_bytes(data)
     assert audit.problems(store) == []
+
+
+def linked_chunk(store):
+    (store / "tas" / "c.1.0.0").rename(store.parent / "elsewhere")
+    (store / "tas" / "c.1.0.0").symlink_to(store.parent / "elsewhere")
+
+
+def linked_array(store):
+    (store / "tas").rename(store.parent / "elsewhere")
+    (store / "tas").symlink_to(store.parent / "elsewhere")
+
+
+STRANGERS = {
+    "chunk is a link": (linked_chunk, {("tas/c.1.0.0", "link")}),
+    "array is a link": (linked_array, {("tas", "link"), ("tas/c.1.0.0", "missing"), ("tas/zarr.json", "missing")}),
+    "link to nowhere": (lambda store: (store / "x").symlink_to("nowhere"), {("x", "link")}),
+    "link to the folder": (lambda store: (store / "x").symlink_to(store), {("x", "link")}),
+    "pipe": (lambda store: os.mkfifo(store / "tas" / "x"), {("tas/x", "neither file nor folder")}),
+    "empty folder": (lambda store: (store / "x" / "y").mkdir(parents=True), {("x/y", "empty folder")}),
+}
+
+
+@pytest.mark.parametrize(("spoil", "expected"), STRANGERS.values(), ids=STRANGERS)
+def test_what_is_no_object_is_named_and_goes(store, tmp_path, spoil, expected):
+    """Nothing is read through a link; a run after the audit puts all right, and nothing outside changes."""
+    spoil(store)
+    found = {(problem["key"], problem["kind"]) for problem in audit.problems(store)}
+    assert expected <= found
+    assert {kind for _, kind in found} <= {kind for _, kind in expected}
+    outside = sorted(path.name for path in (tmp_path / "elsewhere").glob("*"))
+    make_dataset(tmp_path / "nc")  # as it was, but for its times
+    take(sorted((tmp_path / "nc").rglob("*.nc")), tmp_path)
+    assert script.main([ID, "--results", str(tmp_path)]) == 1
+    assert run_convert(tmp_path, store, "--chunks", '{"time": 4}') == 0
+    assert run_verify(tmp_path) == 0
+    assert audit.problems(store) == []
+    assert outside == sorted(path.name for path in (tmp_path / "elsewhere").glob("*"))
+
+
+@pytest.mark.parametrize("spoil", [linked_chunk, linked_array])
+def test_resumed_store_is_not_written_through_a_link(tmp_path, spoil):
+    """What lies behind a link is written again where it belongs; where the link led nothing changes."""
+    take(make_dataset(tmp_path), tmp_path)
+    path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
+    assert run_convert(tmp_path, path, *rule) == 0
+    spoil(path)
+    elsewhere = tmp_path / "elsewhere"
+    before = {p: p.read_bytes() for p in (elsewhere.iterdir() if elsewhere.is_dir() else [elsewhere])}
+    (before_first, *_) = before
+    before_first.write_bytes(b"")
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert before_first.read_bytes() == b""
+    assert not (path / "tas").is_symlink()
+    assert run_verify(tmp_path) == 0
+
+
+BESIDE = (objects.LEDGER, stores.PROVENANCE)
+
+
+def test_stores_that_changed_places_are_found(tmp_path):
+    """A ledger says which store it is of: two whole stores with all that lies beside them are not in their places."""
+    places = {}
+    for variable in ("tas", "pr"):
+        name = dataset_id(variable_id=variable)
+        facts = {"dataset": name} | source.take_inventory(make_dataset(tmp_path / "nc", variable_id=variable), {})
+        receipts.write(receipts.path_of(tmp_path, "inventory", name), facts)
+        places[name] = drs.store_place(str(tmp_path), name)
+        assert run_convert(tmp_path, places[name], dataset=name) == 0
+        assert run_verify(tmp_path, name) == 0
+    (one, tas), (other, pr) = places.items()
+    for end in ("", *BESIDE):
+        for old, new in ((tas + end, tmp_path / "x"), (pr + end, tas + end), (tmp_path / "x", pr + end)):
+            Path(old).rename(new)
+    assert verify.main(["--audit", tas]) == 1
+    assert audit.problems(tas)[0] | {"found": None} == {
+        "key": objects.LEDGER,
+        "kind": "of another store",
+        "found": None,
+        "expected": tas,
+    }
+    for name in (one, other):
+        assert script.main([name, "--results", str(tmp_path)]) == 1
+        assert receipts.read(tmp_path, "failed", name)["class"] == "rot"
+    older(Path(tas))
+    assert audit.problems(tas)[0]["found"] == drs.store_folder(other)
+    assert run_convert(tmp_path, tas, dataset=one) == 0
+    assert run_verify(tmp_path, one) == 0
+    assert audit.problems(tas, dataset=one) == []
+
+
+def test_store_may_be_moved_with_its_root(tmp_path):
+    """Where the store root lies does not matter, nor whether links lead to it, nor from where it is asked for."""
+    take(make_dataset(tmp_path), tmp_path)
+    path = Path(drs.store_place(str(tmp_path / "a"), ID))
+    assert run_convert(tmp_path, path) == 0
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert audit.problems(drs.store_place(str(tmp_path / "b"), ID)) == []
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    assert audit.problems(drs.store_place(str(tmp_path / "c"), ID)) == []
+    (tmp_path / "d.zarr").symlink_to(drs.store_place(str(tmp_path / "b"), ID))
+    for end in BESIDE:
+        (tmp_path / f"d.zarr{end}").symlink_to(drs.store_place(str(tmp_path / "b"), ID) + end)
+    assert audit.problems(tmp_path / "d.zarr") == []
+
+
+def older(store):
+    """Leave a ledger as it was before it said where its store lies and what its provenance holds."""
+    lines = ledger.path_of(store).read_text().splitlines(keepends=True)
+    ledger.path_of(store).write_text("".join(line for line in lines if '"store"' not in line))
+
+
+def test_provenance_that_has_rotted_is_found_and_written_again(tmp_path, capsys):
+    """Audit and restore name it; the next run writes it as it was, and no shard."""
+    take(make_dataset(tmp_path), tmp_path)
+    path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert run_verify(tmp_path) == 0
+    beside = objects.at(path).beside(stores.PROVENANCE)
+    text = beside.read_text()
+    beside.write_text(text.replace("days since 1850", "days since 1851"))
+    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(stores.PROVENANCE, "changed")]
+    assert restore.main([str(path), "--all", "--to", str(tmp_path / "back")]) == 1
+    assert "by the ledger. [provenance]" in capsys.readouterr().err
+    assert not (tmp_path / "back").exists()
+    assert script.main([ID, "--results", str(tmp_path)]) == 1
+    assert run_convert(tmp_path, path, *rule) == 0
+    assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 9
+    assert run_verify(tmp_path) == 0
+    assert beside.read_text() == text
+    beside.unlink()
+    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(stores.PROVENANCE, "missing")]
+
+
+def test_older_ledger_says_that_the_provenance_is_not_proven(store, tmp_path, capsys):
+    """A store that was sealed before is sound, audited and restored, and it is said what nothing proves."""
+    older(store)
+    assert verify.main(["--audit", str(store)]) == 0
+    assert "its provenance is not proven" in capsys.readouterr().err
+    assert audit.check(store, "rot")["provenance"] == "not proven"
+    assert restore.main([str(store), "--all", "--to", str(tmp_path / "back")]) == 0
+    assert "its provenance is not proven" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ['{"store": 1, "provenance": null}', '{"store": "s", "provenance": {}}', '{"store": "s"}', '"store"']
+)
+def test_last_line_of_other_types_is_no_ledger(store, line):
+    """What says neither of an object nor of the store ends what is read of a ledger."""
+    with ledger.path_of(store).open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DatasetError, match="expected a whole ledger"):
+        audit.problems(store)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"{}\n", b"not json\n"])

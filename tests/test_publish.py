@@ -6,7 +6,7 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import publish
-from cmip6zarr import audit, ledger, receipts, stores
+from cmip6zarr import audit, ledger, objects, receipts, stores
 
 RULE = ("--chunks", '{"time": 4}')
 
@@ -45,6 +45,36 @@ def test_copy_is_the_store(verified, tmp_path):
     assert run_publish(tmp_path, target) == 0
     assert sent(tmp_path) == 0
     assert stores.is_sealed(target)
+
+
+def test_rotten_provenance_is_not_sent(verified, tmp_path):
+    """It is as much of the store as its objects; where the copy's has rotted, it is sent again."""
+    target, beside = tmp_path / "published.zarr", objects.at(verified).beside(stores.PROVENANCE)
+    text, converted = beside.read_text(), receipts.read(tmp_path, "convert", ID)
+    beside.write_text(text.replace("days since 1850", "days since 1851"))
+    assert run_publish(tmp_path, target) == 1
+    record = receipts.read(tmp_path, "failed", ID)
+    assert (record["class"], "'.provenance.json' is changed" in record["message"]) == ("rot", True)
+    assert not target.exists()
+    beside.write_text(text)
+    receipts.write(receipts.path_of(tmp_path, "convert", ID), converted)
+    assert run_publish(tmp_path, target) == 0
+    assert receipts.read(tmp_path, "publish", ID)["provenance"] == "proven"
+    copied = objects.at(target).beside(stores.PROVENANCE)
+    copied.write_text("{}")
+    assert run_publish(tmp_path, target) == 0
+    assert copied.read_text() == text
+
+
+def test_older_store_is_published_and_not_called_proven(verified, tmp_path):
+    """A copy of a provenance that no ledger knows is not proven either."""
+    path, target = ledger.path_of(verified), tmp_path / "published.zarr"
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"store"' not in line))
+    for _ in range(2):
+        assert run_publish(tmp_path, target) == 0
+        assert receipts.read(tmp_path, "publish", ID)["provenance"] == "not proven"
+    assert sent(tmp_path) == 0
+    assert audit.check(target, "rot")["provenance"] == "not proven"
 
 
 def test_copy_that_has_rotted_is_mended(verified, tmp_path):

@@ -3,7 +3,6 @@
 import argparse
 import errno
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -37,7 +36,7 @@ PASSING = ("store", "busy", "cancelled")
 
 def dataset_id(text: str) -> str:
     """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
-    if not re.fullmatch(drs.DATASET_PATTERN, text):
+    if not drs.is_id(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a dataset id: {'.'.join(drs.FACETS)}")
     return text
 

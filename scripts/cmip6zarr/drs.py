@@ -30,6 +30,15 @@ NO_GRID = "na"
 """The grid label of CMIP5, which had none."""
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text is the id of a dataset: ten words of letters, digits, - and _ joined by dots, not too long.
+
+    >>> is_id("CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"), is_id("../tas")
+    (True, False)
+    """
+    return len(text) <= MOST_ID_BYTES and bool(re.fullmatch(DATASET_PATTERN, text))
+
+
 def store_folder(dataset_id: str) -> str:
     """Return where a dataset's store lies below the store root.
 
@@ -38,7 +47,7 @@ def store_folder(dataset_id: str) -> str:
     >>> store_folder("CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406")
     'CMIP6/CMIP/MOHC/UKESM1-0-LL/historical/r1i1p1f2/Amon/tas/gn/v20190406.zarr'
     """
-    if len(dataset_id) > MOST_ID_BYTES or not re.fullmatch(DATASET_PATTERN, dataset_id):
+    if not is_id(dataset_id):
         raise ValueError(
             f"{dataset_id!r:.300} is not a dataset id: expected {'.'.join(FACETS)}, each of letters, digits, - and _, "
             f"and at most {MOST_ID_BYTES} characters"

@@ -4,6 +4,10 @@ It lies beside the store as lines of JSON. The first says what the store is made
 
     {"ledger": 1, "dataset": ..., "recipe": ..., "made_of": digest of sources, plan and codecs}
     {"key": "ta/c.0.0.0.0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
+    {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}}
+
+The last says, when all is written, which store this is the ledger of, and what the provenance beside it holds; ledgers
+of stores that were written before have no such line.
 
 `xxh3` is XXH3-128 of the object as stored. `raw_xxh3` (none for metadata and texts) is of its values, whatever the
 codec: for each byte of a value, the least significant first, XXH3-128 of this byte of all values, chunk after chunk in
@@ -15,10 +19,12 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from math import inf
 from pathlib import Path
 from threading import Lock
 
@@ -26,11 +32,13 @@ import numpy as np
 import xxhash
 from numcodecs.shuffle import Shuffle
 
-from . import RECIPE, objects, stores
+from . import RECIPE, drs, objects, stores
 from .errors import DatasetError
 from .scratch import scratch
 
 FORM = 1
+HEAD = ("ledger", "dataset", "recipe", "made_of")
+CLAIM_SECONDS = 5  # between two requests whether the claim on a store in a bucket still holds
 BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a core
 
 
@@ -60,20 +68,49 @@ def head(inventory: dict, made_of: dict) -> dict:
 
 
 def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
-    """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other."""
+    """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other.
+
+    What the last line of a ledger says is added to the first: `store`, `provenance`.
+    """
     first, entries, good = {}, {}, 0
     for line in data.splitlines(keepends=True):
         try:
             facts = json.loads(line) if line.endswith(b"\n") else None
             if not good:
                 first = facts | {}
+            elif "store" in facts:
+                first |= last_of(**facts)
             else:
                 entry = entry_of(**facts)
                 entries[entry.key] = entry
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             break
         good += len(line)
     return first, entries, good
+
+
+def last_of(store: str, provenance: dict | None) -> dict:
+    """Return the last line of a ledger; raises TypeError for other types."""
+    told = {"bytes": 0, "xxh3": ""} if provenance is None else provenance
+    if not isinstance(store, str) or {name: type(value) for name, value in told.items()} != {"bytes": int, "xxh3": str}:
+        raise TypeError("not the last line of a ledger")
+    return {"store": store, "provenance": provenance}
+
+
+def digest_of(data: bytes) -> dict:
+    """Return what a ledger says of an object beside the store that holds some bytes."""
+    return {"bytes": len(data), "xxh3": xxhash.xxh3_128_hexdigest(data)}
+
+
+def places(store: objects.Home, dataset: str) -> list[str]:
+    """Return the names under which a ledger may know where its store lies, as asked for and with links followed.
+
+    A name is the folder of the dataset below any store root, or just the last word for a store that lies elsewhere.
+    """
+    path = str(store)
+    paths = [path] if path.startswith(objects.SCHEME) else [str(Path(path).absolute()), str(Path(path).resolve())]
+    folder = drs.store_folder(dataset)
+    return [folder if path.endswith(f"/{folder}") else path.rpartition("/")[2] for path in paths]
 
 
 def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, md5: str | None = None) -> Entry:
@@ -97,13 +134,15 @@ def line_of(entry: Entry) -> dict:
 class Ledger:
     """The ledger of a store that is being written or proven; use as a context manager.
 
-    It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it.
+    It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it. The
+    store's home asks it before each change whether that is so still.
     """
 
     def __init__(self, store):
         self.store = objects.at(store)
         self.path = self.store.ledger
         self._lock = Lock()
+        self._claim_seen, self._proven = -inf, None
 
     def __enter__(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,13 +163,45 @@ class Ledger:
                 os.ftruncate(self._file, 0)
                 os.write(self._file, self.store.read_beside(objects.LEDGER) or b"")
                 self.store.claim()
+            self.check(now=True)
         except BaseException:
             os.close(self._file)
             raise
+        self.store.guard = self.check
         return self
 
     def __exit__(self, *_):
+        self.store.guard = None
         os.close(self._file)
+
+    def check(self, now: bool = False) -> None:
+        """Raise DatasetError (`busy`) unless this process still is the only one that may change the store.
+
+        The file that is locked must be the one that others find. That the campaign still has its claim, which is a
+        request, is asked again after CLAIM_SECONDS, or `now`; then the ledger must be the one that was proven, too.
+        """
+        ours, remedy = os.fstat(self._file), "Let one campaign alone write the store, then run again."
+        try:
+            theirs = self.path.stat()
+        except FileNotFoundError:
+            theirs = None
+        if theirs is None or not os.path.samestat(ours, theirs):
+            found = "is gone" if theirs is None else "is another file"
+            message = f"{self.store}: its ledger {self.path} {found}, expected the one that this process has locked."
+            raise DatasetError("busy", message, remedy)
+        if now or time.monotonic() - self._claim_seen > CLAIM_SECONDS:
+            self.store.check_claim()
+            self._claim_seen = time.monotonic()
+        if now and self._proven not in (None, self._digest()):
+            message = f"{self.store}: its ledger has changed while the store was proven by it, expected the same."
+            raise DatasetError("busy", message, remedy)
+
+    def witness(self) -> None:
+        """Remember the ledger that lies beside the store: what it says is being proven, and nothing else is sealed."""
+        self._proven = self._proven or self._digest()
+
+    def _digest(self) -> dict:
+        return digest_of(self.store.read_beside(objects.LEDGER) or b"")
 
     def begin(self, first: dict) -> dict[str, Entry]:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
@@ -140,14 +211,17 @@ class Ledger:
         """
         data = self.path.read_bytes()
         found, entries, good = parse(data)
-        if found != first:
+        if any(found.get(name) != value for name, value in first.items()):
             os.ftruncate(self._file, 0)
             self._write(first)
             return {}
         os.ftruncate(self._file, good)  # the rest is a line that was cut off
+        strangers = self.store.strangers()
         md5s = self.store.md5s() if any(entry.md5 for entry in entries.values()) else {}
 
         def sound(entry):
+            if any(f"{entry.key}/".startswith(f"{key}/") for key in strangers):
+                return False  # behind a link it is not ours
             known = entry.md5 and md5s.get(entry.key) == entry.md5
             return entry.raw_xxh3 and (known or holds(self.store, entry))
 
@@ -163,10 +237,11 @@ class Ledger:
         """Give up all that is written down: what it says of the store has been proven wrong."""
         os.ftruncate(self._file, 0)
 
-    def complete(self) -> None:
+    def complete(self, proven: bool = True) -> None:
         """Write down all objects that are in the store and not yet here: metadata, and what zarr has written.
 
-        From now on the ledger lies beside the store.
+        From now on the ledger lies beside the store, and says which store that is. If the provenance is not `proven`,
+        because it comes from a store whose ledger does not know it, neither does this one.
         """
         first, entries, _ = parse(self.path.read_bytes())
         for key in sorted(self.store.list()):
@@ -174,9 +249,13 @@ class Ledger:
             if name not in entries:
                 entries[name] = Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key))
                 self.add(entries[name])
-        self.store.check_claim()
+        kept = digest_of(self.store.read_beside(stores.PROVENANCE) or b"") if proven else None
+        last = {"store": places(self.store, first["dataset"])[0], "provenance": kept}
+        self._write(last)
+        self.store.fence(now=True)
         # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.
-        lines = chain([first], (line_of(replace(entry, md5=None)) for entry in entries.values()))
+        head = {name: value for name, value in first.items() if name not in last}
+        lines = chain([head], (line_of(replace(entry, md5=None)) for entry in entries.values()), [last])
         self.store.put_ledger(json.dumps(line) + "\n" for line in lines)
 
     def doubt(self, keys: Collection[str]) -> None:
@@ -203,6 +282,11 @@ def holds(store, entry: Entry) -> bool:
 
 def read(store) -> dict[str, Entry]:
     """Return the entries of a store's ledger by key; raises DatasetError (`ledger`) where it is not whole."""
+    return load(store)[1]
+
+
+def load(store) -> tuple[dict, dict[str, Entry]]:
+    """Return what a ledger says of its store (as `parse`), and its entries; raises DatasetError as `read` does."""
     home, remedy = objects.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
     path = f"{home}{objects.LEDGER}"
     try:
@@ -218,7 +302,7 @@ def read(store) -> dict[str, Entry]:
             f"expected a whole ledger of form {FORM}."
         )
         raise DatasetError("ledger", message, remedy)
-    return entries
+    return first, entries
 
 
 class RawSum:

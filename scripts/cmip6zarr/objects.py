@@ -9,7 +9,6 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from . import receipts
+from .errors import DatasetError
 
 READ_BYTES = 2**22
 SCHEME = "s3://"
@@ -37,7 +37,22 @@ Put = Callable[[str, list, Callable[[Written], None]], None]
 
 
 class Home(ABC):
-    """Where one store lies; `str` of it is its path or URL."""
+    """Where one store lies; `str` of it is its path or URL.
+
+    `guard` is set while a ledger of the store is open: it raises where another process has taken the store meanwhile.
+    """
+
+    guard: Callable[[bool], None] | None = None
+
+    def fence(self, now: bool = False) -> None:
+        """Raise DatasetError (`busy`) if this process is not the store's writer any more; asked before each change.
+
+        Without `now`, what costs a request is asked again after some seconds only.
+        """
+        if self.guard:
+            self.guard(now)
+        elif now:
+            self.check_claim()
 
     @property
     @abstractmethod
@@ -74,6 +89,10 @@ class Home(ABC):
     @abstractmethod
     def list(self) -> dict[str, int]:
         """Return {key: bytes} of every object; empty where there is no store."""
+
+    @abstractmethod
+    def strangers(self) -> dict[str, str]:
+        """Return {key: what it is} of whatever lies in the store and is no object: links, pipes, empty folders."""
 
     @abstractmethod
     def md5s(self) -> dict[str, str | None]:
@@ -151,11 +170,11 @@ class Home(ABC):
         """Let others write the store from now on."""
 
 
-@dataclass(frozen=True)
 class Folder(Home):
     """A store in a folder of a file system; each object is a file, and the lock on its ledger keeps writers apart."""
 
-    path: Path
+    def __init__(self, path: Path):
+        self.path = path
 
     def __str__(self):
         return str(self.path)
@@ -190,8 +209,23 @@ class Folder(Home):
         return LocalStore(self.path, read_only=read_only)
 
     def list(self) -> dict[str, int]:
-        files = (file for file in self.path.rglob("*") if file.is_file())
-        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
+        return {key: entry.stat().st_size for key, entry in self._walk() if kind_of(entry) == "file"}
+
+    def strangers(self) -> dict[str, str]:
+        return {key: kind for key, entry in self._walk() if (kind := kind_of(entry)) != "file"}
+
+    def _walk(self) -> Iterator[tuple[str, os.DirEntry]]:
+        """Yield keys and entries of all that is no folder with something in it; no link is followed."""
+        waiting = [""] if self.path.is_dir() else []
+        while waiting:
+            folder = waiting.pop()
+            with os.scandir(self.path / folder) as entries:
+                for entry in entries:
+                    key = f"{folder}{entry.name}"
+                    if kind_of(entry) == "folder":
+                        waiting.append(f"{key}/")
+                    else:
+                        yield key, entry
 
     def md5s(self) -> dict[str, str | None]:
         return {}
@@ -212,8 +246,9 @@ class Folder(Home):
                     written = 0
                     while written < len(data):
                         written += file.write(memoryview(data)[written:])
+            self.fence()
             part.replace(target)
-        except OSError:
+        except (OSError, DatasetError):
             part.unlink(missing_ok=True)  # on a full disk it stands in the way of all others
             raise
         return Written(size, checksum.hexdigest())
@@ -234,13 +269,17 @@ class Folder(Home):
         return size, checksum.hexdigest()
 
     def rename(self, old: str, new: str) -> None:
+        self.fence()
         (self.path / old).replace(self.path / new)
 
     def delete(self, keys: Collection[str]) -> None:
+        self.fence()
         for key in keys:
-            (self.path / key).unlink()
+            path = self.path / key
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def clear(self) -> None:
+        self.fence()
         if self.path.exists():
             shutil.rmtree(self.path)
 
@@ -257,12 +296,13 @@ class Folder(Home):
             return None
 
     def write_beside(self, end: str, text: str) -> None:
+        self.fence()
         receipts.write_text(self.beside(end), text)
 
     def put_ledger(self, lines: Iterable[str]) -> None:
         pass
 
-    # The lock on the ledger is all that a folder needs.
+    # The lock on the ledger, and that it still is the ledger, is all that a folder needs.
 
     def claimed(self) -> bool:
         return True
@@ -275,6 +315,19 @@ class Folder(Home):
 
     def release(self) -> None:
         pass
+
+
+def kind_of(entry: os.DirEntry) -> str:
+    """Return what a thing in a folder is, without following it.
+
+    "file", "folder" (with something in it), "link", "empty folder", or "neither file nor folder", such as a pipe.
+    """
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir(follow_symlinks=False):
+        with os.scandir(entry) as within:
+            return "folder" if any(True for _ in within) else "empty folder"
+    return "file" if entry.is_file(follow_symlinks=False) else "neither file nor folder"
 
 
 def at(place, settings=None, draft=None) -> Home:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from . import objects, originals, stores
+from . import ledger, objects, originals, stores
 from .errors import DatasetError
 
 KEYS = {"files", "variables", "attributes", "differing_attributes", "findings", "time", "form", "kept"}
@@ -12,7 +12,10 @@ KEEP = "Keep the original file."
 
 
 def read(store) -> dict:
-    """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole."""
+    """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole.
+
+    Nor is it where the ledger knows another checksum. `is_proven` tells whether the ledger knows one.
+    """
     home = objects.at(store)
     path = f"{home}{stores.PROVENANCE}"
     try:
@@ -26,7 +29,16 @@ def read(store) -> dict:
     if KEYS - set(found):
         message = f"{path}: found {found}, expected {sorted(KEYS)} among them."
         raise DatasetError("provenance", message, CONVERT_AGAIN)
+    checksum, expected = ledger.digest_of(data), ledger.load(home)[0].get("provenance")
+    if expected not in (None, checksum):
+        message = f"{path}: found {checksum}, expected {expected} by the ledger."
+        raise DatasetError("provenance", message, "Run the workflow's audit, then the workflow again.")
     return provenance
+
+
+def is_proven(store) -> bool:
+    """Tell whether the ledger of a store knows the checksum of its provenance; those of older stores do not."""
+    return bool(ledger.load(store)[0].get("provenance"))
 
 
 def name_of(file: dict) -> str:

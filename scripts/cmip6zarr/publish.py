@@ -13,22 +13,24 @@ from .errors import DatasetError
 from .ledger import Ledger
 
 
-def copy(source: objects.Home, target: objects.Home, zarr_format: int, memory_bytes: int) -> dict:
+def copy(source: objects.Home, target: objects.Home, dataset: str, zarr_format: int, memory_bytes: int) -> dict:
     """Copy a sealed store with what lies beside it, replacing one of ours; return how much was sent, and is there.
 
-    At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`) or
-    not what its ledger says (`ledger`, `rot`), if there is something else at the target (`store`), if another campaign
-    writes it (`busy`), or if what is there in the end is not what was sent (`publish`).
+    At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`), not
+    that of the dataset or not what its ledger says (`ledger`, `rot`), if there is something else at the target
+    (`store`), if another campaign writes it (`busy`), or if what is there in the end is not what was sent (`publish`).
     """
-    entries = ledger.read(source)
+    first, entries = ledger.load(source)
     if not stores.is_sealed(source):
         raise DatasetError("store", f"{source}: found no sealed store to publish.", "Run the workflow first.")
+    if wrong := audit.beside(source, first, dataset):
+        message = f"{source}: {audit.told(wrong)}; nothing was sent."
+        raise DatasetError("rot", message, "Run again: what is not right is converted again.")
     stores.check_ours(target)
-    if stores.is_sealed(target) and ledger.read(target) == entries and not audit.problems(target):
-        return figures(entries, 0)
-    first, _, _ = ledger.parse(source.read_beside(objects.LEDGER))
+    if is_copy(target, first, entries):
+        return figures(first, entries, 0)
     with Ledger(target) as book:
-        kept = book.begin(first)
+        kept = book.begin({name: first[name] for name in ledger.HEAD})
         stores.sweep(target, kept)
         target.write_beside(stores.PROVENANCE, source.read_beside(stores.PROVENANCE).decode())
         missing = [entry for key, entry in entries.items() if key not in kept]
@@ -41,15 +43,25 @@ def copy(source: objects.Home, target: objects.Home, zarr_format: int, memory_by
                     raise DatasetError("rot", message, "Run again: what is not right is converted again.")
                 # Under the names of a store that is not sealed: it opens when it is proven.
                 put(stores.held(entry.key), [data], lambda made, entry=entry: book.add(replace(entry, md5=made.md5)))
-        book.complete()
+        book.complete(proven=bool(first.get("provenance")))
         audit.check(target, "publish", book)
         stores.seal(target, zarr_format)
-    return figures(entries, len(missing))
+    return figures(first, entries, len(missing))
 
 
-def figures(entries: dict[str, ledger.Entry], sent: int) -> dict:
+def is_copy(target: objects.Home, first: dict, entries: dict[str, ledger.Entry]) -> bool:
+    """Tell whether a store has been copied already, with its provenance, and is whole."""
+    if not stores.is_sealed(target):
+        return False
+    theirs, copied = ledger.load(target)
+    same = copied == entries and theirs.get("provenance") == first.get("provenance")
+    return same and not audit.problems(target, dataset=first["dataset"])
+
+
+def figures(first: dict, entries: dict[str, ledger.Entry], sent: int) -> dict:
     """Return the facts of a receipt: objects and bytes of the store, and how many objects were sent."""
     return {
+        "provenance": "proven" if first.get("provenance") else "not proven",
         "objects": len(entries),
         "stored_bytes": sum(entry.bytes for entry in entries.values()),
         "objects_sent": sent,

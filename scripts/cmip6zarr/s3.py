@@ -124,6 +124,9 @@ class Prefix(Home):
     def list(self) -> dict[str, int]:
         return {found["path"]: found["size"] for found in self._listed()}
 
+    def strangers(self) -> dict[str, str]:
+        return {}  # all that is there is an object
+
     def md5s(self) -> dict[str, str]:
         return {found["path"]: tag(found) for found in self._listed()}
 
@@ -140,6 +143,7 @@ class Prefix(Home):
         checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
         made = Written(len(data), xxhash.xxh3_128(data).hexdigest(), checksum)
         for left in reversed(range(UPLOADS)):
+            self.fence()
             try:
                 said = tag(obstore.put(self._inside, key, data, use_multipart=False))
             except ERRORS as error:
@@ -192,6 +196,7 @@ class Prefix(Home):
 
     def delete(self, keys: Collection[str]) -> None:
         if keys:
+            self.fence()
             with asking(f"{self}: {len(keys)} objects to delete"):
                 obstore.delete(self._inside, list(keys))
 
@@ -217,6 +222,7 @@ class Prefix(Home):
         return data
 
     def write_beside(self, end: str, text: str) -> None:
+        self.fence()
         with asking(f"{self}{end}"):
             obstore.put(self._outside, self.name + end, text.encode(), use_multipart=False)
 
@@ -258,6 +264,7 @@ class Prefix(Home):
             raise DatasetError("busy", message, "Somebody has taken the store: let one campaign alone write it.")
 
     def release(self) -> None:
+        self.fence(now=True)
         with asking(f"{self}{WRITER}"):
             obstore.delete(self._outside, [self.name + WRITER])
         self._token.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ does not open. Sealing gives it its name; that is the last thing that happens to
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import product
 from math import ceil
@@ -39,21 +40,33 @@ def sealed_name(key: str) -> str:
 
 
 class UnsealedStore(WrapperStore):
-    """A store that its writer and its verifier can open, and nobody else."""
+    """A store that its writer and its verifier can open, and nobody else; `fence` is called before each request."""
+
+    def __init__(self, store, fence: Callable[[], None] = lambda: None):
+        super().__init__(store)
+        self._fence = fence
+
+    def _with_store(self, store):
+        return type(self)(store, self._fence)
 
     async def get(self, key, prototype, byte_range=None):
+        self._fence()
         return await self._store.get(held(key), prototype, byte_range)
 
     async def set(self, key, value):
+        self._fence()
         await self._store.set(held(key), value)
 
     async def set_if_not_exists(self, key, value):
+        self._fence()
         await self._store.set_if_not_exists(held(key), value)
 
     async def exists(self, key):
+        self._fence()
         return await self._store.exists(held(key))
 
     async def delete(self, key):
+        self._fence()
         await self._store.delete(held(key))
 
     async def list_dir(self, prefix):
@@ -190,11 +203,12 @@ def is_sealed(path) -> bool:
 def seal(path, zarr_format: int) -> None:
     """Give the root metadata of a verified store its names: from now on it opens, and others may replace it.
 
-    Raises DatasetError (`busy`) if another campaign has taken the store.
+    Raises DatasetError (`busy`) if another process has taken the store, or the ledger is not the one that was proven.
     """
     home = objects.at(path)
-    home.check_claim()
-    rename_root(home, [(key + UNSEALED, key) for key in ROOT_KEYS[zarr_format]])
+    for key in ROOT_KEYS[zarr_format]:
+        home.fence(now=True)
+        rename_root(home, [(key + UNSEALED, key)])
     home.release()
 
 
@@ -225,12 +239,13 @@ def check_ours(path) -> None:
 def sweep(path, keep) -> None:
     """Remove from a store of ours all objects but those with keys in `keep`; it is unsealed first.
 
-    What was cut off while it was written goes too. Raises DatasetError for what this workflow did not make.
+    What was cut off while it was written goes too, and so do links and empty folders, of which none is ours. Raises
+    DatasetError for what this workflow did not make.
     """
     home = objects.at(path)
     check_ours(home)
     unseal(home)
     if keep:
-        home.delete(home.list().keys() - set(keep))
+        home.delete((home.list().keys() | home.strangers().keys()) - set(keep))
     else:
         home.clear()

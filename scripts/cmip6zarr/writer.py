@@ -73,7 +73,7 @@ def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, pr
         stores.sweep(home, kept)
         space.check(home, inventory, plan.objects, kept)
         home.write_beside(stores.PROVENANCE, receipts.text_of(provenance(inventory)))
-        root = stores.UnsealedStore(stores.open_store(home, read_only=False))
+        root = stores.UnsealedStore(stores.open_store(home, read_only=False), home.fence)
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
         whole = sum(cut.array.bytes for cut in plan.cuts)

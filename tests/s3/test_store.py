@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import obstore
 import pytest
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import size_report
 import verify
-from cmip6zarr import objects, receipts, s3client, stores
+from cmip6zarr import ledger, objects, receipts, s3client, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Entry, Ledger
 from s3.faultproxy import FaultProxy
@@ -23,7 +24,7 @@ from s3.reading import keys
 
 pytestmark = pytest.mark.s3
 
-FIRST = {"ledger": 1, "dataset": "d", "recipe": 1, "made_of": "x"}
+FIRST = {"ledger": 1, "dataset": ID, "recipe": 1, "made_of": "x"}
 
 
 @pytest.fixture
@@ -124,6 +125,46 @@ def test_second_campaign_is_told(url, tmp_path):
         assert list(book.begin(FIRST)) == ["v/c.0"]
     with pytest.raises(DatasetError, match=r"other.* is writing"):
         stores.seal(one, 3)
+
+
+def test_stopped_writer_changes_nothing_more(url, tmp_path, monkeypatch):
+    """Its claim was deleted, and another campaign has the store: each of its changes is refused."""
+    one, other = (home(url, tmp_path / name) for name in ("one", "other"))
+    with Ledger(one) as book:
+        book.begin(FIRST)
+        one.put("v/c.0", [b"one"])
+        obstore.delete(one._outside, [f"{one.name}.writer.json"])
+        with Ledger(other) as theirs:
+            theirs.begin(FIRST)
+            other.put("v/c.0", [b"other"])
+            other.put("zarr.json.unsealed", [b"{}"])
+            changes = [lambda: one.delete(["v/c.0"]), lambda: one.put("v/c.0", [b"one"]), one.clear]
+            changes += [lambda: one.write_beside(".provenance.json", "{}"), lambda: one.rename("v/c.0", "v/c.1")]
+            monkeypatch.setattr(ledger, "CLAIM_SECONDS", 0)
+            for change in changes:
+                with pytest.raises(DatasetError, match=r"other.* is writing this store") as error:
+                    change()
+                assert error.value.kind == "busy"
+            monkeypatch.undo()
+            for now in (book.complete, lambda: stores.seal(one, 3), one.release):  # whenever it was asked before
+                with pytest.raises(DatasetError, match=r"other.* is writing this store"):
+                    now()
+            theirs.complete()
+            stores.seal(other, 3)
+        with pytest.raises(DatasetError, match="expected this campaign's own"):
+            stores.seal(one, 3)
+    assert (other.read("v/c.0"), other.list()) == (b"other", {"v/c.0": 5, "zarr.json": 2})
+
+
+def test_claim_is_asked_for_seldom(url, tmp_path, server):
+    """Of a hundred objects in a moment each takes one request; the claim is asked for a few times in all."""
+    with FaultProxy(server) as proxy, Ledger(home(url, tmp_path, endpoint_url=proxy.endpoint)) as book:
+        before = proxy.counts()
+        for number in range(100):
+            book.store.put(f"v/c.{number}", [b"x"])
+        after = proxy.counts()
+        assert after["PUT"] - before["PUT"] == 100
+        assert after["GET"] - before["GET"] <= 3
 
 
 def test_writers_of_one_moment(url, tmp_path):
