@@ -91,13 +91,23 @@ def test_climatologies_are_bounds_too():
 
 @pytest.mark.parametrize("name", [name for name in TIMES if name not in ("no time",)])
 def test_inventory_takes_the_same_for_times(name):
-    """Inventory's rule of which variables count time, and in what units, is code of its own; both agree."""
+    """Inventory has code of its own for which variables count time, in what units and calendar; both agree."""
     variables = {
         key: Variable("float64", ["x"], [10], None, [], {k: typed(v) for k, v in own.items()})
         for key, own in TIMES[name].items()
     }
-    found = moves.time_like(Header("a.nc", 1, 1, {"x": 10}, [], variables))
-    assert found == {key: clock.units for key, clock in clocks(TIMES[name]).items()}
+    found = moves.clocks(Header("a.nc", 1, 1, {"x": 10}, [], variables))
+    expected = clocks(TIMES[name])
+    assert {key: (clock.units, clock.calendar) for key, clock in found.items()} == {
+        key: (clock.units, clock.calendar) for key, clock in expected.items()
+    }
+    # Both count microseconds, from another beginning.
+    beginnings = set()
+    for key, clock in found.items():
+        (factor, offset), (our_factor, our_offset) = clock.line(), expected[key].microseconds()
+        assert factor == our_factor
+        beginnings.add((clock.calendar, offset - our_offset))
+    assert len(beginnings) == len({clock.calendar for clock in found.values()})
 
 
 def instants(numbers, clock):
