@@ -36,7 +36,11 @@ def test_blocks_of_native_chunks_are_the_region(tmp_path, data):
     region = tuple(
         slice(s, data.draw(st.sampled_from(range(s + 1, size + 1)))) for s, size in zip(starts, shape, strict=True)
     )
-    found = planes.native_chunks(str(path), "v", hdf5.layouts(str(path))["v"], region)
+    layout = hdf5.layouts(str(path)).get("v")
+    if not layout:  # its last chunks may be unfiltered
+        assert any(size % n for size, n in zip(shape, native, strict=True))
+        return
+    found = planes.native_chunks(str(path), "v", layout, region)
     if not found:
         assert dtype.byteorder == ">" or not planes.run(region, native)
         return

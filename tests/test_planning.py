@@ -148,7 +148,20 @@ def test_a_streamed_chunk_is_never_whole_in_memory():
     ta = Array("ta", (360, 8, 768, 1024), ("time", "plev", "lat", "lon"), 4, 0, True, ((1, 8, 768, 1024),))
     plans = [planning.plan([a], {"time": 4}, MIB, 0, 2**30, 2) for a in (ta, replace(ta, shuffled=True))]
     assert [plan.cuts[0].streamed for plan in plans] == [False, True]
-    assert plans[1].planned_bytes == BASE_BYTES + 2 * (96 + 2 * 24) * MIB < plans[0].planned_bytes
+    index = 360 * chunks.INDEX_BYTES
+    assert plans[1].planned_bytes == BASE_BYTES + 2 * (96 + 2 * 24) * MIB + index < plans[0].planned_bytes
+
+
+def test_the_places_of_chunks_are_planned():
+    """A million chunks of a few bytes take memory for their places, of 256 files at once; too many are refused."""
+    time = Array("time", (10**6,), ("time",), 8, 0, native=((1,),))
+    assert planning.index_bytes([time]) == chunks.INDEX_BYTES * 10**6
+    plan = planning.plan([time], None, MIB, 0, 2**30, 1)
+    assert plan.planned_bytes == planning.memory_of(plan.cuts[0], 1) + chunks.INDEX_BYTES * 10**6
+    yearly = replace(time, files=tuple((n, n + 1000) for n in range(0, 10**6, 1000)))
+    assert planning.index_bytes([yearly]) == chunks.INDEX_BYTES * 10**6 * chunks.FILES_INDEXED // 1000
+    with pytest.raises(planning.PlanError, match="raise memory_mib to"):
+        planning.plan([time], None, MIB, 0, 140 * MIB, 1)
 
 
 @patient

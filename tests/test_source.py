@@ -43,10 +43,10 @@ REFUSED = {
     "no-step": ("empty", {}, again(steps=0), "'time' has 0 steps, expected at least 1"),
     "group": ("structure", {}, last(lambda nc: nc.createGroup("g")), "has groups ['g']"),
     "user-type": (
-        "structure",
+        "unseen",
         {},
         last(lambda nc: nc.createVariable("v", nc.createVLType("f4", "l"), ("lat",))),
-        "variable 'v' has the user-defined type",
+        "variable 'v' (sequences)",
     ),
     "no-time": ("structure", {}, last(lambda nc: nc.renameVariable("time", "t")), "'time': found none"),
     "time-of-another-dimension": (

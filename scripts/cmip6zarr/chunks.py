@@ -3,7 +3,7 @@
 A **chunk** is what is compressed at once, a **shard** what is written at once (one chunk, where there is no sharding).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, prod
@@ -13,6 +13,11 @@ MIB = 2**20
 BLOCK_BYTES = 8 * MIB
 # HDF5's chunk cache of netCDF-C 4.9; a larger native chunk is inflated outside it, beside its compressed form.
 CACHE_BYTES = 16 * MIB
+# netCDF-C and HDF5 keep about 6 kB for each chunk of an open file that they have touched: 26 MB.
+CHUNKS_HELD = 4096
+# Convert notes where each chunk of its files lies: four numbers of 8 bytes, and room to grow; of so many files at once.
+INDEX_BYTES = 40
+FILES_INDEXED = 256
 # Blosc cannot compress 2 GiB or more at once.
 MOST_CHUNK_BYTES = 2**31 - 2**20
 
@@ -39,6 +44,14 @@ class Array:
     def bytes(self) -> int:
         return prod(self.shape) * self.itemsize
 
+    @property
+    def native_chunks(self) -> int:
+        """How many chunks it has in its files, at most."""
+        counts = (
+            prod(ceil(size / n) for size, n in zip(self.shape, some, strict=True)) for some in self.native if some
+        )
+        return max(counts, default=0)
+
     def bytes_of(self, shape) -> int:
         """Return the bytes of a block, of which only what lies in the array counts."""
         return prod(min(n, size) for n, size in zip(shape, self.shape, strict=True)) * self.itemsize
@@ -58,6 +71,27 @@ def regions(whole: tuple[slice, ...], step: tuple[int, ...]) -> Iterator[tuple[s
         for axis, size in zip(whole, step, strict=True)
     ]
     return product(*axes)
+
+
+def rows_at_once(shape: Sequence[int], native: Sequence[int] | None, axis: int = 0) -> int:
+    """Return how many rows along an axis have CHUNKS_HELD native chunks at most, in whole chunks; at least one.
+
+    >>> rows_at_once((10**6,), (1,)), rows_at_once((10**6, 90), (2, 10)), rows_at_once((5,), None)
+    (4096, 910, 5)
+    """
+    if not native or not shape:
+        return max(1, shape[axis]) if shape else 1
+    counts = [ceil(max(1, size) / n) for size, n in zip(shape, native, strict=True)]
+    return native[axis] * max(1, CHUNKS_HELD * counts[axis] // prod(counts))
+
+
+def chunks_of(region: tuple[slice, ...], native: tuple[int, ...]) -> int:
+    """Return how many native chunks a region has a part of.
+
+    >>> chunks_of((slice(3, 9), slice(0, 2)), (4, 2))
+    3
+    """
+    return prod(ceil(r.stop / n) - r.start // n for r, n in zip(region, native, strict=True))
 
 
 def fit(shape: tuple[int, ...], itemsize: int, target_bytes: int, order: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,6 +5,8 @@ many threads as there are. Whatever is not a plain number in shuffled, deflated 
 """
 
 import os
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,27 +20,61 @@ import numpy as np
 from numcodecs.shuffle import Shuffle
 
 from . import watch
+from .chunks import FILES_INDEXED
+from .contents import NOT_A_COORDINATE
 from .errors import LIBRARY_ERRORS
 from .scratch import scratch
 
 DEFLATE, SHUFFLE = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
 # In the order in which they are applied; a bit of a chunk's filter mask tells that its filter was left out.
 KNOWN_PIPELINES = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
-NOT_A_COORDINATE = "_nc4_non_coord_"
 JOB_BYTES = 4 * 2**20  # chunks much smaller than this share a job
-FILES_INDEXED = 256
 
 Region = tuple[slice, ...]
 Job = tuple[Region, Callable[[], None]]
 """A part of a slab, and what fills it."""
 
 
+class Index:
+    """Where the chunks of a variable lie that were written, in chunks.INDEX_BYTES each: they may be a million."""
+
+    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...]):
+        counts = [-(-size // n) for size, n in zip(shape, chunks, strict=True)]
+        self._weights = [prod(counts[axis + 1 :]) for axis in range(len(counts))]
+        self._chunks, self._numbers, self._places = chunks, array("Q"), array("Q")
+
+    def add(self, start: tuple[int, ...], place: tuple[int, int, int]) -> None:
+        """Note the place of a chunk: (byte offset, bytes, filter mask) by the indices of its first value."""
+        self._numbers.append(self._number(start))
+        self._places.extend(place)
+
+    def sort(self) -> None:
+        """Put the chunks in the order of their numbers, as `get` needs them; HDF5 lists most so already."""
+        numbers = np.frombuffer(self._numbers, "u8")
+        if (numbers[1:] <= numbers[:-1]).any():
+            order = np.argsort(numbers)
+            places = np.frombuffer(self._places, "u8").reshape(-1, 3)[order].tobytes()
+            self._numbers, self._places = array("Q", numbers[order].tobytes()), array("Q", places)
+
+    def get(self, start: tuple[int, ...]) -> tuple[int, int, int] | None:
+        """Return the place of a chunk, None if it was never written."""
+        number = self._number(start)
+        at = bisect_left(self._numbers, number)
+        if at == len(self._numbers) or self._numbers[at] != number:
+            return None
+        offset, size, mask = self._places[3 * at : 3 * at + 3]
+        return offset, size, mask
+
+    def _number(self, start: tuple[int, ...]) -> int:
+        return sum(s // n * w for s, n, w in zip(start, self._chunks, self._weights, strict=True))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the values of one variable lie in a file.
 
-    `chunks` None: contiguous, at `offset` (None: never written). Otherwise `index` has (byte offset, bytes, filter
-    mask) by the indices of a chunk's first value; a chunk that is not there is all `fill`.
+    `chunks` None: contiguous, at `offset` (None: never written). Otherwise `index` has the chunks' places; a chunk that
+    is not there is all `fill`.
     """
 
     shape: tuple[int, ...]
@@ -47,7 +83,7 @@ class Layout:
     filters: tuple[int, ...]
     chunks: tuple[int, ...] | None
     offset: int | None
-    index: dict[tuple[int, ...], tuple[int, int, int]]
+    index: Index | None
 
     @property
     def chunk_bytes(self) -> int:
@@ -57,13 +93,16 @@ class Layout:
 
 @lru_cache(FILES_INDEXED)
 def layouts(path: str) -> dict[str, Layout]:
-    """Return the layouts of a file's variables that can be read here; the others, and files not HDF5, are left out."""
+    """Return the layouts of a file's variables that can be read here; the others, and files not HDF5, are left out.
+
+    Links that may lead out of the file are not followed.
+    """
     try:
         with watch.opening(path), h5py.File(path) as file:
             if file.userblock_size:
                 return {}
-            items = file.items()
-            names = {name.removeprefix(NOT_A_COORDINATE) for name, item in items if isinstance(item, h5py.Dataset)}
+            hard = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+            names = {name.removeprefix(NOT_A_COORDINATE) for name in hard if isinstance(file[name], h5py.Dataset)}
             found = {name: layout_of(file[hdf5_name(file, name)]) for name in names}
     except LIBRARY_ERRORS:
         return {}  # no HDF5, or damaged: the netCDF library will say what is wrong
@@ -82,17 +121,36 @@ def layout_of(dataset: h5py.Dataset) -> Layout | None:
     if dtype.kind not in "iuf" or dtype.metadata or properties.get_external_count() or 0 in dataset.shape:
         return None
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    index: dict = {}
+    index = None
     if kind == h5py.h5d.CHUNKED and filters in KNOWN_PIPELINES:
-
-        def note(chunk):
-            index[chunk.chunk_offset] = (chunk.byte_offset, chunk.size, chunk.filter_mask)
-
-        dataset.id.chunk_iter(note)
+        index = index_of(dataset, filters)
+        if index is None:
+            return None
     elif kind != h5py.h5d.CONTIGUOUS:
         return None
     fill = np.asarray(dataset.fillvalue, dtype)[()]
     return Layout(dataset.shape, dtype, fill, tuple(filters), dataset.chunks, dataset.id.get_offset(), index)
+
+
+def index_of(dataset: h5py.Dataset, filters: list[int]) -> Index | None:
+    """Return where the chunks of a dataset lie, or None if those at its edge may be stored unfiltered.
+
+    No function of h5py tells of that setting (H5Pset_chunk_opts): such chunks have the size of whole ones.
+    """
+    shape, chunks = dataset.shape, dataset.chunks
+    index, whole = Index(shape, chunks), prod(chunks) * dataset.dtype.itemsize
+    ragged = filters and any(size % n for size, n in zip(shape, chunks, strict=True))
+
+    def note(chunk):
+        start = chunk.chunk_offset
+        index.add(start, (chunk.byte_offset, chunk.size, chunk.filter_mask))
+        if ragged and chunk.size == whole and not chunk.filter_mask:
+            return any(s + n > size for s, n, size in zip(start, chunks, shape, strict=True)) or None
+        return None
+
+    unfiltered = dataset.id.chunk_iter(note)
+    index.sort()
+    return None if unfiltered else index
 
 
 def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: tuple[int, ...]) -> Iterator[Job]:
@@ -138,7 +196,7 @@ def intersection(start: tuple[int, ...], chunks: tuple[int, ...], region: Region
 
 def put_chunk(descriptor: int, layout: Layout, start, part: Region, target: np.ndarray) -> None:
     """Read one chunk and put the `part` of it that is wanted into `target`."""
-    if start not in layout.index:
+    if layout.index.get(start) is None:
         target[...] = layout.fill
         return
     whole = target.shape == layout.chunks and target.flags.c_contiguous and layout.dtype == target.dtype
@@ -158,7 +216,7 @@ def stored_chunk(descriptor: int, layout: Layout, start, into: np.ndarray | None
 
     Raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not what they should be.
     """
-    offset, size, mask = layout.index[start]
+    offset, size, mask = layout.index.get(start)
     raw = read_at(descriptor, offset, scratch.get("raw", size))
     filters = [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
     if DEFLATE in filters:

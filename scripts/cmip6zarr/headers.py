@@ -9,8 +9,9 @@ from stat import S_ISREG
 import netCDF4
 import numpy as np
 
-from . import library, netcdf3, watch
+from . import chunks, contents, library, netcdf3, watch
 from .attributes import exact, read_attribute, typed
+from .contents import Contents
 from .errors import LIBRARY_ERRORS, Refused
 from .timeaxis import Move
 
@@ -44,7 +45,8 @@ class Variable:
 class Header:
     """One file: `bytes` and `mtime_ns` as the file system has them; dims, variables and attributes in their order.
 
-    `format` is netCDF's name of it, `types` are the user-defined types that it declares.
+    `format` is netCDF's name of it, `types` are the user-defined types that it declares, `unseen` says in words what it
+    holds beyond this header.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Header:
     exact: dict[str, list] = field(default_factory=dict)
     format: str = "NETCDF4"
     types: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -110,8 +113,11 @@ def unreadable(path, error) -> Refused:
     )
 
 
-def read_header(path) -> Header:
-    """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for."""
+def read_header(path, drop: bool = False) -> Header:
+    """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for.
+
+    What the file holds and no store can hold is refused too (`unseen`), or with `drop` left out of the header.
+    """
     try:
         stat = Path(path).stat()
         if not S_ISREG(stat.st_mode):  # to open a pipe would wait for ever
@@ -122,66 +128,92 @@ def read_header(path) -> Header:
     if expected is not None and stat.st_size < expected:
         message = f"{path}: is cut off: found {stat.st_size} bytes, expected {expected} by its own header."
         raise Refused("unreadable", message, "Fetch the file again, or set policy.unreadable to leave_out.")
-    with watch.opening(path), open_raw(path) as nc:
-        if nc.groups:
-            raise Refused(
-                "structure",
-                f"{path}: has groups {list(nc.groups)}; CMIP6 files have none.",
-                "Flatten it, or set policy.structure to leave_out.",
-            )
-        try:
-            attributes, exactly = attributes_of(nc, nc, library.GLOBAL)
+    with watch.opening(path):
+        holds = read_contents(path)
+        unfit = holds.unfit()
+        if not drop:
+            check_seen(path, unfit)
+        with open_raw(path) as nc, reading(path):
+            listed = {name: variable.ncattrs() for name, variable in nc.variables.items()}
+            if holds.variables or holds.attributes:
+                unfit = holds.beyond(listed, nc.ncattrs()) | unfit
+            if not drop:
+                check_seen(path, unfit)
+            attributes, exactly = attributes_of(nc, nc, "", unfit)
+            variables = {name: v for name, v in nc.variables.items() if (name, "") not in unfit}
+            contents.check_whole(path, holds, {name: list(v.shape) for name, v in variables.items()})
             return Header(
                 path=str(path),
                 bytes=stat.st_size,
                 mtime_ns=stat.st_mtime_ns,
                 dims={name: len(dim) for name, dim in nc.dimensions.items()},
                 unlimited=[name for name, dim in nc.dimensions.items() if dim.isunlimited()],
-                variables={name: variable_header(path, nc, variable) for name, variable in nc.variables.items()},
+                variables={name: variable_header(path, nc, v, holds, unfit) for name, v in variables.items()},
                 attributes=attributes,
                 exact=exactly,
                 format=nc.data_model,
-                types=[*nc.cmptypes, *nc.vltypes, *nc.enumtypes],
+                types=holds.types,
+                unseen=contents.told(unfit),
             )
-        except LIBRARY_ERRORS as error:
-            raise unreadable(path, error) from error
 
 
-def attributes_of(nc: netCDF4.Dataset, holder, varid: int) -> tuple[dict[str, list], dict[str, list]]:
-    """Return the typed attributes of a file or of a variable in it, and those of which that does not say all."""
-    attributes = {name: typed(read_attribute(holder, name)) for name in holder.ncattrs()}
+def read_contents(path) -> Contents:
+    """Return what HDF5 holds in a file, nothing for one of another format; raises Refused for groups and links."""
+    with reading(path):
+        holds = contents.contents_of(path) if contents.is_hdf5(path) else Contents()
+    if holds.groups:
+        raise Refused(
+            "structure",
+            f"{path}: has groups {holds.groups}; CMIP6 files have none.",
+            "Flatten it, or set policy.structure to leave_out.",
+        )
+    return holds
+
+
+def check_seen(path, unfit: dict[tuple[str, str], str]) -> None:
+    """Raise Refused (`unseen`) if a file holds what no store can hold."""
+    if unfit:
+        message = f"{path}: holds what no store can hold: {', '.join(contents.told(unfit))}."
+        remedy = "Take it out of the file, or set policy.unseen to drop (convert without it) or leave_out."
+        raise Refused("unseen", message, remedy)
+
+
+def attributes_of(nc: netCDF4.Dataset, holder, variable: str, unfit) -> tuple[dict[str, list], dict[str, list]]:
+    """Return the typed attributes of a file ("") or of a variable in it, and those of which that does not say all.
+
+    Those in `unfit`, (variable, attribute), are left out.
+    """
+    names = [name for name in holder.ncattrs() if (variable, name) not in unfit]
+    varid = holder._varid if variable else library.GLOBAL
+    attributes = {name: typed(read_attribute(holder, name)) for name in names}
     forms = {name: exact(a, *library.read_attribute(nc._grpid, varid, name)) for name, a in attributes.items()}
     return attributes, {name: form for name, form in forms.items() if form}
 
 
-def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable) -> Variable:
-    """Return what the file at `path` says of one variable; raises Refused for what Zarr has no form for.
+def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable, holds: Contents, unfit) -> Variable:
+    """Return what the file at `path` says of one variable, but its attributes in `unfit`.
 
-    Those are compound, enum, vlen and opaque types, and names that are no folder's or those of a store's own metadata.
+    Raises Refused for a name that no folder can have, or that is one of a store's own metadata (`structure`), and for a
+    filter that the library lacks (`unreadable`).
     """
     if not re.fullmatch(NAME, variable.name) or len(variable.name.encode()) > MOST_NAME_BYTES:
         message = f"{path}: variable {variable.name!r} has a name that no array of a Zarr store can have."
         raise Refused("structure", message, "Rename it, or set policy.structure to leave_out.")
+    if variable.name in holds.variables:
+        check_filters(path, nc, variable.name, holds.variables[variable.name].filters)
     if variable.dtype is str:
         dtype = "str"
-    elif isinstance(variable.datatype, np.dtype):
-        dtype = "S1" if variable.dtype == "S1" else np.dtype(variable.dtype).newbyteorder("=").name
     else:
-        message = f"{path}: variable {variable.name!r} has the user-defined type {variable.datatype!r}."
-        raise Refused(
-            "structure",
-            message,
-            "Only numbers, characters and texts have a Zarr form: drop it, or set policy.structure to leave_out.",
-        )
-    chunks = None if variable.chunking() in ("contiguous", None) else list(variable.chunking())
+        dtype = "S1" if variable.dtype == "S1" else np.dtype(variable.dtype).newbyteorder("=").name
+    native = None if variable.chunking() in ("contiguous", None) else list(variable.chunking())
     filters = variable.filters() or {}
     classic = nc.data_model.startswith("NETCDF3")
-    attributes, exactly = attributes_of(nc, variable, variable._varid)
+    attributes, exactly = attributes_of(nc, variable, variable.name, unfit)
     return Variable(
         dtype=dtype,
         dims=list(variable.dimensions),
         shape=list(variable.shape),
-        chunks=chunks,
+        chunks=native,
         filters=sorted(name for name, on in filters.items() if on and name not in NO_FILTERS),
         attributes=attributes,
         exact=exactly,
@@ -189,7 +221,29 @@ def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable) -> Va
     )
 
 
+def check_filters(path, nc: netCDF4.Dataset, name: str, filters: list[tuple[int, str]]) -> None:
+    """Raise Refused (`unreadable`) for a filter of a variable that the library has no plugin for."""
+    for number, words in filters:
+        if not library.has_filter(nc._grpid, number):
+            message = (
+                f"{path}: variable {name!r} is compressed by the HDF5 filter {number} ({words or 'without a name'}), "
+                "for which the netCDF library has no plugin."
+            )
+            remedy = (
+                "Install HDF5's plugin for it and name its folder in HDF5_PLUGIN_PATH, or write the file again with "
+                "deflate, or set policy.unreadable to leave_out."
+            )
+            raise Refused("unreadable", message, remedy)
+
+
 def read_whole(header: Header, name: str) -> np.ndarray:
-    """Return all of one small variable, raw."""
-    with open_raw(header.path) as nc, reading(header.path):
-        return np.asarray(nc[name][...])
+    """Return all of one small variable, raw.
+
+    It is read in pieces where it has many chunks: the netCDF library keeps some memory for each until it closes a file.
+    """
+    variable, parts = header.variables[name], []
+    rows = chunks.rows_at_once(variable.shape, variable.chunks)
+    for start in range(0, variable.shape[0] if variable.shape else 1, rows):
+        with open_raw(header.path) as nc, reading(header.path):
+            parts.append(np.asarray(nc[name][start : start + rows] if variable.shape else nc[name][...]))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(variable.shape)

@@ -118,6 +118,11 @@ def filters(ncid: int, varid: int) -> list[list]:
     return found
 
 
+def has_filter(ncid: int, number: int) -> bool:
+    """Tell whether the library can apply the HDF5 filter of a number."""
+    return not NETCDF.nc_inq_filter_avail(ncid, c_uint(number))
+
+
 def define_dimension(ncid: int, name: str, size: int) -> int:
     """Add a dimension, unlimited if `size` is 0, and return its id."""
     dimid = c_int()

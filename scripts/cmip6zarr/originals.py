@@ -21,10 +21,13 @@ MOST_SHARED_BYTES = 4 * 2**20
 
 
 def form(header: Header, time_name: str | None) -> dict:
-    """Return the form of a file; only the length of `time_name` is left out (None)."""
+    """Return the form of a file; only the length of `time_name` is left out (None).
+
+    `types` names what a file holds and its store does not: user-defined types, and all that the policy dropped.
+    """
     return {
         "format": header.format,
-        "types": header.types,
+        "types": header.types + header.unseen,
         "dims": [[name, None if name == time_name else size] for name, size in header.dims.items()],
         "unlimited": header.unlimited,
         "order": list(header.variables),

@@ -79,7 +79,7 @@ def blocks(chunks: list[NativeChunk], count: int, block_bytes: int, beyond: byte
 def put(descriptor: int, chunk: NativeChunk, planes: np.ndarray) -> None:
     """Put a chunk, shuffled, into `planes`: (itemsize, values) bytes."""
     layout = chunk.layout
-    if chunk.start not in layout.index:
+    if layout.index.get(chunk.start) is None:
         planes[...] = np.frombuffer(layout.fill.tobytes(), "u1")[:, None]
         return
     straight = planes.reshape(-1) if planes.flags.c_contiguous else None

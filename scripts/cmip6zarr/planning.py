@@ -11,6 +11,8 @@ from math import ceil, prod
 from .chunks import (
     BLOCK_BYTES,
     CACHE_BYTES,
+    FILES_INDEXED,
+    INDEX_BYTES,
     MIB,
     MOST_CHUNK_BYTES,
     Array,
@@ -180,7 +182,7 @@ def cut(
 ) -> Cut:
     """Return how one array is cut; raises PlanError with the MiB that would do if `all_bytes` do not.
 
-    `waiting_bytes` of them are not the array's: so much may wait to be written.
+    `waiting_bytes` of them are not the array's: so much may wait to be written, or is held of other arrays.
     """
     memory_bytes = all_bytes - waiting_bytes
     one = prod(chunks) * array.itemsize
@@ -208,6 +210,13 @@ def cut(
     )
 
 
+def index_bytes(arrays: list[Array]) -> int:
+    """Return what the places of all chunks take of the files of which they are held at once."""
+    files = max((len(array.files) for array in arrays), default=0)
+    share = min(1.0, FILES_INDEXED / max(1, files))
+    return ceil(INDEX_BYTES * share * sum(array.native_chunks for array in arrays))
+
+
 def plan(
     arrays: list[Array],
     rule: dict[str, int] | None,
@@ -230,7 +239,9 @@ def plan(
         else shapes[array.name]
         for array in arrays
     }
-    waiting_bytes = uploads * max((array.bytes_of(shards[array.name]) for array in arrays), default=0)
+    waiting_bytes = index_bytes(arrays) + uploads * max(
+        (array.bytes_of(shards[array.name]) for array in arrays), default=0
+    )
     cuts, errors = [], []
     for array in arrays:
         try:

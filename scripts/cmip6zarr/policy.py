@@ -8,6 +8,7 @@ POLICY = {
     "unreadable": "refuse",
     "empty": "refuse",
     "structure": "refuse",
+    "unseen": "refuse",
     "identity": "refuse",
     "encoding": "refuse",
     "fill_value": "refuse",

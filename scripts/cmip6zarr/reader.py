@@ -33,6 +33,7 @@ class Reader:
         self.files, self.variables = inventory["files"], inventory["variables"]
         self.used: dict[str, set[str]] = {name: set() for name in self.variables}
         self._opened: OrderedDict = OrderedDict()
+        self._touched: dict[str, int] = {}  # chunks of open files, for each of which the netCDF library holds memory
         self._lock = Lock()  # the netCDF library is not thread-safe
 
     def __enter__(self):
@@ -100,20 +101,26 @@ class Reader:
         """Yield jobs that read rows of a region through netCDF4, whole native chunks at a time."""
         axis = array.axis or 0
         if not region:
-            yield region, lambda: self._read(array.name, file, region, out)
+            yield region, lambda: self._read(array, file, region, out)
             return
         row_bytes = max(1, array.itemsize * int(np.prod([r.stop - r.start for i, r in enumerate(region) if i != axis])))
         native = max((native[axis] for native in array.native if native), default=1)
         rows = max(native, PIECE_BYTES // row_bytes // native * native)
+        held = min((chunks.rows_at_once(array.shape, some, axis) for some in array.native if some), default=rows)
+        rows = max(native, min(rows, held // native * native))
         for start in range(region[axis].start, region[axis].stop, rows):
             piece = (*region[:axis], slice(start, min(start + rows, region[axis].stop)), *region[axis + 1 :])
             target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(piece, origin, strict=True))]
-            yield piece, lambda piece=piece, target=target: self._read(array.name, file, piece, target)
+            yield piece, lambda piece=piece, target=target: self._read(array, file, piece, target)
 
-    def _read(self, name: str, file: dict, region: Region, target: np.ndarray) -> None:
+    def _read(self, array: chunks.Array, file: dict, region: Region, target: np.ndarray) -> None:
         """Put a region of a variable, as netCDF4 reads it, into `target`."""
+        name, path = array.name, file["path"]
         with self._lock:
-            values = np.asarray(self._open(file["path"])[name][region or ...])
+            values = np.asarray(self._open(path)[name][region or ...])
+            self._touched[path] += max((chunks.chunks_of(region, some) for some in array.native if some), default=0)
+            if self._touched[path] > chunks.CHUNKS_HELD:
+                self._opened.pop(path).close()
         if name in file["moves"]:
             by, keep = Move(*map(Fraction, file["moves"][name])), missing_values(self.variables[name]["attributes"])
             values = move(values, by, keep, target.dtype)[0]
@@ -124,7 +131,7 @@ class Reader:
         from .headers import open_raw  # netCDF4 costs a tenth of a second, and most datasets do without
 
         if path not in self._opened:
-            self._opened[path] = open_raw(path)
+            self._opened[path], self._touched[path] = open_raw(path), 0
             if len(self._opened) > OPEN_FILES:
                 self._opened.popitem(last=False)[1].close()
         return self._opened[path]

@@ -96,7 +96,7 @@ def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
             )
             raise DatasetError("provenance", message, CONVERT_AGAIN)
     if source.form["types"]:
-        message = f"{source.path}: declares user-defined types {source.form['types']}, expected none."
+        message = f"{source.path}: holds what its store does not, {source.form['types']}, expected nothing of the kind."
         raise DatasetError("restore", message, KEEP)
     for name, kept in source.kept.items():
         if kept is None:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from math import prod
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .attributes import missing_values
 from .continuity import check_order
 from .errors import Refused
 from .fillvalues import check_fill_values
-from .headers import File, Header, read_header, read_whole
+from .headers import File, Header, Variable, read_header, read_whole
 from .moves import clocks, common_dtypes, move_of, move_times, note_moves
 from .policy import Judge, remedy, without_leave_out
 from .statics import check_static
@@ -20,6 +21,8 @@ from .timeaxis import GREGORIAN, date
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
 MOST_DEFLATED = 1032
 HARMLESS_BYTES = 2**30
+# Inventory holds all times of a dataset in memory, 40 bytes for each; every ten minutes are 8 million in 160 years.
+MOST_STEPS = 2**23
 STRING_BYTES = 32  # taken for one text of variable length where sizes are planned
 
 
@@ -40,10 +43,11 @@ def take_inventory(files, policy: dict) -> dict:
 
 def inventory_of(paths: list[str], judge: Judge) -> dict:
     """Return the facts of the inventory receipt of these files, which the judge lets pass."""
-    headers = judge.keep(paths, read_header, str)
+    headers = judge.keep(paths, lambda path: look(path, judge), str)
     if not headers:
         raise judge.none_left()
     time_name = time_axis(headers[0])
+    check_inflation(headers, time_name, judge)
     if time_name is None:
         if len(headers) > 1:
             raise no_time_axis(headers)
@@ -66,6 +70,15 @@ def inventory_of(paths: list[str], judge: Judge) -> dict:
     sources = check_order(sources, time_name, calendar, judge)
     note_moves(sources, judge)
     return facts(sources, time_name, judge, calendar)
+
+
+def look(path: str, judge: Judge) -> Header:
+    """Return the header of a file; a finding names what it holds and no store can hold, where the policy drops that."""
+    header = read_header(path, drop=judge.policy["unseen"] == "drop")
+    if header.unseen:
+        message = f"{path}: converted without {', '.join(header.unseen)}; restore does not give the file back."
+        judge.note("unseen", "drop", message, file=path)
+    return header
 
 
 def expand(files) -> list[str]:
@@ -194,7 +207,6 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
         variables[name]["dropped"] = {"_FillValue": attribute}
         variables[name]["attributes"] = {n: a for n, a in first.variables[name].attributes.items() if n != "_FillValue"}
     raw_bytes = sum(v["raw_bytes"] for v in variables.values())
-    check_inflation(raw_bytes, sum(file["bytes"] for file in files), len(files), first.path, judge)
     time = None
     if time_name:
         time = {
@@ -246,12 +258,31 @@ def variable_facts(name: str, sources: list[File], time_name: str | None, steps:
     }
 
 
-def check_inflation(raw_bytes: int, source_bytes: int, files: int, path: str, judge: Judge) -> None:
-    """Raise Refused (`inflation`) if the store would hold far more than its source can: values that nobody wrote."""
+def check_inflation(headers: list[Header], time_name: str | None, judge: Judge) -> None:
+    """Raise Refused (`inflation`) if a store would hold far more than its source can: values that nobody wrote.
+
+    Likewise for more times than are read into memory. No value is read before this.
+    """
+    raw_bytes = sum(bytes_of(variable) for variable in headers[0].variables.values())
+    raw_bytes += sum(bytes_of(v) for header in headers[1:] for v in header.variables.values() if time_name in v.dims)
+    source_bytes = sum(header.bytes for header in headers)
     if raw_bytes > HARMLESS_BYTES and raw_bytes > MOST_DEFLATED * source_bytes:
         message = (
-            f"{path}: the store would hold {raw_bytes / 1e9:.0f} GB from {source_bytes / 1e9:.6f} GB in {files} files: "
-            f"found {raw_bytes // source_bytes} times as much, expected at most {MOST_DEFLATED} (deflate's limit); "
-            "nearly all of it was never written and is fill."
+            f"{headers[0].path}: the store would hold {raw_bytes / 1e9:.0f} GB from {source_bytes / 1e9:.6f} GB in "
+            f"{len(headers)} files: found {raw_bytes // source_bytes} times as much, expected at most {MOST_DEFLATED} "
+            "(deflate's limit); nearly all of it was never written and is fill."
         )
         judge.lift(Refused("inflation", message, remedy("inflation", "convert", "Look at the file")), "convert")
+    steps = sum(header.dims.get(time_name, 0) for header in headers)
+    if steps > MOST_STEPS:
+        message = (
+            f"{headers[0].path}: {time_name!r} has {steps} steps in {len(headers)} files, expected at most "
+            f"{MOST_STEPS}, which is what inventory has memory for."
+        )
+        judge.lift(Refused("inflation", message, remedy("inflation", "convert", "Look at the file")), "convert")
+
+
+def bytes_of(variable: Variable) -> int:
+    """Return the bytes of a variable of a file before compression."""
+    itemsize = STRING_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
+    return prod(variable.shape) * itemsize
