@@ -9,12 +9,13 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.cli import parse_args
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, catalogue, cli, drs, errors, lotus, objects, receipts, remaining, s3client, status
+from cmip6zarr import RECIPE, catalogue, cli, configuration, drs, errors, lotus, objects, receipts, remaining, s3client, status
 
 
 def executor_named() -> str | None:
@@ -27,6 +28,8 @@ def executor_named() -> str | None:
 
 
 BUNDLES_BY_DEFAULT = "bundle" not in config
+if wrong := configuration.fault(config, load_configfile(Path(workflow.basedir, "config", "config.schema.yaml"))):
+    raise WorkflowError(wrong)
 validate(config, "../config/config.schema.yaml")
 if BUNDLES_BY_DEFAULT and workflow.is_main_process and executor_named() != "slurm":
     config["bundle"]["datasets"] = 0

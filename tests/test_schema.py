@@ -1,5 +1,6 @@
 """The configuration: its schema says what the code does."""
 
+import re
 from dataclasses import asdict
 
 import jsonschema
@@ -8,7 +9,7 @@ import yaml
 from conftest import REPOSITORY
 
 import convert
-from cmip6zarr import chunks, codecs, drs, planning, s3client
+from cmip6zarr import chunks, codecs, configuration, drs, planning, s3client
 from cmip6zarr.policy import POLICY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
@@ -25,6 +26,34 @@ def walk(properties, path=()):
 
 def valid(config):
     return jsonschema.Draft202012Validator(SCHEMA).is_valid(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (
+            {"s3": {"secret_access_key": "SECRET"}},
+            "key s3: .*'secret_access_key' was unexpected.*Known keys: end",
+        ),
+        ({"s3": "SECRET"}, "key s3: .* expected type 'object'"),
+        ({"s3": ["SECRET"]}, "key s3: .* expected type 'object'"),
+        ({"s3": {"endpoint_url": "https://me:SECRET@host"}}, "key s3.endpoint_url: .* expected pattern"),
+        ({"s3": {"profile": {"secret": "SECRET"}}}, "key s3.profile: .* expected type 'string'"),
+        ({"s3": {"concurrency": "SECRET"}}, "key s3.concurrency: .* expected type 'integer'"),
+        ({"aws_secret_access_key": "SECRET"}, "Configuration: .*'aws_secret_access_key' was unexpected"),
+        ({"access": {"s3": "SECRET"}, "s3": {"profile": "SECRET"}}, "'access' was unexpected"),
+    ],
+)
+def test_no_value_that_may_be_secret_is_told(config, named):
+    """A secret in the wrong place is refused by its key; Snakemake would print it."""
+    said = configuration.fault(config, SCHEMA)
+    assert re.search(named, said)
+    assert "SECRET" not in said
+
+
+def test_what_is_no_secret_is_left_to_snakemake():
+    """Sound configurations are not refused, and other faults are told with what was found."""
+    assert configuration.fault({"s3": {"profile": "mine"}, "codec": "zst"}, SCHEMA) is None
 
 
 def test_schema_is_one():

@@ -118,6 +118,8 @@ def test_refuses_to_begin(checkout, tmp_path):
     write_rows(clone.folder / "no_source.csv", [{k: v for k, v in row.items() if k != "source_id"} for row in rows])
     wrong = {
         "chunk=auto": "'chunk' was unexpected",
+        "s3={secret_access_key: SECRET}": "key s3: Additional properties are not allowed ('secret_access_key'",
+        "s3={endpoint_url: 'https://user:SECRET@host'}": "key s3.endpoint_url: the value, which is not shown, is not",
         "policy={unreadble: leave_out}": "'unreadble' was unexpected",
         "codec=zst": "'zst' is not one of ['balanced'",
         "catalogue=nowhere.json": "nowhere.json: cannot be read",
@@ -131,6 +133,7 @@ def test_refuses_to_begin(checkout, tmp_path):
         assert named in said
         assert said.count("WorkflowError") == 1
         assert "Traceback" not in said
+        assert "SECRET" not in said
     assert not clone.results.exists()
 
 
