@@ -7,6 +7,7 @@ the results folder.
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -52,6 +53,12 @@ def take_inventory(folder: Path) -> None:
     run(Case(command))
 
 
+def row_options(results: Path) -> list:
+    """Return the options of verify.py that name the row of the dataset whose inventory was taken."""
+    receipt = json.loads((results / "inventory" / f"{DATASET}.json").read_text())
+    return ["--catalogue", results.parent / "files.csv", "--digest", receipt["row"]]
+
+
 def cases(folder: Path) -> dict[str, tuple[Path, list]]:
     """Return the commands to compare by name, each with what it writes."""
     python, work = sys.executable, folder.parent
@@ -70,7 +77,7 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
         return convert(what, "fast", zarr_format=2, script=(experiments / "instead.py", what))
 
     note = work / "note.zarr"
-    verify = [python, scripts / "verify.py", DATASET, "--results", work / "results"]
+    verify = [python, scripts / "verify.py", DATASET, "--results", work / "results", *row_options(work / "results")]
     return {
         "note's script, lz4": (note, [python, experiments / "note_2020.py", folder, note]),
         "convert fast (lz4), v2": convert("fast", "fast", zarr_format=2),

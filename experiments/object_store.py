@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 import data
-from benchmark import DATASET, take_inventory
+from benchmark import DATASET, row_options, take_inventory
 from child import EXPERIMENTS, Case, median, run
 from read_back import ALL, DISK, MAP, OBSTORE, OPEN, S3FS
 from setting import SCRIPTS, Setting
@@ -102,7 +102,7 @@ class Bench:
         ours = [DATASET, "--results", results, "--memory-mib", 2048]
         return {
             f"{WRITE}|{where}": self.case(where, SCRIPTS / "convert.py", *ours, "--store", store, *options, **how),
-            f"{VERIFY}|{where}": self.case(where, SCRIPTS / "verify.py", *ours, **how),
+            f"{VERIFY}|{where}": self.case(where, SCRIPTS / "verify.py", *ours, *row_options(results), **how),
         }
 
     def reads(self, where: str, store, *parts: str, **how) -> dict[str, Case]:

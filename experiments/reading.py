@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import xarray as xr
 
-from benchmark import DATASET, ROOT, make_data, parse
+from benchmark import DATASET, ROOT, make_data, parse, row_options
 from child import Case, run
 
 ROUNDS = 7
@@ -50,7 +50,8 @@ for number, (name, options) in enumerate(LAYOUTS.items()):
     store = work / f"reading-{number}.zarr"
     command = [sys.executable, ROOT / "scripts" / "convert.py", DATASET, "--results", work / "results"]
     run(Case([*command, "--store", store, *options]))
-    run(Case([sys.executable, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results"]))
+    more = row_options(work / "results")
+    run(Case([sys.executable, ROOT / "scripts" / "verify.py", DATASET, "--results", work / "results", *more]))
     sources[name] = lambda store=store: xr.open_zarr(store)
 rows = []
 for name, opened in sources.items():

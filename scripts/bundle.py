@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import netCDF4  # noqa: F401  what the rules would import one by one is imported once
+import xarray  # noqa: F401
 
 import convert
 import inventory
@@ -70,7 +71,7 @@ def take(row: catalogue.Dataset, todo: list[tuple[str, list[str]]], results: str
         with log.open("w") as said:  # what the libraries in C say too
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-        code = SCRIPTS[rule].main(argv, row) if rule == "inventory" else SCRIPTS[rule].main(argv)
+        code = SCRIPTS[rule].main(argv, row) if rule in ("inventory", "verify") else SCRIPTS[rule].main(argv)
         if code:
             sys.exit(code)
 

@@ -7,10 +7,15 @@ import argparse
 import json
 import sys
 
-from cmip6zarr import audit, chunks, cli, compare, ledger, objects, planning, receipts, stores
+from cmip6zarr import audit, chunks, cli, ledger, objects, receipts, stores
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.ledger import Ledger
-from cmip6zarr.reader import check_unchanged
+from cmip6zarr.verify import proof, row
+
+BASE_BYTES = 220 * chunks.MIB
+"""What Python, the libraries and xarray take before anything is compared."""
+
+LEAST_BYTES = 16 * chunks.MIB
 
 
 def parse(argv):
@@ -19,49 +24,63 @@ def parse(argv):
         "--mode", choices=("full", "checksums"), default="full", help="checksums: compare with the ledger alone"
     )
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
+    parser.add_argument("--catalogue", required=True, help="intake-esm catalogue that lists the dataset's files")
+    parser.add_argument("--digest", required=True, help="of its row, as the catalogue was when the job was made")
+    parser.add_argument("--policy", default="{}", help="JSON: kind of refusal -> what to do about it")
     return parser.parse_args(argv)
 
 
-def verify(args) -> dict:
-    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
+def verify(args, dataset: row.Dataset | None) -> dict:
+    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed.
+
+    `dataset` is the row of the catalogue, where the caller has it.
+    """
     inventory, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert"))
     home = cli.home(args, converted["store"])
     home.reach()
     for file in inventory["files"]:
-        check_unchanged(file)
-    memory_bytes = max(args.memory_mib * chunks.MIB - planning.BASE_BYTES, planning.LEAST_SLAB_BYTES)
+        row.check_unchanged(file)
+    memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
+    policy = proof.DEFAULTS | json.loads(args.policy)
     with Ledger(home) as book, stores.quiet():
         stores.unseal(home)
+        dataset = dataset or row.listed(args.catalogue, args.dataset, args.digest)
+        left_out = row.check_files(dataset, inventory)
         if args.mode == "full":
-            proof = prove(home, inventory, memory_bytes, book)
+            told = prove(home, inventory, left_out, policy, memory_bytes, book)
         else:
             audit.check(home, "chunks", book)
             arrays = dict(stores.open_unsealed(home).arrays())
-            proof = compare.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0}
+            told = proof.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0, "findings": []}
         for file in inventory["files"]:
-            check_unchanged(file)
+            row.check_unchanged(file)
         stores.seal(home, converted["zarr_format"])
-    return {"store": converted["store"], "mode": args.mode} | proof | {"sealed": True}
+    return {"store": converted["store"], "mode": args.mode} | told | {"sealed": True}
 
 
-def prove(home, inventory: dict, memory_bytes: int, book: Ledger) -> dict:
+def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> dict:
     """Return the figures of the proof; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
-    and again for its checksum alone if it is a shard that was only read in parts.
+    and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
+    inventory does not allow is a failure of kind `source`: the inventory is taken again.
     """
     checksums = {key: entry.xxh3 for key, entry in ledger.read(home).items()}
     audit.check(home, "chunks", book, unread={key for key in checksums if stores.is_chunk(key)})
     group = stores.open_unsealed(home, checksums)
     try:
-        proof = compare.prove(home, group, inventory, memory_bytes)
+        told = proof.prove(home, group, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that
+        if error.kind == "mismatch" and proof.is_other_policy(inventory["policy"], policy):
+            message = f"{error.message} The inventory was taken with another policy."
+            raise DatasetError("source", message, row.ANEW) from error
+        if error.kind in ("chunks", "mismatch"):
             book.forget()
         raise
     audit.check(home, "chunks", book, unread=group.store.checked)
-    return proof
+    return told
 
 
 def audit_store(argv) -> int:
@@ -86,12 +105,12 @@ def audit_store(argv) -> int:
     return cli.FAILED if found else cli.OK
 
 
-def main(argv=None) -> int:
+def main(argv=None, dataset: row.Dataset | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if any(word.startswith("--audit") for word in argv):
         return audit_store(argv)
     args = parse(argv)
-    return cli.attempt("verify", args, lambda: verify(args))
+    return cli.attempt("verify", args, lambda: verify(args, dataset))
 
 
 if __name__ == "__main__":

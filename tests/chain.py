@@ -11,10 +11,13 @@ from conftest import REPOSITORY
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, compare, drs, ledger, planning, receipts, source, stores, writer
+from cmip6zarr import catalogue, drs, ledger, planning, receipts, source, stores, writer
+from cmip6zarr.verify import proof as proofs
 
 ID = dataset_id()
 MEMORY = 2**30
+# What was listed, by folder of results and dataset: the catalogue of those that have none.
+ROWS = {}
 
 
 def configuration(**change):
@@ -32,8 +35,8 @@ def list_files(datasets, path):
 def run_inventory(dataset, listed, results, **policy):
     """Run inventory.py for a dataset of a catalogue and return its exit code."""
     facets = dict(zip(drs.FACETS, dataset.split("."), strict=True))
-    digest = catalogue.read_catalogue(listed, facets).datasets[dataset].digest
-    options = ["--catalogue", str(listed), "--digest", digest, "--policy", json.dumps(policy)]
+    row = ROWS[str(results), dataset] = catalogue.read_catalogue(listed, facets).datasets[dataset]
+    options = ["--catalogue", str(listed), "--digest", row.digest, "--policy", json.dumps(policy)]
     return inventory.main([dataset, "--results", str(results), *options])
 
 
@@ -42,14 +45,19 @@ def run_convert(results, store, *options, dataset=ID):
     return convert.main([dataset, "--results", str(results), "--store", str(store), *map(str, options)])
 
 
-def run_verify(results, dataset=ID):
-    """Run verify.py and return its exit code."""
-    return verify.main([dataset, "--results", str(results)])
+def run_verify(results, *more, dataset=ID, policy=None):
+    """Run verify.py with the policy of the inventory, if none is given, and return its exit code."""
+    if policy is None:
+        policy = (receipts.find(results, "inventory", dataset) or {}).get("policy", {})
+    row = ROWS.get((str(results), dataset)) or catalogue.Dataset(dataset, ("none.nc",))
+    options = ["--catalogue", "none", "--digest", row.digest, "--policy", json.dumps(policy)]
+    return verify.main([dataset, "--results", str(results), *options, *map(str, more)], row)
 
 
 def take(paths, results, **policy):
     """Take the inventory of some files, leave it as the receipt of the default dataset, and return it."""
-    facts = {"dataset": ID} | source.take_inventory([str(path) for path in paths], policy)
+    row = ROWS[str(results), ID] = catalogue.Dataset(ID, tuple(str(path) for path in paths))
+    facts = {"dataset": ID, "row": row.digest} | source.take_inventory(row.files, policy)
     receipts.write(receipts.path_of(results, "inventory", ID), facts)
     return facts
 
@@ -63,20 +71,22 @@ def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="
 
 def leave_receipts(results, facts, store, zarr_format):
     """Leave the receipts that verify reads, of the default dataset and a store that was written without the script."""
-    receipts.write(receipts.path_of(results, "inventory", ID), facts)
+    if (str(results), ID) not in ROWS:
+        ROWS[str(results), ID] = catalogue.Dataset(ID, tuple(file["path"] for file in facts["files"]))
+    receipts.write(receipts.path_of(results, "inventory", ID), facts | {"row": ROWS[str(results), ID].digest})
     receipts.write(receipts.path_of(results, "convert", ID), {"store": str(store), "zarr_format": zarr_format})
 
 
-def failed_verify(results):
+def failed_verify(results, policy=None):
     """Run verify.py, which must fail and leave no receipt, and return the record of its failure."""
-    assert run_verify(results) == 1
+    assert run_verify(results, policy=policy) == 1
     assert not receipts.path_of(results, "verify", ID).exists()
     return receipts.read(results, "failed", ID)
 
 
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
-    return compare.prove(store, stores.open_unsealed(store), facts, memory_bytes)
+    return proofs.prove(store, stores.open_unsealed(store), facts, [], facts["policy"], memory_bytes)
 
 
 def accept(store):

@@ -331,10 +331,10 @@ def test_checksums_seal_without_the_values(tmp_path):
     take(make_dataset(tmp_path), tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
     flip(tmp_path / "s.zarr" / "tas" / "c.0.0.0")
-    assert verify.main([ID, "--results", str(tmp_path), "--mode", "checksums"]) == 1
+    assert run_verify(tmp_path, "--mode", "checksums") == 1
     assert not stores.is_sealed(tmp_path / "s.zarr")
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
-    assert verify.main([ID, "--results", str(tmp_path), "--mode", "checksums"]) == 0
+    assert run_verify(tmp_path, "--mode", "checksums") == 0
     receipt = receipts.read(tmp_path, "verify", ID)
     assert (receipt["mode"], receipt["values_compared"], receipt["sealed"]) == ("checksums", 0, True)
 

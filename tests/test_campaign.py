@@ -202,7 +202,7 @@ def finished(tmp_path):
     path.write_text("")
     assert [run_inventory(name, listed, tmp_path) for name in NAMES[:2]] == [3, 0]
     run_convert(tmp_path, tmp_path / "s.zarr", dataset=NAMES[1])
-    run_verify(tmp_path, NAMES[1])
+    run_verify(tmp_path, dataset=NAMES[1])
     assert size_report.main([NAMES[1], "--results", str(tmp_path)]) == 0
     return listed
 

@@ -116,7 +116,7 @@ def test_every_byte_is_counted(tmp_path, monkeypatch):
             made.append((self.what, self._kept_bytes, self._done_bytes, self.total_bytes))
 
     monkeypatch.setattr("cmip6zarr.writer.Progress", Recorded)
-    monkeypatch.setattr("cmip6zarr.compare.Progress", Recorded)
+    monkeypatch.setattr("cmip6zarr.verify.proof.Progress", Recorded)
     facts = take(make_dataset(tmp_path / "data"), tmp_path)
     for _ in range(2):
         write(facts, tmp_path / "s.zarr", rule={"time": 1})

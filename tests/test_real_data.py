@@ -74,7 +74,7 @@ def test_dataset_converts_or_is_refused(real, listed, real_data, tmp_path):
         options = ["--zarr-format", zarr_format, "--chunks", chunks, "--codec", preset]
         options += ["--shard-mib", 1] if zarr_format == 3 else ["--scheduler", "threads", "--threads", 2]
         assert run_convert(tmp_path, store, *options, dataset=real.id) == 0
-        assert run_verify(tmp_path, real.id) == 0
+        assert run_verify(tmp_path, dataset=real.id) == 0
         with stores.quiet(), xr.open_zarr(store, **OPTIONS) as opened:
             found = opened.load()
         for variable in found.variables.values():

@@ -24,14 +24,15 @@ class Bundle:
 
 def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
     """Return the options of a rule's script for a dataset, but for how a bucket is asked, from the configuration."""
+    listed = {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
     if rule == "inventory":
-        return {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
+        return listed
     if rule == "convert":
         store = drs.store_place(config["store_root"], row.id)
         chunks = json.dumps(config["chunks"]).strip('"')
         names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
         return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
-    return {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
+    return listed | {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
 
 
 def asked(config: Mapping, row: Dataset) -> dict[str, dict]:

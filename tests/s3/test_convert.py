@@ -181,7 +181,7 @@ def test_object_that_verify_doubts_is_read_before_it_is_kept(results, paths, url
     assert run_convert(results, url, *RULE) == 0
     with FaultProxy(server) as proxy:
         proxy.rule("corrupt_response", "GET", "/tas/c.2.0.0")
-        assert verify.main([ID, "--results", str(results), "--s3", json.dumps({"endpoint_url": proxy.endpoint})]) == 1
+        assert run_verify(results, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 1
     assert said(results)["class"] == "chunks"
     assert "'tas/c.2.0.0' is changed" in said(results)["message"]
     assert not stores.is_sealed(url)
@@ -199,7 +199,7 @@ def test_object_that_does_not_arrive_is_never_fill(results, url, server, key):
     assert run_convert(results, url, *RULE) == 0
     with FaultProxy(server) as proxy:
         proxy.rule("404", "GET", f"/{key}$")
-        assert verify.main([ID, "--results", str(results), "--s3", json.dumps({"endpoint_url": proxy.endpoint})]) == 1
+        assert run_verify(results, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 1
     assert said(results)["class"] in ("chunks", "store", "mismatch")
     assert not stores.is_sealed(url)
     assert run_convert(results, url, *RULE) == 0
@@ -215,7 +215,7 @@ def test_upload_that_fails_is_sent_again_or_found(results, paths, url, server, a
         code = run_convert(results, url, *RULE, *options)
         assert proxy.faults()
         if not code:
-            code = verify.main([ID, "--results", str(results), *options])
+            code = run_verify(results, *options)
     assert code == (1 if action == "swallow" else 0)
     if code:
         assert said(results)["class"] == "chunks"
@@ -232,6 +232,6 @@ def test_stores_that_do_not_know_conditions(results, paths, url, server, persona
         proxy.rule(personality)
         options = ["--s3", json.dumps({"endpoint_url": proxy.endpoint})]
         assert run_convert(results, url, *RULE, *options) == 0
-        assert verify.main([ID, "--results", str(results), *options]) == 0
+        assert run_verify(results, *options) == 0
     compare(url, paths)
     assert xr.open_zarr(url).attrs["title"] == "made up for a test"

@@ -30,7 +30,7 @@ def test_demo_in_a_bucket(listed, bucket, form, tmp_path):
     for name in names:
         assert run_inventory(name, path, tmp_path) == 0
         assert run_convert(tmp_path, drs.store_place(f"s3://{bucket}/demo", name), *form, dataset=name) == 0
-        assert run_verify(tmp_path, name) == 0
+        assert run_verify(tmp_path, dataset=name) == 0
         facts = receipts.read(tmp_path, "inventory", name)
         paths = [file["path"] for file in facts["files"]]
         compare(receipts.read(tmp_path, "convert", name)["store"], paths, facts["time"]["variable"])

@@ -7,9 +7,8 @@ import time
 
 import pytest
 from builders import DEFLATED, make_dataset
-from chain import ID, run_convert, take
+from chain import ID, run_convert, run_verify, take
 
-import verify
 from cmip6zarr import receipts, stores
 from s3.faultproxy import FaultProxy
 from s3.reading import compare
@@ -52,7 +51,7 @@ class Workflow:
         return run_convert(self.results, self.url, *RULE, *self.options(settings))
 
     def verify(self, **settings):
-        return verify.main([ID, "--results", str(self.results), *self.options(settings)])
+        return run_verify(self.results, *self.options(settings))
 
     def failure(self):
         return receipts.read(self.results, "failed", ID)

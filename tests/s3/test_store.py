@@ -268,7 +268,7 @@ def test_profile_of_the_users_files(url, tmp_path, server, monkeypatch, bucket):
     take(make_dataset(tmp_path), tmp_path)
     option = ["--s3", json.dumps({"profile": "mine"})]
     assert run_convert(tmp_path, url, *option) == 0
-    assert verify.main([ID, "--results", str(tmp_path), *option]) == 0
+    assert run_verify(tmp_path, *option) == 0
     assert size_report.main([ID, "--results", str(tmp_path), *option]) == 0
     nobody = home(url, tmp_path, endpoint_url=server.endpoint, anonymous=True)
     with pytest.raises(DatasetError, match="AccessDenied"):

@@ -1,0 +1,165 @@
+"""Are the files of a row one dataset? Structure, identity and the meaning of stored numbers, file by file."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from .header import Header, Variable
+from .tally import equal
+from .times import CALENDARS, GREGORIAN, clocks
+
+# What names a dataset: two values of one of them are two datasets.
+IDENTITY = (
+    *("variable_id", "branding_suffix", "region", "frequency", "table_id"),
+    *("variant_label", "grid_label", "source_id", "experiment_id"),
+)
+# What decides which number a stored one is.
+DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "calendar")
+MEANING = (
+    *DECODING,
+    *("units", "flag_values", "flag_masks", "flag_meanings", "positive", "standard_name"),
+    *("bounds", "climatology", "grid_mapping", "axis", "cell_methods"),
+)
+CMIP5_TABLE = re.compile(r"Table (\w+) \(.*\).*")
+DIRECTION = re.compile(r"(?:degrees?_?)(north|south|east|west|true|[nsewt])", re.IGNORECASE)
+
+RULE, POLICY, NEVER = "rule", "policy", "never"
+"""What lets a disagreement pass: a rule does, the policy may, nothing does."""
+
+
+def time_axis(header: Header) -> str | None:
+    """Return the name of the time coordinate: along its own dimension, in units since a date, `time` if it is one."""
+    times = clocks(plain_attributes(header))
+    names = [n for n, v in header.variables.items() if v.dims == (n,) and n in times]
+    return "time" if "time" in names else names[0] if names else None
+
+
+def plain_attributes(header: Header) -> dict[str, dict]:
+    """Return {variable: {attribute: plain value}} of a file."""
+    return {n: {a: v.value for a, v in variable.attributes.items()} for n, variable in header.variables.items()}
+
+
+def disagreements(header: Header, first: Header, time_name: str | None) -> Iterator[tuple[str, str, str]]:
+    """Yield where a file is not of the first one's dataset, as (kind, what lets it pass, message).
+
+    Values of coordinates are not looked at here, and instants of times are not.
+    """
+    path = header.path
+    yield from (
+        ("unseen", POLICY, f"{path}: found {thing}, expected nothing that is not listed") for thing in header.unlisted
+    )
+    yield from (
+        ("unseen", NEVER, f"{path}: {problem}, expected all values in the file") for problem in header.elsewhere
+    )
+    for name in IDENTITY:
+        found, expected = (h.attributes[name].value if name in h.attributes else None for h in (header, first))
+        if None not in (found, expected) and not equal(table_name(found), table_name(expected)):
+            yield "identity", POLICY, f"{path}: {name} is {found!r}, expected {expected!r} as in {first.path}"
+    for name in first.variables.keys() ^ header.variables.keys():
+        found = "none" if name in first.variables else "one"
+        yield "structure", NEVER, f"{path}: variable {name!r}: found {found}, expected the variables of {first.path}"
+    ours, theirs = (clocks(plain_attributes(h)) for h in (header, first))
+    for name in header.variables.keys() & first.variables.keys():
+        pair = header.variables[name], first.variables[name]
+        is_time = name in ours and name in theirs
+        yield from differing_structure(path, name, *pair, time_name, is_time)
+        for attribute in MEANING:
+            yield from differing_attribute(path, name, attribute, *pair, is_time)
+
+
+def differing_structure(
+    path: str, name: str, found: Variable, expected: Variable, time_name: str | None, is_time: bool
+):
+    """Yield how dimensions, lengths and dtype of a variable differ, as `disagreements` does."""
+    if found.dims != expected.dims:
+        yield "structure", NEVER, f"{path}: dimensions of {name!r}: found {found.dims}, expected {expected.dims}"
+        return
+    lengths = [(n, m) for d, n, m in zip(found.dims, found.shape, expected.shape, strict=True) if d != time_name]
+    if any(n != m for n, m in lengths):
+        yield "structure", NEVER, f"{path}: shape of {name!r}: found {found.shape}, expected {expected.shape}"
+    if found.kind != expected.kind:
+        message = f"{path}: dtype of {name!r}: found {found.kind}, expected {expected.kind}"
+        if is_time and is_numeric(found.kind) and is_numeric(expected.kind):
+            yield "structure", RULE, message
+        elif {found.kind, expected.kind} == {"float32", "float64"} and time_name not in found.dims:
+            yield "coordinates", POLICY, message
+        else:
+            yield "structure", NEVER, message
+
+
+def differing_attribute(path: str, name: str, attribute: str, found: Variable, expected: Variable, is_time: bool):
+    """Yield how an attribute that gives numbers their meaning differs, as `disagreements` does."""
+    a, b = (variable.attributes.get(attribute) for variable in (found, expected))
+    if a == b or (is_time and attribute in ("units", "scale_factor", "add_offset")):
+        return  # of times the instants are compared
+    values = [None if x is None else x.value for x in (a, b)]
+    message = f"{path}: {name}:{attribute} is {values[0]!r}, expected {values[1]!r}"
+    if attribute == "calendar":
+        names = {calendar_name(value) for value in values}
+        if len(names) > 1:
+            yield "calendar", RULE if names == GREGORIAN else NEVER, message
+    elif a and b and equal(*values) and (a.kind == b.kind or attribute not in ("scale_factor", "add_offset")):
+        return
+    elif attribute == "units" and all(isinstance(value, str) for value in values) and same_units(*values):
+        yield "encoding", RULE, message
+    else:
+        decodes = attribute in DECODING or (attribute == "units" and any("since" in str(value) for value in values))
+        yield "encoding", NEVER if decodes else POLICY, message
+
+
+def table_name(value):
+    """Return the value of an attribute that names a dataset; of CMIP5's table_id, the table without its edition."""
+    match = CMIP5_TABLE.fullmatch(value) if isinstance(value, str) else None
+    return match[1] if match else value
+
+
+def calendar_name(calendar) -> str:
+    """Return the one name that CF's names of a calendar share; no calendar is the standard one."""
+    name = str(calendar or "").strip().lower()
+    return CALENDARS.get(name, name)
+
+
+def is_numeric(kind: str) -> bool:
+    """Tell whether a kind of variable holds numbers."""
+    return kind.startswith(("int", "uint", "float"))
+
+
+def same_units(found: str, expected: str) -> bool:
+    """Tell whether UDUNITS takes two units for one; it does not know the directions of degrees, which must be one.
+
+    >>> same_units("degree_north", "degrees_north"), same_units("K ", "K"), same_units("degrees_north", "degrees_east")
+    (True, True, False)
+    """
+    import cf_units
+
+    try:
+        units = [cf_units.Unit(text.strip()) for text in (found, expected)]
+    except ValueError:
+        return False
+    directions = [DIRECTION.fullmatch(text.strip()) for text in (found, expected)]
+    letters = {match and match[1][0].lower() for match in directions}
+    return units[0] == units[1] and not units[0].is_unknown() and len(letters) == 1
+
+
+def fill_of(variable: Variable) -> tuple[bool, object]:
+    """Return whether a variable's `_FillValue` can be a value of its type, and that value in plain Python.
+
+    A number of another type is the variable's own after rounding, which must neither overflow nor make it zero.
+    """
+    attribute = variable.attributes["_FillValue"]
+    if not is_numeric(variable.kind):
+        return attribute.kind in ("char", "string"), attribute.value
+    if not attribute.is_number or attribute.numbers.size != 1:
+        return False, attribute.value
+    number, dtype = attribute.numbers[0], np.dtype(variable.kind)
+    if attribute.kind == variable.kind:
+        return True, number.item()
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        fits = np.isfinite(number) and limits.min <= number <= limits.max and number == int(number)
+        return bool(fits), int(number) if fits else attribute.value
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = dtype.type(number)
+    is_kept = np.isfinite(rounded) == np.isfinite(number) and (rounded != 0 or number == 0)
+    return bool(is_kept), rounded.item()

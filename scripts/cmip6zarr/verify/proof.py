@@ -1,0 +1,179 @@
+"""Prove that a store holds what its source files hold, bit by bit."""
+
+import numpy as np
+import zarr
+
+from .. import stores
+from ..errors import DatasetError
+from ..progress import Progress
+from . import header as headers
+from .header import USER_DEFINED, Header
+from .left_out import check_left_out
+from .meaning import POLICY, RULE, disagreements, plain_attributes, time_axis
+from .metadata import compare_metadata
+from .opens import check_opens
+from .order import check_order
+from .row import ANEW
+from .source import FETCH, Source
+from .static import drift
+from .tally import MOST_NAMED, Tally, equal
+from .times import Clock, clocks
+from .values import CONVERT_AGAIN, compare_variable, size_of
+
+DEFAULTS = {"coordinate_tolerance": 1e-12}
+"""Of a policy that says nothing; each reason to refuse is `refuse`."""
+
+LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinates": "first"}
+"""Kind of disagreement between files -> the policy's choice that lets it be."""
+
+
+def prove(path, group: zarr.Group, inventory: dict, left_out: list[str], policy: dict, memory_bytes: int) -> dict:
+    """Return the figures of the proof of a store whose group is open, with each array's own metadata.
+
+    `left_out` are the files of the row that are not in the store; `memory_bytes` bounds what is held at once. Raises
+    DatasetError: `chunks`, `source` where store or files cannot be read, `mismatch` with the first differences.
+    """
+    arrays = dict(group.arrays())
+    objects = prove_objects(path, arrays)
+    tally, files = Tally(), inventory["files"]
+    found = [read_header(file["path"]) for file in files]
+    time_name = time_axis(found[0])
+    tally.same("time axis in the inventory", (inventory["time"] or {}).get("variable"), time_name)
+    for header, file in zip(found, files, strict=True):
+        check_tracking_id(header, file, inventory)
+        check_agreement(header, found[0], time_name, policy, tally)
+    sources = [Source(header) for header in found]
+    steps = sum(file["stop"] - file["start"] for file in files)
+    compare_metadata(dict(group.attrs), arrays, found, time_name, steps, policy, tally)
+    if time_name and not tally.mismatches:
+        check_order(sources, files, time_name, memory_bytes, tally)
+    for name in left_out:
+        check_left_out(name, sources, time_name, policy, memory_bytes, tally)
+    compare_values(arrays, sources, files, time_name, policy, memory_bytes, tally)
+    compare_consolidated(path, arrays, tally)
+    if not tally.values_compared:
+        tally.wrong("no value was compared")
+    if not tally.mismatches:
+        longest = max((size for array in arrays.values() for size in array.shape), default=0)
+        check_opens(path, files[0]["path"], longest, tally)
+    if tally.mismatches:
+        message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
+        raise DatasetError("mismatch", message, f"{CONVERT_AGAIN} If it stays, report it as a bug.")
+    return {"values_compared": tally.values_compared, "mismatches": 0} | objects | {"findings": tally.findings}
+
+
+def is_other_policy(taken: dict, policy: dict) -> bool:
+    """Tell whether an inventory was taken with a policy that says other things than this one."""
+    return any(policy.get(kind, choice) != choice for kind, choice in taken.items())
+
+
+def read_header(path: str) -> Header:
+    """Return the header of a source file; raises DatasetError (`source`) if the library cannot read it."""
+    try:
+        return headers.read(path)
+    except (RuntimeError, OSError, UnicodeDecodeError) as error:
+        raise DatasetError("source", f"{path}: the netCDF library cannot read it: {error}.", FETCH) from error
+
+
+def check_tracking_id(header: Header, file: dict, inventory: dict) -> None:
+    """Raise DatasetError (`source`) if a file has another tracking_id than when the inventory was taken."""
+    expected = inventory["attributes"].get("tracking_id")
+    for row in inventory["differing_attributes"]:
+        if (row["variable"], row["attribute"]) == ("", "tracking_id"):
+            expected = next((v["value"] for v in row["values"] if v["start"] <= file["start"] < v["stop"]), None)
+    expected = expected[1] if expected else None
+    found = header.attributes["tracking_id"].value if "tracking_id" in header.attributes else None
+    if not equal(found, expected.rstrip("\0") if isinstance(expected, str) else expected):
+        message = f"{header.path}: found tracking_id {found!r}, expected {expected!r} as in the inventory."
+        raise DatasetError("source", message, ANEW)
+
+
+def check_agreement(header: Header, first: Header, time_name: str | None, policy: dict, tally: Tally) -> None:
+    """Note a mismatch, or a finding where the policy or a rule lets it be, where a file is not as the first one."""
+    for kind, lets_pass, message in disagreements(header, first, time_name):
+        if lets_pass == RULE:
+            tally.note(kind, "accept", message, file=header.path)
+        elif lets_pass == POLICY and policy.get(kind) == LIFTED[kind]:
+            tally.note(kind, policy[kind], message, file=header.path)
+        else:
+            tally.wrong(f"{message} [{kind}]")
+
+
+def compare_values(
+    arrays: dict, sources: list[Source], files: list[dict], time_name, policy: dict, memory_bytes: int, tally: Tally
+) -> None:
+    """Compare every value of every file with the store, {name: zarr.Array}."""
+    ours = clocks({name: dict(array.attrs) for name, array in arrays.items()})
+    total = sum(size_of(v) for s in sources for v in s.header.variables.values() if v.kind != USER_DEFINED)
+    with Progress("verify", total) as progress:
+        for number, (source, file) in enumerate(zip(sources, files, strict=True)):
+            theirs = clocks(plain_attributes(source.header))
+            with source:
+                for name in sorted(source.header.variables.keys() & arrays.keys()):
+                    if source.header.variables[name].kind == USER_DEFINED:
+                        continue
+                    pair = (ours[name], theirs[name]) if name in ours and name in theirs else None
+                    is_static = time_name not in source.header.variables[name].dims
+                    # What a later file says again of a static variable may drift, so that is judged apart.
+                    judged = Tally() if number and is_static else tally
+                    count = compare_variable(
+                        arrays[name], source, file, time_name, pair, memory_bytes, judged, progress
+                    )
+                    tally.values_compared += count
+                    if judged is tally:
+                        tally.covered[name] += count
+                    elif judged.mismatches:
+                        judge_drift(arrays[name], source, judged, pair, policy, memory_bytes, tally)
+    for name, array in arrays.items():
+        tally.same(f"{name}: values compared", tally.covered[name], array.size)
+
+
+def judge_drift(
+    array: zarr.Array,
+    source: Source,
+    judged: Tally,
+    pair: tuple[Clock, Clock] | None,
+    policy: dict,
+    memory_bytes: int,
+    tally: Tally,
+) -> None:
+    """Note whether the differences of a static variable, `judged`, are a finding or a mismatch."""
+    name = array.name.lstrip("/")
+    variable, path = source.header.variables[name], source.header.path
+    problem, is_wider = judged.messages[0], array.dtype.kind == "f" and array.dtype.itemsize != variable.itemsize
+    if pair is None and tuple(array.shape) == variable.shape and size_of(variable) <= memory_bytes // 4:
+        expected = source.read(name, tuple(slice(0, size) for size in variable.shape))
+        problem = drift(np.asarray(array[...]), expected, variable, policy["coordinate_tolerance"])
+        if problem is None:
+            message = f"{path}: {name!r} differs from the first file's within policy.coordinate_tolerance"
+            tally.note("coordinates", "accept", message, file=path, variable=name)
+            return
+        problem = f"{judged.messages[0]} ({problem})"
+    # The numbers of another width are kept only where they are the same after rounding.
+    if policy.get("coordinates") == "first" and not is_wider:
+        tally.note("coordinates", "first", problem, file=path, variable=name)
+    else:
+        tally.wrong(problem, judged.mismatches)
+
+
+def prove_objects(path, arrays: dict) -> dict:
+    """Return how many chunks a store's arrays must have, and have; raises DatasetError (`chunks`) for any other."""
+    expected = {key for array in arrays.values() for key in stores.expected_chunks(array)}
+    listed = {key for key in stores.list_objects(path) if stores.is_chunk(key)}
+    missing, stray = sorted(expected - listed), sorted(listed - expected)
+    if missing or stray:
+        message = (
+            f"{path}: found {len(missing)} of {len(expected)} chunks missing {missing[:MOST_NAMED]} "
+            f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
+        )
+        raise DatasetError("chunks", message, CONVERT_AGAIN)
+    return {"chunks_expected": len(expected), "chunks_missing": 0}
+
+
+def compare_consolidated(path, arrays: dict, tally: Tally) -> None:
+    """Note a mismatch where the consolidated metadata are not each array's own."""
+    consolidated = dict(stores.open_unsealed(path, consolidated=True).arrays())
+    tally.same("consolidated arrays", sorted(consolidated), sorted(arrays))
+    for name in arrays.keys() & consolidated.keys():
+        ours, theirs = (each[name].metadata.to_dict() for each in (arrays, consolidated))
+        tally.same(f"{name}: consolidated metadata", theirs, ours)

@@ -1,0 +1,69 @@
+"""The files of a dataset: its row of the catalogue, expanded to paths, against those of the inventory's receipt."""
+
+import glob
+import os
+from collections import Counter
+from pathlib import Path
+
+from ..catalogue import CatalogueError, Dataset, read_dataset
+from ..errors import DatasetError
+
+ANEW = "Run again: the dataset starts anew."
+
+
+def listed(path: str, name: str, digest: str) -> Dataset:
+    """Return a dataset's row of a catalogue; raises DatasetError (`catalogue`) if its digest is another."""
+    try:
+        row = read_dataset(path, name)
+    except CatalogueError as error:
+        raise DatasetError("catalogue", f"{error}.", "Correct the catalogue, then run again.") from error
+    if row.digest != digest:
+        message = f"{path}: found another list of files of {name} ({row.digest}), expected that of digest {digest}."
+        raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
+    return row
+
+
+def paths_of(row: Dataset) -> list[str]:
+    """Return the paths of a row's files: those listed, or the matches of its one glob pattern."""
+    first = row.files[0]
+    if len(row.files) == 1 and glob.has_magic(first) and not os.path.lexists(first):
+        return sorted(glob.glob(first))  # noqa: PTH207
+    return list(row.files)
+
+
+def check_files(row: Dataset, inventory: dict) -> list[str]:
+    """Return the paths of a row's files that the receipt of its inventory leaves out.
+
+    Raises DatasetError: `source` for a file that came after the inventory, `mismatch` where the receipt has a file
+    twice or one that is not of the row, or does not name just those that it leaves out.
+    """
+    paths, used = paths_of(row), [file["path"] for file in inventory["files"]]
+    if inventory["row"] != row.digest:
+        message = f"{row.id}: the inventory is of digest {inventory['row']}, expected {row.digest} of the row."
+        raise DatasetError("source", message, ANEW)
+    problems = [f"{path}: found {n} times, expected once" for path, n in Counter(used).items() if n > 1]
+    problems += [f"{path}: found in the receipt, expected files of the row only" for path in set(used) - set(paths)]
+    missing = [path for path in dict.fromkeys(paths) if path not in set(used)]
+    if "left_out" in inventory:
+        said = {file["path"] for file in inventory["left_out"]}
+        problems += [f"{path}: found neither used nor left out, expected one" for path in missing if path not in said]
+        problems += [f"{path}: found left out, expected a file of the row" for path in sorted(said - set(missing))]
+    if problems:
+        message = f"the inventory of {row.id} has not the files of its row: " + "; ".join(sorted(problems)) + "."
+        raise DatasetError("mismatch", message, f"{ANEW} If it stays, report it as a bug.")
+    return missing
+
+
+def check_unchanged(file: dict) -> None:
+    """Raise DatasetError (`source`) unless a file still has the size and modification time of the inventory."""
+    try:
+        stat = Path(file["path"]).stat()
+    except OSError as error:
+        message = f"{file['path']}: {error.strerror}."
+        raise DatasetError("source", message, "Bring the file back and run again.") from error
+    found, expected = (stat.st_size, stat.st_mtime_ns), (file["bytes"], file["mtime_ns"])
+    if found != expected:
+        message = (
+            f"{file['path']}: has changed since the inventory: found (bytes, mtime in ns) {found}, expected {expected}."
+        )
+        raise DatasetError("source", message, ANEW)

@@ -1,0 +1,59 @@
+"""What a proof has compared, and what it has found."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MOST_NAMED = 10  # mismatches that are spelled out; all are counted
+
+
+@dataclass
+class Tally:
+    """What was compared, and what was found wrong: `messages` names the first few, `mismatches` counts all.
+
+    `covered` counts the values of each array that were compared, `findings` is what the policy or a tolerance lets
+    pass: [{kind, policy, message, file?, variable?}].
+    """
+
+    values_compared: int = 0
+    covered: Counter = field(default_factory=Counter)
+    mismatches: int = 0
+    messages: list[str] = field(default_factory=list)
+    findings: list[dict] = field(default_factory=list)
+
+    def wrong(self, message: str, count: int = 1) -> None:
+        self.mismatches += count
+        if len(self.messages) < MOST_NAMED:
+            self.messages.append(message)
+
+    def same(self, what: str, found, expected) -> None:
+        """Note a mismatch unless both are equal; NaN equals NaN."""
+        if not equal(found, expected):
+            self.wrong(f"{what}: found {found!r}, expected {expected!r}")
+
+    def note(self, kind: str, policy: str, message: str, **where: str) -> None:
+        """Note a finding; `policy` is the choice that lets it pass, `accept` where a rule does."""
+        self.findings.append({"kind": kind, "policy": policy, "message": message} | where)
+
+
+def equal(a, b) -> bool:
+    """Tell whether two JSON-like values are equal; NaN equals NaN, 1 equals 1.0.
+
+    >>> equal(float("nan"), float("nan")), equal([1, float("nan")], [1.0, float("nan")]), equal("1", 1)
+    (True, True, False)
+    """
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
+        return math.isnan(b)
+    return a == b
+
+
+def bits(values: np.ndarray) -> np.ndarray:
+    """Return numbers or characters as unsigned integers of the same size, little-endian; texts as they are."""
+    if values.dtype.kind in "OTU":
+        return values.astype(object)
+    little = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    return little.view(f"u{values.dtype.itemsize}").reshape(values.shape)
