@@ -15,7 +15,20 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import RECIPE, catalogue, cli, configuration, drs, errors, lotus, objects, receipts, remaining, s3client, status
+from cmip6zarr import (
+    RECIPE,
+    catalogue,
+    cli,
+    configuration,
+    drs,
+    errors,
+    lotus,
+    objects,
+    receipts,
+    remaining,
+    s3client,
+    status,
+)
 
 
 def executor_named() -> str | None:
