@@ -445,6 +445,15 @@ def test_file_that_was_left_out_is_not_there(tmp_path):
     assert "is not in the store, the policy left it out" in error.message
 
 
+def test_file_within_another_is_not_there(tmp_path):
+    """A file that was left out since another has all of its steps is named as such."""
+    paths = make_dataset(tmp_path, files=1)
+    paths.append(paths[0].with_name("zz.nc"))
+    paths[1].write_bytes(paths[0].read_bytes())
+    store, _ = convert(paths, tmp_path, overlap="trim")
+    assert "is not in the store, the policy left it out" in refusal(store, tmp_path / "back", "zz.nc").message
+
+
 def test_coordinates_that_are_too_many_to_keep_are_not_restored(tmp_path, monkeypatch):
     """A file whose coordinates differ in more than is kept is refused, and the others come back."""
     paths = make_dataset(tmp_path)

@@ -56,7 +56,8 @@ def number_of(provenance: dict, name: str) -> int:
     if names.count(name) == 1:
         return names.index(name)
     paths = [file["path"] for file in provenance["files"] if name_of(file) == name]
-    left_out = [f["message"] for f in provenance["findings"] if f.get("policy") == "leave_out" and name in f["message"]]
+    found = [f for f in provenance["findings"] if f.get("policy") in ("leave_out", "trim")]
+    left_out = [f["message"] for f in found if name in f["message"]]
     if paths:
         message, remedy = f"{name!r}: found files {paths}, expected one.", "Copy them by hand."
     elif left_out:

@@ -25,12 +25,14 @@ MICROSECONDS = {
     **dict.fromkeys(("day", "days", "d"), 86_400_000_000),
 }
 DAY = MICROSECONDS["day"]
-LONG_UNITS = {
+CALENDAR_UNITS = {
     "360_day": dict.fromkeys(("month", "months"), 30 * DAY),
     "noleap": dict.fromkeys(("common_year", "common_years"), 365 * DAY),
 }
 CALENDARS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap", "none": "standard", "": "standard"}
 GREGORIAN = {"standard", "proleptic_gregorian"}
+# xarray alone knows these, in the calendars of datetime64.
+CALENDAR_UNITS |= dict.fromkeys(GREGORIAN, dict.fromkeys(("nanosecond", "nanoseconds"), Fraction(1, 1000)))
 SHORT_DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
 # 1582-10-15, the first day that both have alike, as a Julian day.
 REFORM = 2_299_161 * DAY
@@ -87,10 +89,10 @@ class Clock:
             return f"{number.item()!r} ({self.units}, {self.calendar})"
         return f"{moment.isoformat(' ')} ({number.item()!r} {self.units}, {self.calendar})"
 
-    def _parsed(self) -> tuple[int, int]:
+    def _parsed(self) -> tuple[int | Fraction, int]:
         """Return the microseconds of the unit, and those from the calendar's beginning to the reference date."""
         words = self.units.split(None, 2)
-        lengths = MICROSECONDS | LONG_UNITS.get(self.calendar, {})
+        lengths = MICROSECONDS | CALENDAR_UNITS.get(self.calendar, {})
         if len(words) != 3 or words[1].lower() != "since" or words[0].lower() not in lengths:
             raise ValueError(f"time units {self.units!r} of calendar {self.calendar!r} are none that cftime knows")
         date = self._reference()
