@@ -227,6 +227,15 @@ def test_array_fill_value_of_its_own(tmp_path):
     assert "'tas': attribute '_FillValue': found {'attribute'" in failed_verify(tmp_path)["message"]
 
 
+def test_zero_byte_as_fill_of_characters(tmp_path):
+    """A zero byte is what an array of characters is filled with, declared or not."""
+    (path,) = make_dataset(tmp_path, files=1)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.createVariable("name", "S1", ("lat",), fill_value=b"\0")[:] = np.array([b"a", b"b", b"c"])
+    seal([path], tmp_path, take([path], tmp_path))
+    assert run_verify(tmp_path) == 0
+
+
 def hidden(change, kind):
     """Return what makes a change through h5py, and what is said of it."""
 
