@@ -5,13 +5,12 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from chain import take, write
+from chain import leave_receipts, run_verify, take, write
 from same_files import assert_same
 
 from cmip6zarr import provenance as provenances
-from cmip6zarr import restore, stores
+from cmip6zarr import restore
 from cmip6zarr.errors import Refused
-from cmip6zarr.verify import times
 
 DAYS = "days since 1850-01-01"
 MONTHS = np.array([0, 31, 59, 90])
@@ -235,18 +234,6 @@ def dates_by_netcdf(path, name):
         return np.asarray(cftime.num2date(variable[:], units, calendar))
 
 
-def assert_verified(store, facts):
-    """Assert that verify's own comparison of times finds none of the store's that is another than a file's."""
-    with xr.open_zarr(store, decode_cf=False) as ours:
-        for file in facts["files"]:
-            with netCDF4.Dataset(file["path"]) as nc:
-                nc.set_auto_maskandscale(False)
-                theirs = times.clocks({name: variable.__dict__ for name, variable in nc.variables.items()})
-                for name, clock in times.clocks({n: ours[n].attrs for n in ours.variables}).items():
-                    found = ours[name].values[file["start"] : file["stop"]]
-                    assert times.compare(found, np.asarray(nc[name][:]), clock, theirs[name]).named == []
-
-
 def dates_by_xarray(dataset, name):
     with dataset:
         return microseconds(dataset[name].values)
@@ -256,21 +243,21 @@ def dates_by_xarray(dataset, name):
 @pytest.mark.parametrize("case", SOUND)
 @pytest.mark.filterwarnings("ignore::xarray.SerializationWarning")
 def test_dates_of_the_store_are_those_of_the_files(tmp_path, case, zarr_format):
-    """Plain xarray reads the dates of the files from the store, and each file comes back as it was."""
+    """The store is verified, plain xarray reads the files' dates from it, and each file comes back as it was."""
     files, kinds = SOUND[case]
     paths = made(tmp_path, files)
     facts = take(paths, tmp_path)
     assert [(finding["kind"], finding["policy"]) for finding in facts["findings"]] == [(k, "accept") for k in kinds]
     store = tmp_path / "s.zarr"
     write(facts, store, zarr_format)
-    stores.seal(store, zarr_format)
+    leave_receipts(tmp_path, facts, store, zarr_format)
+    assert run_verify(tmp_path) == 0
     names = ["time", "time_bnds"] if "edges" in files[0][1] else ["time"]
     for name in names:
         found = dates_by_xarray(xr.open_zarr(store), name)
         assert_same_dates(found, [d for path in paths for d in dates_by_xarray(xr.open_dataset(path), name)])
         if case not in XARRAY_ALONE:
             assert_same_dates(found, [d for path in paths for d in microseconds(dates_by_netcdf(path, name))])
-    assert_verified(store, facts)
     provenance = provenances.read(store)
     for number, path in enumerate(paths):
         assert_same(
@@ -373,7 +360,8 @@ def test_unfit_times_are_refused_with_a_remedy_that_works(tmp_path, files, kind,
     }
     assert [row["path"] for row in facts["left_out"]] == ([str(paths[1])] if choice == "leave_out" else [])
     write(facts, tmp_path / "s.zarr")
-    stores.seal(tmp_path / "s.zarr", 3)
+    leave_receipts(tmp_path, facts, tmp_path / "s.zarr", 3)
+    assert run_verify(tmp_path) == 0
     with xr.open_zarr(tmp_path / "s.zarr", decode_times=False) as found:
         assert found.sizes["time"] == len(files[0][0][0]) + (0 if choice == "leave_out" else len(files[1][0][0]))
 
@@ -414,3 +402,16 @@ def test_files_without_a_time_axis_are_told_what_was_found(tmp_path, dim, name, 
     assert said in refusal.value.message
     assert "make a dataset of each" in refusal.value.remedy
     assert take(paths[:1], tmp_path)["time"] is None
+
+
+def test_file_within_another_is_left_out_of_a_verified_store(tmp_path):
+    """A file of which another has all steps, in other units, is left out by policy, and verify finds that right."""
+    rows = [file(NOON, DAYS), file(NOON[1:3] * 24, "hours since 1850-01-01"), file(NOON + 4, DAYS)]
+    paths = made(tmp_path, rows)
+    with netCDF4.Dataset(paths[1], "a") as nc:
+        nc["v"][:] = [1, 2]
+    facts = take(paths, tmp_path, overlap="trim")
+    assert [row["path"] for row in facts["left_out"]] == [str(paths[1])]
+    write(facts, tmp_path / "s.zarr")
+    leave_receipts(tmp_path, facts, tmp_path / "s.zarr", 3)
+    assert run_verify(tmp_path) == 0
