@@ -3,8 +3,11 @@
 import netCDF4
 import numpy as np
 import pytest
+from builders import make_dataset
+from chain import ID, run_convert, run_verify, take
 
-from cmip6zarr.verify import default_fill
+import size_report
+from cmip6zarr import campaign, findings, receipts
 from cmip6zarr.verify.default_fill import DEFAULT_FILL, count
 
 FILL = DEFAULT_FILL["float32"]
@@ -50,5 +53,36 @@ def test_masked_by_the_library(tmp_path):
         assert np.ma.count_masked(variable[:]) == 2
         variable.set_auto_maskandscale(False)
         assert count(np.asarray(variable[:]), []) == 2
-    said = default_fill.message("a.nc", "tas", np.dtype("f4"), 2)
-    assert said.startswith("a.nc: 'tas' has 2 values of netCDF's default fill (9.969209968e+36)")
+
+
+@pytest.mark.parametrize("fill_value", [None, -1.0], ids=["undeclared", "another is declared"])
+def test_verify_finds_default_fill(tmp_path, fill_value):
+    """A verified store has a finding for each variable, of the values in all files, bounds of time included."""
+    paths = make_dataset(tmp_path / "data", files=2)
+    for path in paths:
+        with netCDF4.Dataset(path, "a") as nc:
+            nc["time_bnds"][-1] = FILL
+            nc.renameVariable("tas", "old")
+            field = nc.createVariable("tas", "f4", nc["old"].dimensions, fill_value=fill_value)
+            field[:] = np.ones(nc["old"].shape)
+            field[0, 0] = FILL
+    take(paths, tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
+    assert run_verify(tmp_path) == 0
+    found = {f["variable"]: f for f in receipts.read(tmp_path, "verify", ID)["findings"] if f["kind"] == "default_fill"}
+    assert {name: finding["values"] for name, finding in found.items()} == {"tas": 8, "time_bnds": 4}
+    assert found["tas"] | {"file": str(paths[0]), "policy": "accept"} == found["tas"]
+    assert f"{paths[0]}: 'tas': 8 values in 2 files are netCDF's default fill" in found["tas"]["message"]
+    assert size_report.main([ID, "--results", str(tmp_path)]) == 0
+    assert receipts.read(tmp_path, "size_report", ID)["let_pass"]["kinds"]["default_fill"] == 2
+    assert campaign.state(ID, tmp_path) == findings.WITH_FINDINGS
+    assert run_verify(tmp_path, "--mode", "checksums") == 0
+    assert receipts.read(tmp_path, "verify", ID)["findings"] == []
+
+
+def test_files_without_default_fill_have_no_finding(tmp_path):
+    """Files that declare their fill value, and have it, are verified without findings."""
+    take(make_dataset(tmp_path / "data"), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
+    assert run_verify(tmp_path) == 0
+    assert receipts.read(tmp_path, "verify", ID)["findings"] == []

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .tally import Tally
+
 # NC_FILL_* of netcdf.h. Bytes and characters have every value as data, and no fill by default.
 DEFAULT_FILL = {
     "int16": -32767,
@@ -36,10 +38,14 @@ def count(values: np.ndarray, declared: Iterable) -> int:
     return 0 if fill is None else int(np.count_nonzero(values == fill))
 
 
-def message(path: str, variable: str, dtype: np.dtype, number: int) -> str:
-    """Return the message of the finding: `number` values of a variable are the default fill; `path` has the first."""
-    fill = DEFAULT_FILL[np.dtype(dtype).name]
-    return (
-        f"{path}: {variable!r} has {number} values of netCDF's default fill ({fill:.10g}) in all files, which no "
-        "_FillValue or missing_value declares: netCDF4 may mask them, readers of the store see numbers."
-    )
+def note(tally: Tally) -> None:
+    """Note a finding for each variable of which values are the default fill, with their number in all files."""
+    for name in sorted({name for name, _ in tally.default_fill}):
+        numbers = {path: number for (other, path), number in tally.default_fill.items() if other == name}
+        path, total = next(iter(numbers)), sum(numbers.values())
+        files = "1 file" if len(numbers) == 1 else f"{len(numbers)} files"
+        message = (
+            f"{path}: {name!r}: {total} values in {files} are netCDF's default fill, which neither "
+            "_FillValue nor missing_value declares: netCDF4 may mask them, readers of the store see numbers."
+        )
+        tally.note("default_fill", "accept", message, file=path, variable=name, values=total)

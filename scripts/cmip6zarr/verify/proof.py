@@ -6,6 +6,7 @@ import zarr
 from .. import stores
 from ..errors import DatasetError
 from ..progress import Progress
+from . import default_fill
 from . import header as headers
 from .header import USER_DEFINED, Header
 from .left_out import check_left_out
@@ -50,6 +51,7 @@ def prove(path, group: zarr.Group, inventory: dict, left_out: list[str], policy:
     for name in left_out:
         check_left_out(name, sources, time_name, policy, memory_bytes, tally)
     compare_values(arrays, sources, files, time_name, policy, memory_bytes, tally)
+    default_fill.note(tally)
     compare_consolidated(path, arrays, tally)
     if not tally.values_compared:
         tally.wrong("no value was compared")

@@ -14,7 +14,8 @@ class Tally:
     """What was compared, and what was found wrong: `messages` names the first few, `mismatches` counts all.
 
     `covered` counts the values of each array that were compared, `findings` is what the policy or a tolerance lets
-    pass: [{kind, policy, message, file?, variable?}].
+    pass: [{kind, policy, message, file?, variable?}]. `default_fill` counts by variable and file the values of netCDF's
+    default fill that no attribute declares.
     """
 
     values_compared: int = 0
@@ -22,6 +23,7 @@ class Tally:
     mismatches: int = 0
     messages: list[str] = field(default_factory=list)
     findings: list[dict] = field(default_factory=list)
+    default_fill: Counter = field(default_factory=Counter)
 
     def wrong(self, message: str, count: int = 1) -> None:
         self.mismatches += count
@@ -33,7 +35,7 @@ class Tally:
         if not equal(found, expected):
             self.wrong(f"{what}: found {found!r}, expected {expected!r}")
 
-    def note(self, kind: str, policy: str, message: str, **where: str) -> None:
+    def note(self, kind: str, policy: str, message: str, **where: str | int) -> None:
         """Note a finding; `policy` is the choice that lets it pass, `accept` where a rule does."""
         self.findings.append({"kind": kind, "policy": policy, "message": message} | where)
 

@@ -9,7 +9,7 @@ import zarr
 from ..chunks import Array, regions, shard_shape
 from ..errors import DatasetError
 from ..progress import Progress
-from . import times
+from . import default_fill, times
 from .header import Variable
 from .source import Source
 from .tally import Tally, bits
@@ -58,6 +58,7 @@ def compare_variable(
     if len(whole) != array.ndim or any(w.stop > size for w, size in zip(whole, array.shape, strict=True)):
         return 0  # the difference in shape has been noted
     shift = file["skip"] - file["start"]
+    declared = missing_numbers(variable)
     count = 0
     with ThreadPoolExecutor(1) as store_reader:
         for region in blocks(array, variable, tuple(whole), axis, memory_bytes):
@@ -72,6 +73,8 @@ def compare_variable(
                 message = f"{name!r} at {[(r.start, r.stop) for r in region]}: zarr cannot read it: {error}."
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
             count += expected.size
+            if fills := default_fill.count(expected, declared):
+                tally.default_fill[name, source.header.path] += fills
             progress.add(expected.size * variable.itemsize)
             compare_block(source.header.path, name, region, found, expected, clocks, tally)
     return count
