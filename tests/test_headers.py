@@ -8,7 +8,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from cmip6zarr import attributes, headers, netcdf3
+from cmip6zarr import attributes, chunks, headers, netcdf3
 from cmip6zarr.contents import Contents
 from cmip6zarr.errors import Refused
 
@@ -243,3 +243,18 @@ def test_file_without_records_is_whole(tmp_path):
 def test_other_files_have_no_classic_size(tmp_path):
     """NetCDF-4 checks its own size, so nothing is expected of it."""
     assert netcdf3.expected_bytes(file(tmp_path / "x.nc")) is None
+
+
+@pytest.mark.parametrize("held", [1, 4, 1000])
+def test_many_chunks_are_read_in_pieces(tmp_path, monkeypatch, held):
+    """A file is closed after so many chunks, since the library keeps memory for each; values are the same."""
+
+    def change(nc):
+        nc.createVariable("v", "i4", ("time", "x"), chunksizes=(2, 2))[:11] = np.arange(33).reshape(11, 3)
+
+    path = file(tmp_path / "x.nc", change)
+    header, opened, open_raw = headers.read_header(path), [], headers.open_raw
+    monkeypatch.setattr(chunks, "CHUNKS_HELD", held)
+    monkeypatch.setattr(headers, "open_raw", lambda path: opened.append(path) or open_raw(path))
+    assert headers.read_whole(header, "v").tolist() == np.arange(33).reshape(11, 3).tolist()
+    assert len(opened) == {1: 6, 4: 3, 1000: 1}[held]

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from builders import UNITS, make_dataset
 from spoil import add_reference_time, again, broken, each, last, put
 
+from cmip6zarr import source
 from cmip6zarr.errors import Refused
 from cmip6zarr.source import take_inventory
 
@@ -276,3 +278,28 @@ def test_receipt_tells_where_each_step_lies(tmp_path):
         "calendar": "360_day",
         "units": UNITS,
     }
+
+
+def sparse_time(path, steps):
+    """Write a file whose time axis has so many steps, none of them ever written."""
+    with h5py.File(path, "w") as file:
+        time = file.create_dataset("time", (steps,), "f8", maxshape=(None,), chunks=(2**20,))
+        time.make_scale("time")
+        time.attrs["units"] = np.bytes_("days since 1850-01-01")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        pytest.param(2**29, "nearly all of it was never written", id="beyond-deflate"),
+        pytest.param(source.MOST_STEPS + 1, f"expected at most {source.MOST_STEPS}", id="too-many-steps"),
+    ],
+)
+def test_inflation_is_refused_before_any_value_is_read(tmp_path, monkeypatch, steps, said):
+    """A time axis that memory has no room for is refused by its header."""
+    monkeypatch.setattr(source, "read_whole", None)
+    with pytest.raises(Refused, match="time") as refusal:
+        inventory([sparse_time(tmp_path / "time.nc", steps)])
+    assert refusal.value.kind == "inflation"
+    assert said in refusal.value.message
