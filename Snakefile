@@ -29,26 +29,28 @@ localrules:
     campaign,
     plan,
     published,
+    summary,
 
 
 rule all:
     default_target: True
     input:
         "<results>/campaign.done",
+        of_summary,
 
 
 # Not in dry runs, which submit nothing and must work where there is neither SLURM nor a network.
 onstart:
     check_submission()
     check_roots()
-    receipts.write_text(Path(config["results"], status.LISTED), "".join(f"{name}\n" for name in LISTED))
+    begin()
 
 
 onsuccess:
-    tell_later()
+    tell_end()
 
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
-    shell("rm -f {config[results]:q}/campaign.done; {CAMPAIGN}")
-    tell_later()
+    shell("rm -f {config[results]:q}/campaign.done {config[results]:q}/{remaining.MARK}; {CAMPAIGN}")
+    tell_end()

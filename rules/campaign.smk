@@ -1,8 +1,9 @@
 """The end of a run: all its datasets are done. Then the report, the tables, and the catalogue of the sealed stores."""
 
 # Where nothing is left to do its mark is there, and is made by no rule: the tables depend on the mark alone, since
-# another set of datasets would be a reason to make them again.
-if LEFT.datasets or LEFT.bundles or not Path(config["results"], remaining.MARK).is_file():
+# another set of datasets would be a reason to make them again. Where something is left, the mark is among what does
+# not hold: whether Snakemake makes it again must not depend on what it remembers of an earlier run.
+if Path(config["results"], remaining.MARK) in LEFT.again:
 
     rule datasets:
         input:
@@ -31,3 +32,19 @@ rule campaign:
         listed=LISTING,
     shell:
         "{params.command} 2> {log:q}"
+
+
+# The last job of a run after which not all datasets are verified, also of one that has nothing else to do.
+rule summary:
+    input:
+        "<results>/campaign.done",
+    output:
+        f"<results>/{remaining.SUMMARY}",
+    log:
+        "<results>/logs/summary.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        results=results_folder,
+    shell:
+        "python scripts/status.py {params.results:q} 2> {log:q} | tee {output:q}"

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import signal
 import sys
-from contextlib import redirect_stderr
+import time
+from contextlib import redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
 from shlex import quote
@@ -17,6 +19,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import (
     RECIPE,
+    campaign,
     catalogue,
     cli,
     configuration,
@@ -39,6 +42,11 @@ def executor_named() -> str | None:
     except SystemExit:  # not Snakemake's command line: a program that calls it
         return None
 
+
+# A terminal that is closed ends a run as Ctrl-C does: its jobs are ended, and no lock is left.
+if workflow.is_main_process and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+    with suppress(ValueError):  # not the main thread: a program that calls Snakemake
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 BUNDLES_BY_DEFAULT = "bundle" not in config
 if wrong := configuration.fault(config, load_configfile(Path(workflow.basedir, "config", "config.schema.yaml"))):
@@ -65,8 +73,6 @@ if workflow.is_main_process:
     except catalogue.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LEFT = remaining.remaining(LISTED, config)
-    for mark in LEFT.marks:
-        mark.unlink(missing_ok=True)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -165,7 +171,7 @@ def check_submission():
 
 
 def of_this_run(wildcards):
-    """Return all receipts of this run; those that do not hold are made again.
+    """Return all receipts of this run; those that do not hold are made again, and so is the mark that all are made.
 
     Snakemake sees that itself, by params, but not of receipts that a bundle has made or somebody has edited.
     """
@@ -185,10 +191,43 @@ def check_roots():
         raise WorkflowError(str(error)) from None
 
 
-def tell_later():
-    """Print how many datasets this run has left to later ones, if any."""
+def begin():
+    """Keep in the results what was read when the rules were: the datasets, and which of them are finished."""
+    results = Path(config["results"])
+    receipts.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
+    remaining.keep(results, LEFT.table)
+    for path in LEFT.again:
+        if path.name == remaining.MARK:
+            path.unlink(missing_ok=True)
+
+
+def of_summary(wildcards):
+    """Return the summary of a run that leaves datasets which are not verified; it is written by each such run."""
+    path = f"{config['results']}/{remaining.SUMMARY}"
+    if not LEFT.unfinished:
+        return []
+    workflow.dag.forcefiles.add(path)
+    return [path]
+
+
+def is_planned(rulename):
+    """Tell whether a rule is among what this run does."""
+    return any(job.rule.name == rulename for job in workflow.dag.jobs)
+
+
+def tell_end():
+    """Print what a run that has done its work leaves to do, or has found rotten; then its exit code is 1."""
     if LEFT.later:
         print(f"{LEFT.later} datasets are left: the same command again does the next of them.", flush=True)
+    if is_planned("summary"):
+        print(f"{LEFT.unfinished} of {len(LISTED)} datasets are not verified: the exit code is 1.", flush=True)
+        sys.exit(1)
+    if is_planned("audits"):
+        table = campaign.audit_table(LISTED, config["results"])
+        print(campaign.audited(table), flush=True)
+        if (table["verdict"] != "sound").any():
+            Path(config["results"], remaining.MARK).unlink(missing_ok=True)
+            sys.exit(1)
 
 
 def row_digest(wildcards):
@@ -217,6 +256,16 @@ def of_sealed(rule):
         return [str(receipts.path_of(config["results"], rule, name)) for name in names]
 
     return sealed
+
+
+def of_audits(wildcards):
+    """Return the receipts of audits of all stores that were sealed; those older than `audit_days` are made again."""
+    paths = of_sealed("audit")(wildcards)
+    since = time.time() - config["audit_days"] * 86400
+    workflow.dag.forcefiles.update(
+        path for path in paths if Path(path).is_file() and Path(path).stat().st_mtime <= since
+    )
+    return paths
 
 
 def results_folder(wildcards):

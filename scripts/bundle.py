@@ -17,7 +17,7 @@ import convert
 import inventory
 import size_report
 import verify
-from cmip6zarr import bundles, campaign, catalogue, cli, receipts, running
+from cmip6zarr import bundles, campaign, catalogue, cli, receipts, remaining, running
 
 DEATHS = {
     "SIGKILL": (
@@ -54,10 +54,11 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
 def left(row: catalogue.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Return what is left to do for a dataset: rules with their command lines, from the first that does not hold on."""
     since_ns, todo = 1, []
+    untrue = remaining.lost([row.id], args.config).get(row.id)
     for rule in SCRIPTS:
         argv = bundles.command(rule, args.config, row, args.results)
         argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
-        since_ns = since_ns and holds(rule, argv, since_ns)
+        since_ns = since_ns and rule != untrue and holds(rule, argv, since_ns)
         if not since_ns:
             todo.append((rule, argv))
     return todo

@@ -56,7 +56,7 @@ def main(argv=None) -> int:
     del listed  # a million names of files would be kept for nothing
     results = Path(args.results)
     running.settle(results, names)
-    remaining.finished(results)  # so that the next run finds it up to date
+    remaining.keep(results, remaining.finished(results))  # so that the next run finds it up to date
     states, sized = campaign.standings(names, results)
     sizes = sized.select(*campaign.COLUMNS)
     receipts.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from cmip6zarr import cli, source
+from cmip6zarr import cli, rowfiles, source
 from cmip6zarr.catalogue import CatalogueError, Dataset, read_dataset
 from cmip6zarr.errors import DatasetError
 
@@ -30,16 +30,21 @@ def listed(args) -> Dataset:
     return row
 
 
-def inventory(args, row: Dataset | None) -> dict:
-    """Look at the files of a row, the catalogue's if none is given, and return the facts of the receipt."""
+def inventory(args, row: Dataset | None, files: list[dict]) -> dict:
+    """Look at the files of a row, the catalogue's if none is given, and return the facts of the receipt.
+
+    What there is of them before one is opened is added to `files`, which are those of a record of failure.
+    """
     row = row or listed(args)
+    files += rowfiles.seen(row.files)
     return {"row": args.digest} | source.take_inventory(row.files, json.loads(args.policy))
 
 
 def main(argv=None, row: Dataset | None = None) -> int:
     args = parse(argv)
-    policy = json.loads(args.policy)
-    return cli.attempt("inventory", args, lambda: inventory(args, row), row=args.digest, policy=policy)
+    files: list[dict] = []
+    context = {"row": args.digest, "policy": json.loads(args.policy), "files": files}
+    return cli.attempt("inventory", args, lambda: inventory(args, row, files), **context)
 
 
 if __name__ == "__main__":

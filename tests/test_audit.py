@@ -354,9 +354,13 @@ def test_rule_leaves_a_receipt_or_names_the_rot(tmp_path):
     record = receipts.read(tmp_path, "failed", ID)
     assert (record["rule"], record["class"]) == ("audit", "rot")
     assert "'tas/c.1.0.0' is changed" in record["message"]
-    assert not receipts.path_of(tmp_path, "audit", ID).exists()
+    answer = receipts.read(tmp_path, "audit", ID)
+    assert (answer["verdict"], answer["objects"], answer["message"]) == ("rot", len(listed), record["message"])
     assert not receipts.path_of(tmp_path, "convert", ID).exists()
+    assert not stores.is_sealed(path)
     assert run_convert(tmp_path, path, *rule) == 0
     assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 8
     assert run_verify(tmp_path) == 0
+    assert stores.is_sealed(path)
+    assert not receipts.path_of(tmp_path, "audit", ID).exists()  # it is of the store that was
     assert not receipts.path_of(tmp_path, "failed", ID).exists()

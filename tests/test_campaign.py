@@ -109,7 +109,8 @@ def test_findings_of_both_rules_are_counted_once(tmp_path):
     assert receipts.find(tmp_path, findings.FOLDER, NAMES[0]) is None
 
 
-REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "policy": {"gap": "allow"}}
+FILES = [{"path": "a.nc", "bytes": None, "mtime_ns": None}]
+REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "policy": {"gap": "allow"}, "files": FILES}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,8 @@ REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "poli
     [
         pytest.param(REFUSED, True, id="same-row-and-policy"),
         pytest.param(REFUSED | {"row": "other"}, False, id="other-files"),
+        pytest.param(REFUSED | {"files": [FILES[0] | {"bytes": 5, "mtime_ns": 1}]}, False, id="file-that-was-there"),
+        pytest.param(REFUSED | {"files": []}, False, id="file-that-did-not-match"),
         pytest.param(REFUSED | {"policy": {}}, False, id="other-policy"),
         pytest.param(REFUSED | {"class": "source"}, False, id="failed"),
         pytest.param({"class": "refused"}, False, id="by-another-rule"),

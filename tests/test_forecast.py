@@ -9,7 +9,7 @@ from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
 
 import plan as script
-from cmip6zarr import bundles, catalogue, forecast, receipts
+from cmip6zarr import bundles, catalogue, drs, forecast, receipts
 from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]
@@ -135,6 +135,9 @@ def finish(config, row, **facts):
     for rule in ("inventory", "convert", "verify", "size_report"):
         asked = {"dataset": row.id, "asked": bundles.asked(config, row).get(rule, {}), "cpu_seconds": 10.0}
         receipts.write(receipts.path_of(config["results"], rule, row.id), asked | facts)
+    root = Path(drs.store_place(config["store_root"], row.id), "zarr.json")
+    root.parent.mkdir(parents=True)
+    root.touch()
 
 
 def test_own_receipts_replace_the_benchmark(campaign):

@@ -8,7 +8,7 @@ import pytest
 from builders import dataset_id
 from chain import configuration
 
-from cmip6zarr import bundles, receipts, remaining
+from cmip6zarr import bundles, drs, receipts, remaining, rowfiles
 from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDE"]
@@ -19,15 +19,17 @@ NO_BUNDLES = {"datasets": 0, "gib": 20}
 @pytest.fixture
 def config(tmp_path):
     """A configuration under which all of ROWS have been finished."""
-    config = configuration(results=str(tmp_path), bundle=NO_BUNDLES)
+    config = configuration(results=str(tmp_path), store_root=str(tmp_path / "stores"), bundle=NO_BUNDLES)
     for row in ROWS.values():
         finish(config, row)
     return config
 
 
 def finish(config, row, rules=remaining.RULES, **facts):
-    """Leave the receipts of rules for a dataset, as if they had been run under this configuration."""
+    """Leave the receipts of rules for a dataset, and a store, as if they had been run under this configuration."""
     asked = bundles.asked(config, row)
+    root(config, row.id).parent.mkdir(parents=True, exist_ok=True)
+    root(config, row.id).touch()
     for rule in rules:
         leave(config, rule, row.id, asked=asked.get(rule, {}), **facts)
 
@@ -36,8 +38,21 @@ def leave(config, rule, name, **facts):
     receipts.write(path(config, rule, name), {"dataset": name} | facts)
 
 
+def root(config, name):
+    """Return where the root metadata of a sealed store lie."""
+    return Path(drs.store_place(config["store_root"], name), "zarr.json")
+
+
+def mark(config):
+    return Path(config["results"], remaining.MARK)
+
+
 def path(config, rule, name):
     return receipts.path_of(config["results"], rule, name)
+
+
+def keep(config):
+    remaining.keep(config["results"], remaining.remaining(ROWS, config).table)
 
 
 def left(config, rows=ROWS, **change):
@@ -97,8 +112,9 @@ def test_receipt_that_is_gone_or_changed(config, rule):
     cut.write_text(cut.read_text()[:-3])
     foreign.write_text(path(config, rule, NAMES[4]).read_text())
     for _ in range(2):  # as read, and as kept
+        keep(config)
         assert left(config) == ("ABCD", 0)
-        assert set(remaining.remaining(ROWS, config).again) == {edited, cut, foreign}
+        assert set(remaining.remaining(ROWS, config).again) == {edited, cut, foreign, mark(config)}
 
 
 @pytest.mark.parametrize(
@@ -108,14 +124,15 @@ def test_receipts_that_do_not_say_what_is_asked(config, change, rule):
     """They are made again, and no others, whoever has made them; bundles look for themselves."""
     rows = ROWS if change else ROWS | {NAMES[0]: Dataset(NAMES[0], ("a.nc",))}
     found = remaining.remaining(rows, config | change)
-    assert found.again == tuple(path(config, rule, name) for name in (NAMES if change else NAMES[:1]))
+    untrue = [path(config, rule, name) for name in (NAMES if change else NAMES[:1])]
+    assert found.again == (*untrue, mark(config))
     bundled = config | change | {"bundle": {"datasets": 2, "gib": 20}}
-    assert remaining.remaining(rows, bundled).again == ()
+    assert not {path(config, rule, name) for name in NAMES} & set(remaining.remaining(rows, bundled).again)
 
 
 def test_receipts_are_read_once(config, monkeypatch):
     """What was read is kept: only receipts that have changed since are read again."""
-    left(config)
+    keep(config)
     table = Path(config["results"], remaining.TABLE)
     before = table.stat().st_mtime_ns
     read = []
@@ -137,6 +154,7 @@ def test_table_that_cannot_be_used_is_made_again(config, content):
     else:
         table.write_bytes(content)
     assert left(config) == ("", 0)
+    keep(config)
     assert pl.read_parquet(table).schema == remaining.SCHEMA
 
 
@@ -151,13 +169,18 @@ def test_batch_takes_the_next_ones(config):
     assert left(config, batch=4) == ("CDEA", 0)
     assert left(config, batch=2, rerun="memory") == ("A", 0)
     assert left(config, batch=2, rerun="node") == ("", 0)
+    assert remaining.remaining(ROWS, config | {"batch": 2}).unfinished == 2
+    assert remaining.remaining(ROWS, config | {"batch": 2, "rerun": "memory"}).unfinished == 3
 
 
 def test_refused_datasets_are_left_alone(config):
     """A refusal is an answer, unless it is asked for again, or the policy is another."""
     path(config, "inventory", NAMES[0]).unlink()
-    leave(config, "failed", NAMES[0], row=ROWS[NAMES[0]].digest, policy={}, **{"class": "refused"})
+    files = rowfiles.seen(ROWS[NAMES[0]].files)
+    leave(config, "failed", NAMES[0], row=ROWS[NAMES[0]].digest, policy={}, files=files, **{"class": "refused"})
     assert left(config) == ("", 0)
+    found = remaining.remaining(ROWS, config)
+    assert (found.unasked, found.unfinished) == ((NAMES[0],), 1)
     assert left(config, rerun="refused") == left(config, policy={"gap": "allow"}) == ("A", 0)
 
 
@@ -171,20 +194,48 @@ def test_bundles_with_work_are_left(config):
     _, second, third = bundles.bundles(ROWS, bundled)
     found = remaining.remaining(ROWS, bundled)
     assert (found.datasets, found.bundles, found.later) == ((), (second, third), 0)
-    ends = (Path(config["results"], remaining.MARK), Path(config["results"], "campaign.done"))
-    assert found.marks == (path(config, "bundle", second.id), path(config, "bundle", third.id), *ends)
+    assert found.again == (path(config, "bundle", second.id), path(config, "bundle", third.id), mark(config))
     found = remaining.remaining(ROWS, bundled | {"batch": 1})
     assert (found.bundles, found.later) == ((second,), 1)
 
 
 def test_mark_that_is_older_than_a_receipt_is_void(config):
     """The tables are made again where a run was killed between the last receipt and them."""
-    mark = Path(config["results"], remaining.MARK)
-    mark.touch()
-    assert remaining.remaining(ROWS, config).marks == ()
+    end = mark(config)
+    end.touch()
+    assert remaining.remaining(ROWS, config).again == ()
     youngest = max(path(config, "size_report", name).stat().st_mtime_ns for name in NAMES)
-    os.utime(mark, ns=(youngest - 1, youngest - 1))
-    ends = (mark, mark.with_name("campaign.done"))
-    assert remaining.remaining(ROWS, config).marks == ends
-    mark.unlink()
-    assert remaining.remaining(ROWS, config).marks == ends
+    os.utime(end, ns=(youngest - 1, youngest - 1))
+    assert remaining.remaining(ROWS, config).again == (end,)
+    end.unlink()
+    assert remaining.remaining(ROWS, config).again == (end,)
+
+
+def test_mark_is_void_where_something_is_left(config):
+    """Whether a run does what is left must not depend on what Snakemake remembers of the run before."""
+    end = mark(config)
+    end.touch()
+    receipt = path(config, "convert", NAMES[0])
+    receipt.unlink()
+    assert remaining.remaining(ROWS, config).again == (end,)
+
+
+def test_store_that_is_gone_or_unsealed(config):
+    """A store that is not there is converted again, and one that is not sealed is verified again."""
+    mark(config).touch()
+    root(config, NAMES[0]).unlink()
+    root(config, NAMES[1]).rename(root(config, NAMES[1]).with_name("zarr.json.unsealed"))
+    assert left(config) == ("AB", 0)
+    untrue = (path(config, "convert", NAMES[0]), path(config, "verify", NAMES[1]))
+    assert remaining.remaining(ROWS, config).again == (*untrue, mark(config))
+    path(config, "verify", NAMES[1]).unlink()  # converted, and not verified yet
+    assert remaining.remaining(ROWS, config).again == (*untrue[:1], mark(config))
+
+
+def test_nothing_is_written(config):
+    """To say what is left changes nothing on disk, also where the table of finished datasets is out of date."""
+    before = sorted(Path(config["results"]).rglob("*"))
+    found = remaining.remaining(ROWS, config)
+    assert sorted(Path(config["results"]).rglob("*")) == before
+    remaining.keep(config["results"], found.table)
+    assert pl.read_parquet(Path(config["results"], remaining.TABLE)).equals(found.table)

@@ -25,6 +25,7 @@ from cmip6zarr import bundles, catalogue, drs, status, stores
 
 pytestmark = pytest.mark.workflow
 
+SUMMARY = {("summary", "")}
 CUT, TAKEN, LONG = (dataset_id(source_id=name) for name in ("CUT", "TAKEN", "LONG"))
 # zarr 3 takes no options with a path, and intake-esm passes some unless it is told not to.
 
@@ -234,14 +235,44 @@ def test_report_of_a_failed_run(spoilt):
 def test_next_run_tries_only_what_failed(spoilt, tmp_path):
     """A failed dataset goes on from where it failed, once its cause is gone; a refused one is left alone."""
     clone = spoilt[0].copy(tmp_path / "clone")
-    assert clone.plan(*HERE) == chain(TAKEN, rules=RULES[1:])
+    assert clone.plan(*HERE) == chain(TAKEN, rules=RULES[1:]) | SUMMARY
     before = clone.files()
     shutil.rmtree(clone.stores / drs.store_folder(TAKEN))
-    assert summary(clone.snakemake(*HERE)) == {"verified": 2, "refused": 1}
+    assert summary(clone.snakemake(*HERE, expect=1)) == {"verified": 2, "refused": 1}
     assert sources(changed(before, clone.files())) == {"TAKEN"}
     assert_converted(clone, A, TAKEN)
     assert listed(clone) == [A, TAKEN]
     assert [path.stem for path in (clone.results / "failed").iterdir()] == [CUT]
+
+
+def test_exit_code_is_the_same_on_every_day(spoilt, tmp_path):
+    """As long as a listed dataset is not verified the exit code is 1, also where nothing is left to try."""
+    clone = spoilt[0].copy(tmp_path / "clone")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:4])
+    for _ in range(2):
+        said = clone.snakemake(expect=1)
+        assert "1 of 2 datasets are not verified: the exit code is 1." in said
+        assert "Traceback" not in said
+        assert "refused         1" in (clone.results / "summary.txt").read_text()
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
+    clone.snakemake()
+    assert "Nothing to be done" in clone.snakemake()
+
+
+def test_remedy_of_a_refusal(spoilt, tmp_path):
+    """A refused dataset is asked again when the file that it was refused for has been fetched again."""
+    clone = spoilt[0].copy(tmp_path / "clone")
+    rows = read_rows(clone.catalogue)[2:4]
+    (tmp_path / "cut").mkdir()
+    for row in rows:
+        row["path"] = shutil.copy2(row["path"], tmp_path / "cut")
+    write_rows(clone.catalogue, rows)
+    clone.snakemake(expect=1)
+    assert clone.plan() == SUMMARY | {("all", "")}
+    *_, whole = make_dataset(tmp_path / "again", source_id="CUT", files=2, steps=2)
+    shutil.copy(whole, rows[1]["path"])
+    clone.snakemake()
+    assert_converted(clone, CUT)
 
 
 def test_refused_is_asked_again(spoilt):
@@ -279,19 +310,77 @@ def test_plan_before_a_run(checkout, spoilt, tmp_path):
 def test_audit_of_a_campaign(campaign, tmp_path):
     """Every sealed store is audited; one that has rotted is named in the table, and the next run mends just that."""
     clone = campaign.copy(tmp_path / "clone")
-    clone.snakemake("audits")
+    assert "audit: read 2 stores, " in clone.snakemake("audits")
     table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
     assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "sound"}
     chunk = next((clone.stores / drs.store_folder(B)).glob("tas/c.*"))
     right = chunk.read_bytes()
     chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
-    clone.snakemake("audits", "--forcerun", "audit", "--keep-going", expect=1)
+    said = clone.snakemake("audits", expect=1)
+    assert re.search(
+        rf"^audit: read 2 stores, \d+ objects, .*; 1 not sound: {re.escape(B)} \(rot\)$", said, re.MULTILINE
+    )
+    assert not stores.is_sealed(clone.stores / drs.store_folder(B))
     table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
     assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "rot"}
     assert chunk.name in table["message"].to_list()[1]
     assert clone.plan() == chain(B, rules=RULES[1:])
     clone.snakemake()
     assert chunk.read_bytes() == right
+    assert_converted(clone, A, B)
+    assert "2 stores" in clone.snakemake("audits")
+
+
+@pytest.mark.parametrize("gone", ["nothing", "memory", "receipts"])
+def test_rot_is_mended_by_the_next_run(campaign, tmp_path, gone):
+    """So it is where the campaign has one dataset, and whatever is gone of what Snakemake and the rules remember."""
+    clone = campaign.copy(tmp_path / "clone")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
+    clone.snakemake()
+    chunk = next((clone.stores / drs.store_folder(A)).glob("tas/c.*"))
+    right = chunk.read_bytes()
+    chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    clone.snakemake("audits", expect=1)
+    if gone == "memory":
+        shutil.rmtree(clone.folder / ".snakemake")
+    if gone == "receipts":
+        for rule in RULES:
+            (clone.results / rule / f"{A}.json").unlink(missing_ok=True)
+    clone.snakemake()
+    assert chunk.read_bytes() == right
+    assert_converted(clone, A)
+    assert "Nothing to be done" in clone.snakemake()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
+def test_interrupted_verify_goes_on(checkout, tmp_path, how):
+    """After Ctrl-C, or a terminal that was closed, in verify the same command goes on, without a flag."""
+    clone = checkout.copy(tmp_path / "clone")
+    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
+    script = clone.folder / "scripts" / "verify.py"
+    right = script.read_text()
+    script.write_text("import sys, time\nfrom pathlib import Path\n\nPath('begun').touch()\ntime.sleep(60)\n")
+    run = clone.start()
+    while not (clone.folder / "begun").exists():
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.05)
+    os.killpg(run.pid, how)
+    finish(run, expect=1)
+    script.write_text(right)
+    # As if the job had outlived the run, and left its receipt after all.
+    (clone.results / "verify").mkdir(exist_ok=True)
+    (clone.results / "verify" / f"{A}.json").write_text("{}")
+    clone.snakemake()
+    assert_converted(clone, A)
+
+
+def test_deleted_store_is_made_again(campaign, tmp_path):
+    """A store that is gone is noticed by its receipts, and no other is touched."""
+    clone = campaign.copy(tmp_path / "clone")
+    shutil.rmtree(clone.stores / drs.store_folder(A))
+    before = clone.files()
+    clone.snakemake()
+    assert sources(changed(before, clone.files())) == {"MODEL-A"}
     assert_converted(clone, A, B)
 
 

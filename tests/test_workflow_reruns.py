@@ -115,8 +115,8 @@ def test_batches(checkout, tmp_path):
     """A run does a batch, makes the tables, and says how many datasets are left; the same command does the next."""
     clone = checkout.copy(tmp_path / "clone")
     one = ("--config", "batch=1")
-    assert clone.plan(*one) == chain(A)
-    assert "1 datasets are left" in clone.snakemake(*one)
+    assert clone.plan(*one) == chain(A) | {("summary", "")}
+    assert "1 datasets are left" in clone.snakemake(*one, expect=1)
     assert_converted(clone, A)
     before = clone.files()
     assert clone.plan(*one) == chain(B)

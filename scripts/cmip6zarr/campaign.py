@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, findings, objects, receipts
+from . import drs, findings, objects, receipts, rowfiles
 from .catalogue import Dataset
 from .findings import SEALED, VERIFIED, WITH_FINDINGS
 from .units import human
@@ -67,14 +67,14 @@ MOST_PRINTED = 50  # rows of the table on a terminal
 
 
 def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[str]:
-    """Return the datasets that were refused with the same row and the same policy: the answer would be the same."""
+    """Return the datasets that were refused with the same row, files and policy: the answer would be the same."""
     failed = Path(results, "failed")
     names = {file.stem for file in failed.glob("*.json")}
     refused = set()
     for name in names & datasets.keys():
         record = receipts.find(results, "failed", name) or {"class": None}
         same = record.get("row") == datasets[name].digest and record.get("policy") == policy
-        if record["class"] == "refused" and same:
+        if record["class"] == "refused" and same and record.get("files") == rowfiles.seen(datasets[name].files):
             refused.add(name)
     return refused
 
@@ -120,12 +120,26 @@ def audit_table(names, results) -> pl.DataFrame:
     """Return what the last audit said of the stores that it asked, sound or not."""
     rows = []
     for name in names:
-        receipt, failed = (receipts.path_of(results, folder, name) for folder in ("audit", "failed"))
-        if receipt.is_file() and (facts := receipts.find(results, "audit", name)):
-            rows.append(facts | {"verdict": "sound", "message": None})
-        elif failed.is_file() and (record := receipts.find(results, "failed", name) or {}).get("rule") == "audit":
-            rows.append({"dataset": name, "verdict": record["class"], "message": record["message"]})
+        if receipts.path_of(results, "audit", name).is_file() and (facts := receipts.find(results, "audit", name)):
+            rows.append({"verdict": "sound"} | facts)
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
+
+
+def audited(table: pl.DataFrame) -> str:
+    """Return in a line what the last audit has read, and the stores that were not sound, of the table AUDIT.
+
+    >>> columns = ("dataset", "verdict", "objects", "stored_bytes")
+    >>> audited(pl.DataFrame([("a", "sound", 3, 10**6), ("b", "rot", 4, 10**6)], columns, orient="row"))
+    'audit: read 2 stores, 7 objects, 2 MB; 1 not sound: b (rot)'
+    >>> audited(pl.DataFrame([("a", "sound", 3, 10**6)], columns, orient="row"))
+    'audit: read 1 stores, 3 objects, 1 MB; all sound'
+    """
+    bad = table.filter(pl.col("verdict") != "sound")
+    words = [f"{name} ({verdict})" for name, verdict in bad.select("dataset", "verdict").head(MOST_PRINTED).iter_rows()]
+    words += [f"and {bad.height - MOST_PRINTED} more"] * (bad.height > MOST_PRINTED)
+    objects, size = (table[column].sum() for column in ("objects", "stored_bytes"))
+    found = f"{bad.height} not sound: {', '.join(words)}" if words else "all sound"
+    return f"audit: read {table.height:,} stores, {objects:,} objects, {human(size)}; {found}"
 
 
 def store_table(sized: pl.DataFrame) -> pl.DataFrame:

@@ -107,6 +107,15 @@ def answer(rule: str, args: argparse.Namespace) -> dict | None:
     return record if record["rule"] == rule and said else None
 
 
+def voided(rule: str) -> tuple[str, ...]:
+    """Return the rules whose receipts are void when a rule is at work on their dataset.
+
+    >>> voided("verify"), voided("publish")
+    (('verify', 'size_report', 'audit'), ('publish',))
+    """
+    return (*RULES[RULES.index(rule) :], "audit") if rule in RULES else (rule,)
+
+
 def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
     """Run `work` for a dataset and return the exit code of the script.
 
@@ -123,7 +132,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
     # What later rules said of the dataset is void from now on, even if this process is killed.
-    for void in RULES[RULES.index(rule) :] if rule in RULES else [rule]:
+    for void in voided(rule):
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
     running.begin(args.results, rule, args.dataset, args.bundle)
     start = time.perf_counter()

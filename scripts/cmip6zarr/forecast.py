@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from statistics import mean
 
-from . import drs, lotus, objects, planning, receipts, s3client, source
+from . import drs, lotus, objects, planning, receipts, rowfiles, s3client
 from .catalogue import Dataset
 from .chunks import MIB
 from .cli import RULES
@@ -134,7 +134,7 @@ def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
     if inventory and inventory["row"] == row.digest:
         return by_plan(row, inventory, config, figures)
     try:
-        paths = source.expand(row.files)
+        paths = rowfiles.expand(row.files)
     except Refused:
         paths = row.files
     sizes = [size for path in paths if (size := _size(path)) is not None]

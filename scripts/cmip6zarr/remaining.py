@@ -7,16 +7,17 @@ say was asked is read once and kept in a table, and read again when the time or 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
 
 import polars as pl
 
-from . import bundles, campaign, receipts
+from . import bundles, campaign, drs, objects, receipts, stores
 from .bundles import Bundle
 from .catalogue import Dataset
 from .cli import ASKED, RULES
@@ -30,33 +31,50 @@ SCHEMA = {"dataset": pl.String} | STAMPS | {"made_of": pl.String}
 MARK = "datasets.done"
 """A run leaves it in the results when all its datasets are done, before the tables are made."""
 
+SUMMARY = "summary.txt"
+"""What a run says of a campaign in which not all datasets are verified, in the results."""
+
+LOOKS = 16
+"""Looks at stores at a time."""
+
 
 @dataclass(frozen=True)
 class Remaining:
     """What one run does: datasets, or bundles of them, new ones before those that have failed.
 
-    `names` are all datasets that are left, in order, `later` how many of them are left to later runs. `marks` say of
-    work that is no longer done that it is; `again` are the receipts of `datasets` that do not hold.
+    `names` are all datasets that are left, in order, `later` how many of them are left to later runs. `unasked` are not
+    finished either, and this run leaves them alone: they were refused, or `rerun` names another class of failure.
+    `again` are files that do not hold: receipts, and the mark of a campaign that is no longer done. `table` is that of
+    the finished datasets.
     """
 
     names: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     bundles: tuple[Bundle, ...] = ()
     later: int = 0
-    marks: tuple[Path, ...] = ()
+    unasked: tuple[str, ...] = ()
     again: tuple[Path, ...] = ()
+    table: pl.DataFrame | None = field(default=None, compare=False)
+
+    @property
+    def unfinished(self) -> int:
+        """How many datasets are not verified when all work of this run has succeeded."""
+        return self.later + len(self.unasked)
 
 
 def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
     """Return what is left to do of the datasets of a catalogue: they are not finished, and were not refused.
 
     A run has at most `batch` of them, or `batch` bundles that have some. `rerun` narrows it to a class of failure, or
-    adds what was refused. Both are keys of the configuration, as all that is asked of a dataset.
+    adds what was refused. Both are keys of the configuration, as all that is asked of a dataset. Writes nothing: `keep`
+    keeps the table of finished datasets for the next time.
     """
     results, rerun, batch = Path(config["results"]), config["rerun"], config["batch"]
     table = finished(results)
     made_of = dict(table.select("dataset", "made_of").iter_rows())
-    left = {name for name, row in listed.items() if made_of.get(name) != fingerprint(bundles.asked(config, row))}
+    done = [name for name, row in listed.items() if made_of.get(name) == fingerprint(bundles.asked(config, row))]
+    unfinished = listed.keys() - done | lost(done, config).keys()
+    left = set(unfinished)
     if rerun != "refused":
         left -= campaign.refused_before(listed, results, config["policy"])
     failed = {path.stem for path in (results / "failed").glob("*.json")}
@@ -68,37 +86,67 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
     # Where failed datasets came first, a batch of them would keep all others waiting.
     units.sort(key=lambda unit: failed.issuperset(unit[1]))
     now = tuple(unit for unit, _ in units[:batch])
+    if together:
+        again = [receipts.path_of(results, "bundle", bundle.id) for bundle in now]
+    else:
+        again = _again(results, [listed[name] for name in now], config)
     return Remaining(
         names=tuple(name for name in listed if name in left),
         datasets=() if together else now,
         bundles=now if together else (),
         later=sum(len(todo) for _, todo in units[batch:]),
-        marks=_stale(results, table, now if together else ()),
-        again=() if together else _again(results, [listed[name] for name in now], config),
+        unasked=tuple(name for name in listed if name in unfinished - left),
+        again=(*again, *_ends(results, table, now)),
+        table=table,
     )
 
 
-def _stale(results: Path, table: pl.DataFrame, again: tuple[Bundle, ...]) -> tuple[Path, ...]:
-    """Return the marks of bundles that are done again, and those of the tables then, or if a receipt is younger."""
+def _ends(results: Path, table: pl.DataFrame, now: tuple) -> tuple[Path, ...]:
+    """Return the mark of a campaign that is done, if something is left to do now or a receipt is younger."""
     mark = results / MARK
     late = not mark.is_file() or (table["size_report_mtime_ns"].max() or 0) > mark.stat().st_mtime_ns
-    # Both: Snakemake does not make what is missing in the middle of a chain whose end is there.
-    ends = (mark, results / "campaign.done") if late or again else ()
-    return *(receipts.path_of(results, "bundle", bundle.id) for bundle in again), *ends
+    return (mark,) if late or now else ()
 
 
 def _again(results: Path, rows: list[Dataset], config: Mapping) -> tuple[Path, ...]:
-    """Return the receipts of datasets that do not say what is asked, or are none: edited, cut off, another's."""
+    """Return the receipts of datasets that do not hold: edited, cut off, another's, asked something else, or untrue.
+
+    A receipt of a store that is not there, or not sealed, is untrue.
+    """
     again = []
+    untrue = lost([row.id for row in rows], config)
     for row in rows:
         asked = bundles.asked(config, row)
         for rule in RULES:
             path = receipts.path_of(results, rule, row.id)
             if path.is_file():
                 facts = receipts.find(results, rule, row.id) or {}
-                if facts.get("dataset") != row.id or facts.get("asked") != asked.get(rule, {}):
+                holds = facts.get("dataset") == row.id and facts.get("asked") == asked.get(rule, {})
+                if not holds or rule == untrue.get(row.id):
                     again.append(path)
     return tuple(again)
+
+
+def lost(names: Sequence[str], config: Mapping) -> dict[str, str]:
+    """Return {dataset: rule} of the stores that are not there and sealed: the rule whose receipt is proven wrong.
+
+    It is `convert` where there is no store, and `verify` where it is not sealed. The root metadata of each store in a
+    folder is looked at, no more. Buckets are not asked, which would take a request for each store: audits do that.
+    """
+    if config["store_root"].startswith(objects.SCHEME):
+        return {}
+    key = stores.ROOT_KEYS[config["zarr_format"]][-1]
+
+    def look(part: Sequence[str]) -> dict[str, str]:
+        roots = {name: Path(drs.store_place(config["store_root"], name), key) for name in part}
+        bare = {name: root for name, root in roots.items() if not root.exists()}
+        return {
+            name: "verify" if root.with_name(stores.held(key)).exists() else "convert" for name, root in bare.items()
+        }
+
+    # On a network file system a look at a file is a question to a server.
+    with ThreadPoolExecutor(LOOKS) as pool:
+        return dict(ChainMap(*pool.map(look, [names[start::LOOKS] for start in range(LOOKS)])))
 
 
 def fingerprint(asked: Mapping[str, Mapping]) -> str:
@@ -118,25 +166,32 @@ def made_of(results, name: str) -> str | None:
 
 
 def finished(results) -> pl.DataFrame:
-    """Return the table of the datasets that have all receipts, as they are now, and keep it for the next time."""
-    path = Path(results, TABLE)
-    kept, now = _kept(path), _stamps(Path(results))
+    """Return the table of the datasets that have all receipts, as they are now; of the kept one what still holds."""
+    kept, now = _kept(Path(results, TABLE)), _stamps(Path(results))
     known = now.join(kept, on=["dataset", *STAMPS])
     if known.height == now.height == kept.height:
         return kept
     new = now.join(kept, on=["dataset", *STAMPS], how="anti")
     read = pl.Series([made_of(results, name) for name in new["dataset"]], dtype=pl.String)
-    table = pl.concat([known, new.with_columns(made_of=read)])
+    return pl.concat([known, new.with_columns(made_of=read)])
+
+
+def keep(results, table: pl.DataFrame) -> None:
+    """Keep the table of finished datasets for the next time."""
+    path = Path(results, TABLE)
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{TABLE}.{os.getpid()}.part")
-    table.write_parquet(part)
-    part.replace(path)
-    return table
+    try:
+        table.write_parquet(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _kept(path: Path) -> pl.DataFrame:
     """Return the table that was kept, an empty one if there is none that can be used."""
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError):
         table = pl.DataFrame()
     return table if table.schema == SCHEMA else pl.DataFrame(schema=SCHEMA)

@@ -1,7 +1,5 @@
 """The source of a dataset: its NetCDF files in time order, and whether they are fit to become one store."""
 
-import glob
-import os
 from math import prod
 
 import numpy as np
@@ -15,6 +13,7 @@ from .fillvalues import check_fill_values
 from .headers import File, Header, Variable, read_header, read_whole
 from .moves import clocks, common_dtypes, move_of, move_times, note_moves
 from .policy import Judge, remedy, without_leave_out
+from .rowfiles import expand
 from .statics import check_static
 from .timeaxis import GREGORIAN, date
 
@@ -79,16 +78,6 @@ def look(path: str, judge: Judge) -> Header:
         message = f"{path}: converted without {', '.join(header.unseen)}; restore does not give the file back."
         judge.note("unseen", "drop", message, file=path)
     return header
-
-
-def expand(files) -> list[str]:
-    """Return the paths of a row: as they are, or those that its one glob pattern matches; Refused if there is none."""
-    # Brackets in the name of a file that is there, or of one of several, are letters: as a pattern it would match none.
-    is_pattern = len(files) == 1 and glob.has_magic(files[0]) and not os.path.lexists(files[0])
-    paths = sorted(glob.glob(files[0])) if is_pattern else list(files)  # noqa: PTH207
-    if not paths:
-        raise Refused("unreadable", f"{files[0]}: no file matches.", "Correct the catalogue or fetch the files.")
-    return paths
 
 
 def time_axis(header: Header) -> str | None:
