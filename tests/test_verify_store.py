@@ -10,7 +10,7 @@ from builders import make_dataset
 from chain import ID, accept, failed_verify, leave_receipts, proof, run_verify, take, writable, write
 from spoil import last, put
 
-from cmip6zarr import ledger, receipts, stores
+from cmip6zarr import receipts, stores
 from cmip6zarr.verify import tally
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     last(put("tas", (0, 0, slice(0, 2)), [-0.0, NAN[0]]))(paths)
     facts = take(paths, folder)
     for zarr_format in (2, 3):
-        write(facts, folder / f"{zarr_format}.zarr", zarr_format, {"time": 4})
+        write(facts, folder / str(zarr_format) / "s.zarr", zarr_format, {"time": 4})
     return facts, folder
 
 
@@ -33,9 +33,9 @@ def made(tmp_path_factory):
 def store(made, tmp_path, zarr_format):
     """A copy of the store in its format, with receipts that say so."""
     facts, folder = made
+    # A store has its name in its ledger, and its ledger and provenance beside it.
     path = tmp_path / "s.zarr"
-    shutil.copytree(folder / f"{zarr_format}.zarr", path)
-    shutil.copy(ledger.path_of(folder / f"{zarr_format}.zarr"), ledger.path_of(path))
+    shutil.copytree(folder / str(zarr_format), tmp_path, dirs_exist_ok=True)
     leave_receipts(tmp_path, facts, path, zarr_format)
     return path
 
