@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import dataset_id, make_dataset
-from chain import ID, accept, failed_verify, leave_receipts, run_convert, run_verify, take
+from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_convert, run_verify, take
 from zarr.storage import LocalStore
 
 import audit as script
 import restore
 import verify
-from cmip6zarr import audit, drs, ledger, objects, receipts, source, stores
+from cmip6zarr import audit, catalogue, drs, ledger, objects, receipts, source, stores
 from cmip6zarr.errors import DatasetError
 
 
@@ -160,11 +160,13 @@ def test_stores_that_changed_places_are_found(tmp_path):
     places = {}
     for variable in ("tas", "pr"):
         name = dataset_id(variable_id=variable)
-        facts = {"dataset": name} | source.take_inventory(make_dataset(tmp_path / "nc", variable_id=variable), {})
+        paths = make_dataset(tmp_path / "nc", variable_id=variable)
+        row = ROWS[str(tmp_path), name] = catalogue.Dataset(name, tuple(map(str, paths)))
+        facts = {"dataset": name, "row": row.digest} | source.take_inventory(row.files, {})
         receipts.write(receipts.path_of(tmp_path, "inventory", name), facts)
         places[name] = drs.store_place(str(tmp_path), name)
         assert run_convert(tmp_path, places[name], dataset=name) == 0
-        assert run_verify(tmp_path, name) == 0
+        assert run_verify(tmp_path, dataset=name) == 0
     (one, tas), (other, pr) = places.items()
     for end in ("", *BESIDE):
         for old, new in ((tas + end, tmp_path / "x"), (pr + end, tas + end), (tmp_path / "x", pr + end)):
@@ -182,7 +184,7 @@ def test_stores_that_changed_places_are_found(tmp_path):
     older(Path(tas))
     assert audit.problems(tas)[0]["found"] == drs.store_folder(other)
     assert run_convert(tmp_path, tas, dataset=one) == 0
-    assert run_verify(tmp_path, one) == 0
+    assert run_verify(tmp_path, dataset=one) == 0
     assert audit.problems(tas, dataset=one) == []
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import netCDF4
 import numpy as np
@@ -10,7 +11,7 @@ from builders import UNITS, make_dataset
 from chain import take
 from spoil import add_reference_time, damage, each, last, put
 
-from cmip6zarr import encoding, hdf5, writer
+from cmip6zarr import encoding, hdf5, ledger, writer
 from cmip6zarr.errors import DatasetError
 from cmip6zarr.reader import OPEN_FILES, Reader, check_unchanged
 
@@ -123,9 +124,27 @@ def touch(path):
     os.utime(path, ns=(1, 1))
 
 
+def rewrite(path):
+    """Change a bit in place, and give the file back its time."""
+    before, data = path.stat(), bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace(path):
+    """Put another file of the same size and time into the place of one."""
+    other = path.with_name("other")
+    shutil.copy2(path, other)
+    rewrite(other)
+    other.replace(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        pytest.param(rewrite, "has changed since the inventory: found ctime_ns ", id="rewritten in secret"),
+        pytest.param(replace, "has changed since the inventory: found inode ", id="replaced in secret"),
         pytest.param(lambda path: path.unlink(), "No such file", id="gone"),
         pytest.param(
             lambda path: path.write_bytes(path.read_bytes() + b"x"), "has changed since the inventory", id="size"
@@ -143,6 +162,21 @@ def test_changed_file_is_an_error(tmp_path, spoil, said):
     assert error.value.kind == "source"
     assert error.value.message.startswith(f"{paths[1]}: ")
     assert said in error.value.message
+
+
+def test_receipt_of_before_and_files_that_moved(tmp_path):
+    """A receipt without inode is still one; files that moved as they are keep their ledger and provenance."""
+    (path,) = make_dataset(tmp_path, files=1)
+    facts = take([path], tmp_path)
+    before = ledger.head(facts, {}), writer.provenance(facts)
+    for name in ("inode", "ctime_ns"):
+        del facts["files"][0][name]
+    check_unchanged(facts["files"][0])
+    shutil.copy2(path, tmp_path / "x")
+    (tmp_path / "x").replace(path)
+    check_unchanged(facts["files"][0])
+    again = take([path], tmp_path)
+    assert before == (ledger.head(again, {}), writer.provenance(again))
 
 
 @pytest.mark.parametrize("form", ["NETCDF4", "NETCDF3_CLASSIC"])

@@ -53,7 +53,10 @@ def test_difference_in_the_source_is_found(tmp_path, spoil, kind, said):
     """Files that are no longer what was converted are found, even where size and time say that nothing changed."""
     # What deflate or a checksum protects cannot be read when it is damaged; what nothing protects is another value.
     paths = make_dataset(tmp_path, filters={"zlib": True} if said.startswith("the netCDF") else {})
-    convert(paths, tmp_path)
+    facts = convert(paths, tmp_path)
+    for file in facts["files"]:  # a bad disk leaves these as they were, and nobody can set them
+        del file["inode"], file["ctime_ns"]
+    leave_receipts(tmp_path, facts, tmp_path / "s.zarr", 3)
     spoil(paths)
     record = failed_verify(tmp_path)
     assert record["class"] == kind

@@ -60,6 +60,8 @@ class Header:
     format: str = "NETCDF4"
     types: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    inode: int | None = None
+    ctime_ns: int | None = None
 
 
 @dataclass
@@ -154,6 +156,8 @@ def read_header(path, drop: bool = False) -> Header:
                 format=nc.data_model,
                 types=holds.types,
                 unseen=contents.told(unfit),
+                inode=stat.st_ino,
+                ctime_ns=stat.st_ctime_ns,
             )
 
 

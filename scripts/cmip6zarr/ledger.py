@@ -61,10 +61,15 @@ def path_of(store) -> Path:
 
 def head(inventory: dict, made_of: dict) -> dict:
     """Return the first line of the ledger of a store that is made of the files of an inventory, and of `made_of`."""
-    sources = [inventory[key] for key in ("files", "variables", "attributes")]
+    sources = [lasting(inventory["files"]), inventory["variables"], inventory["attributes"]]
     text = json.dumps([*sources, made_of], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {"ledger": FORM, "dataset": inventory["dataset"], "recipe": RECIPE, "made_of": digest}
+
+
+def lasting(files: list[dict]) -> list[dict]:
+    """Return what inventory says of files, but for what changes when they move to another file system as they are."""
+    return [{name: value for name, value in file.items() if name not in ("inode", "ctime_ns")} for file in files]
 
 
 def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:

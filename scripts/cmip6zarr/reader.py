@@ -153,15 +153,17 @@ def named(fill, name: str, path: str, region: Region):
 
 
 def check_unchanged(file: dict) -> None:
-    """Raise DatasetError (`source`) unless a file still has the size and modification time of the inventory."""
+    """Raise DatasetError (`source`) unless a file still is the one of the inventory.
+
+    Its size and times are compared, and which file it is; receipts of before have no `inode` and `ctime_ns`.
+    """
     try:
         stat = Path(file["path"]).stat()
     except OSError as error:
         message = f"{file['path']}: {error.strerror}."
         raise DatasetError("source", message, "Bring the file back and run again.") from error
-    found, expected = (stat.st_size, stat.st_mtime_ns), (file["bytes"], file["mtime_ns"])
-    if found != expected:
-        message = (
-            f"{file['path']}: has changed since the inventory: found (bytes, mtime in ns) {found}, expected {expected}."
-        )
+    found = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino, "ctime_ns": stat.st_ctime_ns}
+    if changed := [name for name, value in found.items() if file.get(name, value) != value]:
+        differ = ", ".join(f"{name} {found[name]}, expected {file[name]}" for name in changed)
+        message = f"{file['path']}: has changed since the inventory: found {differ}."
         raise DatasetError("source", message, "Run again: the dataset starts anew.")

@@ -182,6 +182,8 @@ def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: st
             "path": file.header.path,
             "bytes": file.header.bytes,
             "mtime_ns": file.header.mtime_ns,
+            "inode": file.header.inode,
+            "ctime_ns": file.header.ctime_ns,
             "steps": len(file.time),
             "skip": file.skip,
             "start": start,

@@ -11,7 +11,7 @@ import zarr
 from . import RECIPE, chunks, encoding, objects, planning, receipts, shards, space, stores, trial
 from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
-from .ledger import Ledger
+from .ledger import Ledger, lasting
 from .ledger import head as ledger_head
 from .progress import Progress
 from .reader import Reader, check_unchanged
@@ -104,4 +104,5 @@ def provenance(inventory: dict) -> dict:
     """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
     kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings", "time")
     kept += ("form", "kept")  # what `restore` needs beyond these
-    return {"dataset": inventory["dataset"], "recipe": RECIPE} | {key: inventory[key] for key in kept}
+    told = {key: inventory[key] for key in kept} | {"files": lasting(inventory["files"])}
+    return {"dataset": inventory["dataset"], "recipe": RECIPE} | told
