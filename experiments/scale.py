@@ -56,7 +56,11 @@ def make_catalogue(path: Path, datasets: int) -> dict[str, catalogue.Dataset]:
 
 
 def make_receipts(config: dict, datasets: dict[str, catalogue.Dataset], made: dict[str, dict]) -> None:
-    """Write the receipts of all datasets, from those of one that was converted."""
+    """Write the receipts of all datasets, from those of one that was converted, and the root of each store."""
+    for row in datasets.values():
+        root = Path(config["results"]).parent / drs.store_place(config["store_root"], row.id) / "zarr.json"
+        root.parent.mkdir(parents=True)
+        root.touch()
     for rule, facts in made.items():
         folder = Path(config["results"], rule)
         folder.mkdir(parents=True)

@@ -70,3 +70,16 @@ def test_errors_say_kind_and_remedy():
     refusal = Refused("gap", "a.nc: a year is missing.", "Fetch it.")
     assert str(refusal) == "a.nc: a year is missing. [gap] Fetch it."
     assert isinstance(refusal, DatasetError)
+
+
+def test_full_disk_leaves_no_part(tmp_path, monkeypatch):
+    """Where the disk is full the receipt that was there stays, and nothing lies beside it."""
+    receipts.write_text(tmp_path / "a.json", "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(receipts.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        receipts.write_text(tmp_path / "a.json", "new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
