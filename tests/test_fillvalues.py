@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import make_dataset
-from chain import ID, list_files, run_convert, run_inventory, take, write
+from chain import ID, leave_receipts, list_files, run_convert, run_inventory, run_verify, take, write
 from same_files import assert_same
 
 from cmip6zarr import fillvalues, library, provenance, receipts, restore, stores
@@ -81,7 +81,9 @@ def convert(paths, folder, zarr_format, **policy):
     """Write the sealed store of some files; return the facts of the inventory, and `z` as xarray reads it."""
     facts, store = take(paths, folder, **policy), folder / "s.zarr"
     write(facts, store, zarr_format)
-    stores.seal(store, zarr_format)
+    leave_receipts(folder, facts, store, zarr_format)
+    assert run_verify(folder) == 0
+    assert receipts.read(folder, "verify", ID)["sealed"]
     raw = {"mask_and_scale": False, "concat_characters": False}
     with stores.quiet(), xr.open_zarr(store, **raw) as opened, netCDF4.Dataset(paths[0]) as nc:
         nc.set_auto_maskandscale(False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import make_dataset
-from chain import ID, list_files, run_convert, run_inventory, take, write
+from chain import ID, leave_receipts, list_files, run_convert, run_inventory, run_verify, take, write
 from same_files import assert_same
 from spoil import each, last
 
@@ -84,7 +84,9 @@ def joined(paths, folder, zarr_format, **policy):
     """Write the sealed store of some files and see that each comes back; return the facts and what xarray reads."""
     facts, store = take(paths, folder, **policy), folder / f"{zarr_format}.zarr"
     write(facts, store, zarr_format)
-    stores.seal(store, zarr_format)
+    leave_receipts(folder, facts, store, zarr_format)
+    assert run_verify(folder) == 0
+    assert receipts.read(folder, "verify", ID)["sealed"]
     told = provenance.read(store)
     for number, path in enumerate(paths):
         target = folder / f"back{zarr_format}"

@@ -149,7 +149,8 @@ def fill_of(variable: Variable) -> tuple[bool, object]:
     """
     attribute = variable.attributes["_FillValue"]
     if not is_numeric(variable.kind):
-        return attribute.kind in ("char", "string"), attribute.value
+        is_text = attribute.kind in ("char", "string") and isinstance(attribute.value, str)
+        return is_text and (variable.kind == "string" or len(attribute.value) <= 1), attribute.value
     if not attribute.is_number or attribute.numbers.size != 1:
         return False, attribute.value
     number, dtype = attribute.numbers[0], np.dtype(variable.kind)

@@ -60,11 +60,11 @@ def take_fill(array: zarr.Array, attributes: dict):
         own = own.decode("latin-1")
     own = own.item() if isinstance(own, np.generic) else own
     own = own.decode("latin-1") if isinstance(own, bytes) else own
-    if array.metadata.zarr_format == 2:
-        return ABSENT if own is None else own
     if array.dtype.kind in "SOTU":
         own = own if said is ABSENT else said
         return (own.rstrip("\0") if isinstance(own, str) else own) or ABSENT
+    if array.metadata.zarr_format == 2:
+        return ABSENT if own is None else own
     if said is not ABSENT and array.dtype.kind == "f" and isinstance(said, str):
         said = struct.unpack("<d", base64.standard_b64decode(said))[0]
     # A chunk that is lost reads as the array's own: it must not be another.
