@@ -129,7 +129,7 @@ STEP = {
     "file twice in the row": ("real", lambda paths: paths.append(paths[-1]), {}, VERIFIED),
     "hard link": ("real", more(lambda old, new: new.hardlink_to(old)), {}, REFUSED),
     "symbolic link": ("real", more(lambda old, new: new.symlink_to(old)), {}, REFUSED),
-    "copy, trimmed": ("real", more(shutil.copy), {"overlap": "trim"}, REFUSED),
+    "copy, trimmed": ("real", more(shutil.copy), {"overlap": "trim"}, VERIFIED),
     "overlap of other values": ("made", again(start=7), {"overlap": "trim"}, VERIFIED),
     "overlap": ("made", again(start=7), {}, REFUSED),
     "order of names": ("real", renamed(["e.nc", "d.nc", "c.nc", "b.nc", "a.nc"]), {}, VERIFIED),

@@ -477,7 +477,7 @@ def test_user_defined_types_are_refused(tmp_path):
     (path,) = make_dataset(tmp_path, files=1)
     change([path], add_type)
     error = refusal(convert([path], tmp_path)[0], tmp_path / "back")
-    assert f"{path}: declares user-defined types ['ragged'], expected none" in error.message
+    assert f"{path}: holds what its store does not, ['ragged'], expected nothing of the kind" in error.message
     with netCDF4.Dataset(path, "a") as nc, pytest.raises(RuntimeError, match="its type is user-defined"):
         library.write_attribute(nc._grpid, library.GLOBAL, "a", library.USER_DEFINED, b"")
 

@@ -44,7 +44,13 @@ def seal(paths, folder, facts, row=None):
 def renewed(facts, paths):
     """Return an inventory of the files as they are on the disk, which did not look at what they hold."""
     for file, path in zip(facts["files"], paths, strict=True):
-        file["bytes"], file["mtime_ns"] = path.stat().st_size, path.stat().st_mtime_ns
+        stat = path.stat()
+        file |= {
+            "bytes": stat.st_size,
+            "mtime_ns": stat.st_mtime_ns,
+            "inode": stat.st_ino,
+            "ctime_ns": stat.st_ctime_ns,
+        }
     return facts
 
 

@@ -132,8 +132,12 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
     if found != calendar and not {found, calendar} <= GREGORIAN:
         message = f"{path}: calendar of {time_name!r} is {found!r}, expected {calendar!r} as in the first file."
         raise Refused("calendar", message, remedy("calendar", "leave_out", "Convert the files separately"))
+    clock = clocks(header).get(time_name)
+    if clock is None:
+        units = header.variables[time_name].attributes.get("units", [None, None])[1]
+        message = f"{path}: {time_name}:units is {units!r}, expected units since a date, as in the first file."
+        raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file"))
     raw = read_whole(header, time_name)
-    clock = clocks(header)[time_name]
     try:
         days = timeaxis.days_of(raw, clock)
     except (ValueError, OverflowError) as error:
