@@ -27,7 +27,7 @@ def coverage(shape, regions):
 @given(arrays(), RULES, TARGETS, st.sampled_from([0, 500, 5000]), st.integers(0, 20_000))
 def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard, spare):
     """Whatever the rule and the memory, slabs cover an array once, and the shards of a slab cover that once."""
-    memory = BASE_BYTES + 30 * MIB + spare
+    memory = BASE_BYTES + 30 * MIB + planning.index_bytes(listed) + spare
     for cut in planning.plan(listed, rule, target, shard, memory, 1).cuts:
         slabs = list(cut.slabs())
         assert (coverage(cut.array.shape, slabs) == 1).all()
@@ -43,7 +43,7 @@ def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard,
 @given(arrays(), RULES, TARGETS, st.integers(1, 3), st.integers(0, 20_000))
 def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
     """A slab and what is held beside it stay within the memory, and so does the plan's own sum."""
-    memory = BASE_BYTES + 30 * MIB + spare
+    memory = BASE_BYTES + 30 * MIB + planning.index_bytes(listed) + spare
     plan = planning.plan(listed, rule, target, 0, memory, threads)
     assert BASE_BYTES <= plan.planned_bytes <= memory
     for cut in plan.cuts:
