@@ -193,6 +193,8 @@ def check_roots():
 
 def begin():
     """Keep in the results what was read when the rules were: the datasets, and which of them are finished."""
+    if not workflow.is_main_process:  # a job has read neither
+        return
     results = Path(config["results"])
     receipts.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
     remaining.keep(results, LEFT.table)

@@ -165,7 +165,7 @@ def test_job_looks_at_its_own_dataset_alone(clone):
     before = clone.files()
     clone.snakemake(*job, "--config", "catalogue=nowhere.json")
     assert f"convert/{A}.json" in changed(before, clone.files())
-    # A row without a name is an error to who reads them all.
+    # A row without a name is told by who reads them all.
     write_rows(clone.catalogue, [*read_rows(clone.catalogue), read_rows(clone.catalogue)[0] | {"source_id": "a b"}])
     clone.snakemake(*(word.replace("convert", "inventory") for word in job))
-    assert "expected letters" in clone.snakemake("-n", expect=1)
+    assert "expected letters" in clone.snakemake()
