@@ -49,7 +49,7 @@ def verify(args, dataset: row.Dataset | None) -> dict:
         if args.mode == "full":
             told = prove(home, inventory, left_out, policy, memory_bytes, book)
         else:
-            audit.check(home, "chunks", book)
+            audit.check(home, "chunks", book, dataset=args.dataset)
             arrays = dict(stores.open_unsealed(home).arrays())
             told = proof.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0, "findings": []}
         for file in inventory["files"]:
@@ -66,7 +66,8 @@ def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes
     inventory does not allow is a failure of kind `source`: the inventory is taken again.
     """
     checksums = {key: entry.xxh3 for key, entry in ledger.read(home).items()}
-    audit.check(home, "chunks", book, unread={key for key in checksums if stores.is_chunk(key)})
+    chunks_of = {key for key in checksums if stores.is_chunk(key)}
+    audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory["dataset"])
     group = stores.open_unsealed(home, checksums)
     try:
         told = proof.prove(home, group, inventory, left_out, policy, memory_bytes)

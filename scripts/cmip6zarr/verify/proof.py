@@ -8,12 +8,14 @@ from ..errors import DatasetError
 from ..progress import Progress
 from . import default_fill
 from . import header as headers
+from .classic import check_whole
 from .header import USER_DEFINED, Header
 from .left_out import check_left_out
 from .meaning import POLICY, RULE, disagreements, plain_attributes, time_axis
 from .metadata import compare_metadata
 from .opens import check_opens
 from .order import check_order
+from .origin import check_provenance
 from .row import ANEW
 from .source import FETCH, Source
 from .static import drift
@@ -53,6 +55,8 @@ def prove(path, group: zarr.Group, inventory: dict, left_out: list[str], policy:
     compare_values(arrays, sources, files, time_name, policy, memory_bytes, tally)
     default_fill.note(tally)
     compare_consolidated(path, arrays, tally)
+    if not tally.mismatches:
+        check_provenance(path, inventory, sources, time_name, tally)
     if not tally.values_compared:
         tally.wrong("no value was compared")
     if not tally.mismatches:
@@ -70,11 +74,13 @@ def is_other_policy(taken: dict, policy: dict) -> bool:
 
 
 def read_header(path: str) -> Header:
-    """Return the header of a source file; raises DatasetError (`source`) if the library cannot read it."""
+    """Return the header of a source file; raises DatasetError (`source`) if it cannot be read or is cut off."""
     try:
-        return headers.read(path)
+        header = headers.read(path)
     except (RuntimeError, OSError, UnicodeDecodeError) as error:
         raise DatasetError("source", f"{path}: the netCDF library cannot read it: {error}.", FETCH) from error
+    check_whole(header)
+    return header
 
 
 def check_tracking_id(header: Header, file: dict, inventory: dict) -> None:

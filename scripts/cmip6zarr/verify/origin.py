@@ -1,0 +1,188 @@
+"""Does the provenance beside a store say of each source file what the file says of itself?"""
+
+import base64
+import json
+import zlib
+
+import numpy as np
+
+from .. import objects, stores
+from ..errors import DatasetError
+from .header import USER_DEFINED, Attribute, Header
+from .meaning import plain_attributes
+from .source import Source
+from .tally import Tally
+from .times import Clock, clocks
+
+AGAIN = "Run again: the dataset will be converted again."
+RANGE = ("path", "bytes", "mtime_ns", "steps", "skip", "start", "stop")
+KINDS = {"str": "string", "S1": "char"}
+UNMOVED = ["1", "0"]
+LIBRARY_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError, zlib.error)
+
+
+def check_provenance(path, inventory: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:
+    """Note a mismatch where the provenance of the store at `path` is not what its files say.
+
+    Ranges of files and findings are those of the inventory, whose ranges the values have proven. Storage settings, and
+    what restores times whose way back is not exact, are taken on trust. Raises DatasetError (`mismatch`) where the
+    provenance cannot be read as one.
+    """
+    home = objects.at(path)
+    try:
+        told = json.loads(home.read_beside(stores.PROVENANCE) or b"")
+        headers = [source.header for source in sources]
+        compare_summary(told, inventory, headers, time_name, tally)
+        for number, header in enumerate(headers):
+            compare_file(told, number, header, headers[0], time_name, tally)
+        compare_kept(told, sources, time_name, tally)
+    except LIBRARY_ERRORS as error:
+        message = f"{path}{stores.PROVENANCE}: the provenance cannot be read: {type(error).__name__}: {error}."
+        raise DatasetError("mismatch", message, AGAIN) from error
+
+
+def compare_summary(told: dict, inventory: dict, headers: list[Header], time_name: str | None, tally: Tally) -> None:
+    """Compare what the provenance says of the dataset as a whole."""
+    first, steps = storable(headers[0].variables), inventory["files"][-1]["stop"]
+    tally.same("provenance: dataset", told["dataset"], inventory["dataset"])
+    found, expected = ([{key: file[key] for key in RANGE} for file in each["files"]] for each in (told, inventory))
+    tally.same("provenance: files", found, expected)
+    tally.same("provenance: findings", told["findings"], inventory["findings"])
+    tally.same("provenance: variables", sorted(told["variables"]), sorted(first))
+    for name in told["variables"].keys() & first.keys():
+        ours = told["variables"][name]
+        tally.same(f"provenance: dimensions of {name!r}", list(ours["dims"]), list(first[name].dims))
+        tally.same(f"provenance: dtype of {name!r}", kind_of(ours["dtype"]), widest(name, headers))
+    if time_name:
+        time = told["time"]
+        tally.same("provenance: time axis", (time["variable"], time["steps"]), (time_name, steps))
+        tally.same("provenance: units of time", time["units"], first[time_name].value("units"))
+
+
+def storable(held: dict) -> dict:
+    """Return the variables or attributes that a store can hold; what else there is the policy has let go."""
+    return {name: each for name, each in held.items() if each.kind != USER_DEFINED}
+
+
+def kind_of(dtype: str) -> str:
+    """Return the kind of a variable, as headers have it, that the provenance has as a dtype."""
+    return KINDS.get(dtype, dtype)
+
+
+def dtype_of(told: dict, file: dict, name: str) -> str:
+    """Return the dtype that the provenance has for a variable of a file: its own, the first file's, the store's."""
+    forms = (form.get("variables", {}).get(name, {}) for form in (file["form"], told["form"]))
+    return next((form["dtype"] for form in forms if "dtype" in form), told["variables"][name]["dtype"])
+
+
+def widest(name: str, headers: list[Header]) -> str:
+    """Return the kind that a variable has in the store: of times what holds those of all files, else the first's."""
+    kinds = {header.variables[name].kind for header in headers}
+    if len(kinds) > 1 and name in clocks(plain_attributes(headers[0])):
+        return np.result_type(*kinds).name
+    return headers[0].variables[name].kind
+
+
+def compare_file(told: dict, number: int, header: Header, first: Header, time_name: str | None, tally: Tally) -> None:
+    """Compare what the provenance says of one file: names and dtypes in their order, attributes, moves of times."""
+    file, words = told["files"][number], f"provenance of {header.path}"
+    form = told["form"] | file["form"]
+    variables = storable(header.variables)
+    dims = [[name, None if name == time_name else size] for name, size in header.dims.items()]
+    tally.same(f"{words}: dimensions", form["dims"], dims)
+    tally.same(f"{words}: order of variables", form["order"], list(variables))
+    for name in ("", *variables):
+        ours = attributes_of(told, number, name)
+        theirs = storable((variables[name] if name else header).attributes)
+        tally.same(f"{words}: attributes of {name!r}", list(ours), list(theirs))
+        for attribute in ours.keys() & theirs.keys():
+            tally.same(f"{words}: {name}:{attribute}", ours[attribute], as_stored(theirs[attribute]))
+    for name, variable in variables.items():
+        tally.same(f"{words}: dtype of {name!r}", kind_of(dtype_of(told, file, name)), variable.kind)
+    moves = moves_of(clocks(plain_attributes(header)), clocks(plain_attributes(first)))
+    expected = {name: move for name, move in moves.items() if variables[name].kind not in ("char", "string")}
+    widened = {name for name in moves if variables[name].kind != kind_of(told["variables"][name]["dtype"])}
+    expected = {name: move for name, move in expected.items() if move != UNMOVED or name in widened}
+    tally.same(f"{words}: moves of times", file["moves"], expected)
+
+
+def moves_of(theirs: dict[str, Clock], ours: dict[str, Clock]) -> dict[str, list[str]]:
+    """Return {variable: [scale, offset]} that turns numbers of a file into those of the first one, exactly."""
+    found = {}
+    for name in theirs.keys() & ours.keys():
+        try:
+            (factor, offset), (to_factor, to_offset) = theirs[name].microseconds(), ours[name].microseconds()
+        except ValueError:
+            continue
+        found[name] = [str(factor / to_factor), str((offset - to_offset) / to_factor)]
+    return found
+
+
+def attributes_of(told: dict, number: int, variable: str) -> dict[str, tuple]:
+    """Return {attribute: (type, bytes)} that the provenance has for a variable ("": the file) of a file, in order."""
+    file = told["files"][number]
+    form = told["form"] | file["form"]
+    if variable:
+        first, own = told["form"]["variables"][variable], file["form"].get("variables", {}).get(variable, {})
+    else:
+        first, own = told["form"], file["form"]
+    exact = {n: e for n, e in (first["exact"] | own.get("exact", {})).items() if e is not None}
+    holder = told["variables"][variable] if variable else told
+    values = holder["attributes"] | holder.get("dropped", {})
+    for row in told["differing_attributes"]:
+        for each in row["values"]:
+            if row["variable"] == variable and each["start"] <= file["start"] < each["stop"]:
+                values[row["attribute"]] = each["value"]
+    order = own.get("attributes", first["attributes"]) if variable else form["attributes"]
+    return {name: as_told(values[name], exact.get(name)) for name in order}
+
+
+def as_told(value: list, exact: list | None) -> tuple:
+    """Return the type and bytes of an attribute that the provenance has as [type, value], and [type, form] beside it.
+
+    The form is the length of a text that zero bytes follow, or the bytes in base64, of texts those of each.
+    """
+    kind, plain = value
+    if exact is None:
+        if kind == "char":
+            return kind, plain.encode()
+        if kind == "string":
+            return kind, tuple(text.encode() for text in plain)
+        return kind, np.array(np.ravel(plain), kind).tobytes()
+    kind, form = exact
+    if isinstance(form, int):
+        return kind, plain.encode().ljust(form, b"\0")
+    if isinstance(form, list):
+        return kind, tuple(None if text is None else base64.b64decode(text) for text in form)
+    return kind, base64.b64decode(form)
+
+
+def as_stored(attribute: Attribute) -> tuple:
+    """Return the type and bytes of an attribute as `as_told` returns them."""
+    return attribute.kind, attribute.data
+
+
+def compare_kept(told: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:
+    """Compare the values of static variables that the provenance keeps because another file has others."""
+    first = sources[0]
+    for row in told["kept"]:
+        name, kept = row["variable"], row["kept"]
+        variable = first.header.variables[name]
+        if kept is None or time_name in variable.dims or name in told["files"][row["files"][0]]["moves"]:
+            continue
+        whole = tuple(slice(0, size) for size in variable.shape)
+        for number in row["files"]:
+            with first, sources[number] as other:
+                ours, theirs = first.read(name, whole), other.read(name, whole)
+            words = f"provenance of {other.header.path}: values of {name!r}"
+            if isinstance(kept, list):
+                tally.same(words, kept, theirs.reshape(-1).tolist())
+                continue
+            mask = np.frombuffer(zlib.decompress(base64.b64decode(kept)), "u1")
+            if ours.dtype == theirs.dtype and (octets(ours) ^ mask).tobytes() != octets(theirs).tobytes():
+                tally.wrong(f"{words}: found others than in the file")
+
+
+def octets(values: np.ndarray) -> np.ndarray:
+    """Return the bytes of numbers or characters, little-endian."""
+    return np.frombuffer(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes(), "u1")
