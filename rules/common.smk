@@ -29,16 +29,17 @@ from cmip6zarr import (
     objects,
     receipts,
     remaining,
+    replaced,
     s3client,
     status,
 )
 
 
-def executor_named() -> str | None:
-    """Return the executor of the command line or its profile: Snakemake makes it when all rules have been read."""
+def option_named(name: str):
+    """Return an option of the command line or its profile: Snakemake itself tells it when all rules have been read."""
     try:
         with redirect_stderr(StringIO()):
-            return parse_args(sys.argv[1:])[1].executor
+            return getattr(parse_args(sys.argv[1:])[1], name)
     except SystemExit:  # not Snakemake's command line: a program that calls it
         return None
 
@@ -52,7 +53,7 @@ BUNDLES_BY_DEFAULT = "bundle" not in config
 if wrong := configuration.fault(config, load_configfile(Path(workflow.basedir, "config", "config.schema.yaml"))):
     raise WorkflowError(wrong)
 validate(config, "../config/config.schema.yaml")
-if BUNDLES_BY_DEFAULT and workflow.is_main_process and executor_named() != "slurm":
+if BUNDLES_BY_DEFAULT and workflow.is_main_process and option_named("executor") != "slurm":
     config["bundle"]["datasets"] = 0
 
 
@@ -65,6 +66,7 @@ wildcard_constraints:
     bundle=r"\d{6}-[0-9a-f]{12}",
 
 
+ASIDE = {"plan", "audits", "published"}
 # What is done is left out before anything is planned. A job of the workflow needs no dataset but its own.
 LISTED, LEFT = {}, remaining.Remaining()
 if workflow.is_main_process:
@@ -73,6 +75,10 @@ if workflow.is_main_process:
     except catalogue.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LEFT = remaining.remaining(LISTED, config)
+    told = replaced.refusal(LEFT.replaced, config)
+    # What writes no store goes on.
+    if told and not ASIDE.issuperset(option_named("targets") or {"all"}):
+        raise WorkflowError(told)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.

@@ -44,7 +44,7 @@ def convert(args) -> dict:
     try:
         plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads, home.uploads)
     except planning.PlanError as error:
-        raise DatasetError("memory", str(error), "Then run again.") from error
+        raise DatasetError(error.kind, str(error), "Then run again.") from error
     print(
         f"planned: {plan.objects} objects, at most {plan.planned_bytes // chunks.MIB} MiB of memory, "
         f"{plan.read_amplification:.2f} bytes read for each that is needed",

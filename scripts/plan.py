@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmip6zarr import catalogue, cli, forecast, lotus, remaining
+from cmip6zarr import catalogue, cli, forecast, lotus, remaining, replaced
 from cmip6zarr.forecast import Figures, Forecast
 from cmip6zarr.units import human, printable
 
@@ -93,6 +93,8 @@ def main(argv=None) -> int:
     print(f"{len(left.names):,} datasets to do, of {len(listed):,}; the others are finished or were refused.")
     if not left.names:
         return cli.OK
+    if stopped := replaced.refusal(left.replaced, config):
+        print(printable(f"WARNING: {stopped}"))
     figures = forecast.measured(config, sorted(done))
     told = forecast.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
     for line in lines(told, figures, config):

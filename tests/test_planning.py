@@ -7,7 +7,7 @@ from math import ceil, prod
 import numpy as np
 import pytest
 from drawn import DIMS, FIELDS, RULES, TARGETS, arrays, patient
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from cmip6zarr import chunks, planes, planning
@@ -23,12 +23,20 @@ def coverage(shape, regions):
     return counts
 
 
+def planned(*args) -> planning.Plan:
+    """Return a plan; a rule that names no dimension of the fields is not what a test is about."""
+    try:
+        return planning.plan(*args)
+    except planning.LayoutError:
+        reject()
+
+
 @patient
 @given(arrays(), RULES, TARGETS, st.sampled_from([0, 500, 5000]), st.integers(0, 20_000))
 def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard, spare):
     """Whatever the rule and the memory, slabs cover an array once, and the shards of a slab cover that once."""
     memory = BASE_BYTES + 30 * MIB + planning.index_bytes(listed) + spare
-    for cut in planning.plan(listed, rule, target, shard, memory, 1).cuts:
+    for cut in planned(listed, rule, target, shard, memory, 1).cuts:
         slabs = list(cut.slabs())
         assert (coverage(cut.array.shape, slabs) == 1).all()
         within = [shard for slab in slabs for shard in cut.shards_of(slab)]
@@ -44,7 +52,7 @@ def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard,
 def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
     """A slab and what is held beside it stay within the memory, and so does the plan's own sum."""
     memory = BASE_BYTES + 30 * MIB + planning.index_bytes(listed) + spare
-    plan = planning.plan(listed, rule, target, 0, memory, threads)
+    plan = planned(listed, rule, target, 0, memory, threads)
     assert BASE_BYTES <= plan.planned_bytes <= memory
     for cut in plan.cuts:
         held = max((prod(s.stop - s.start for s in slab) for slab in cut.slabs()), default=0) * cut.array.itemsize
@@ -208,3 +216,13 @@ def test_shards_that_wait_are_counted_and_fewer_where_memory_is_short():
     assert (fewer.uploads, fewer.planned_bytes <= tight) == (2, True)
     with pytest.raises(planning.PlanError, match="raise memory_mib"):
         planning.plan([ta], {"time": 4}, MIB, 0, none.planned_bytes - shard, 1, 8)
+
+
+def test_rule_that_names_no_dimension_is_refused():
+    """A dimension that is mistyped, so that no field has it, is told with those that they have; one of two may be."""
+    ta = Array("ta", (10, 3, 4, 4), ("time", "plev", "lat", "lon"), 4, 0, field=True)
+    orog = Array("orog", (4, 4), ("lat", "lon"), 4)
+    with pytest.raises(planning.LayoutError, match=r"names \['times'\], and the fields have the dimensions \['lat'"):
+        planning.plan([ta, orog], {"times": 4}, MIB, 0, BASE_BYTES + 30 * MIB, 1)
+    assert planning.plan([ta], {"time": 4, "level": 1}, MIB, 0, BASE_BYTES + 30 * MIB, 1).objects == 3
+    assert planning.plan([orog], {"times": 4}, MIB, 0, BASE_BYTES + 30 * MIB, 1).objects == 1

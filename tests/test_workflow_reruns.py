@@ -104,11 +104,31 @@ def test_how_a_job_is_run(clone):
 
 
 def test_what_a_store_is_like(clone):
-    """Codec, format and chunks are: every store is written again, without another inventory."""
-    (clone.folder / "chunks.yaml").write_text("chunks: {time: 1}")
-    commands = (("--config", "codec=fast"), ("--config", "zarr_format=2"), ("--configfile", "chunks.yaml"))
+    """Codec, format and chunks are: where it is allowed, every store is written again, without another inventory."""
+    (clone.folder / "chunks.yaml").write_text("chunks: {time: 1}\nreplace: {chunks: {time: 1}}")
+    commands = (
+        ("--config", "codec=fast", "replace={codec: fast}"),
+        ("--config", "zarr_format=2", "replace={zarr_format: 2}"),
+        ("--configfile", "chunks.yaml"),
+    )
     for plan in clone.plans(*commands):
         assert plan == chain(A, B, rules=RULES[1:])
+
+
+def test_sealed_stores_are_not_written_again_unasked(clone):
+    """A setting that differs stops the run before anything is planned, and so does a permission for another value."""
+    before = clone.files()
+    for config in (
+        ("codec=fast",),
+        ("codec=fast", "replace={codec: small}"),
+        ("codec=fast", "replace={chunk_mib: 32}"),
+    ):
+        said = clone.snakemake("--config", *config, expect=1)
+        assert "2 sealed stores would be written again: codec is fast, and was balanced when they were made" in said
+        assert "--config 'replace={codec: fast}'" in said
+        assert "Traceback" not in said
+    assert changed(before, clone.files()) == set()
+    assert "WARNING: 2 sealed stores would be written again" in clone.snakemake("plan", "--config", "codec=fast")
 
 
 def test_batches(checkout, tmp_path):
@@ -153,7 +173,8 @@ def test_receipts_of_bundles(checkout, tmp_path):
     clone = checkout.copy(tmp_path / "clone")
     (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
     clone.snakemake("--configfile", "bundles.yaml")
-    holds, codec, verify = clone.plans((), ("--config", "codec=fast"), ("--config", "verify=checksums"))
+    codec = ("--config", "codec=fast", "replace={codec: fast}")
+    holds, codec, verify = clone.plans((), codec, ("--config", "verify=checksums"))
     assert holds == NOTHING
     assert codec == chain(A, B, rules=RULES[1:])
     assert verify == chain(A, B, rules=RULES[2:])

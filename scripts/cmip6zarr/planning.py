@@ -35,7 +35,18 @@ MOST_AMPLIFICATION = 1.5
 
 
 class PlanError(ValueError):
-    """What was asked for cannot be done within the memory, or not at all; says what it would take."""
+    """What was asked for cannot be done within the memory, or not at all; says what it would take.
+
+    `kind` is the class of failure.
+    """
+
+    kind = "memory"
+
+
+class LayoutError(PlanError):
+    """The chunk rule is for other dimensions than those of the dataset."""
+
+    kind = "layout"
 
 
 @dataclass(frozen=True)
@@ -217,6 +228,16 @@ def index_bytes(arrays: list[Array]) -> int:
     return ceil(INDEX_BYTES * share * sum(array.native_chunks for array in arrays))
 
 
+def check_rule(arrays: list[Array], rule: dict[str, int] | None) -> None:
+    """Raise LayoutError if a chunk rule names no dimension of the fields, which it would leave in one chunk each."""
+    dims = sorted({dim for array in arrays if array.field for dim in array.dims})
+    if rule and dims and not set(rule).intersection(dims):
+        raise LayoutError(
+            f"config key `chunks` names {sorted(rule)}, and the fields have the dimensions {dims}: name one of them, "
+            "or select these datasets apart."
+        )
+
+
 def plan(
     arrays: list[Array],
     rule: dict[str, int] | None,
@@ -232,6 +253,7 @@ def plan(
     wait to be written; fewer, but one, where there is no memory for them. Raises PlanError, with the number that would
     do for all arrays, if it cannot be.
     """
+    check_rule(arrays, rule)
     shapes = chunk_shapes(arrays, rule, chunk_bytes)
     shards = {
         array.name: shard_shape(array, shapes[array.name], shard_bytes)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import bundles, campaign, drs, objects, receipts, stores
+from . import bundles, campaign, drs, objects, receipts, replaced, stores
 from .bundles import Bundle
 from .catalogue import Dataset
 from .cli import ASKED, RULES
@@ -44,8 +44,9 @@ class Remaining:
 
     `names` are all datasets that are left, in order, `later` how many of them are left to later runs. `unasked` are not
     finished either, and this run leaves them alone: they were refused, or `rerun` names another class of failure.
-    `again` are files that do not hold: receipts, and the mark of a campaign that is no longer done. `table` is that of
-    the finished datasets.
+    `again` are files that do not hold: receipts, and the mark of a campaign that is no longer done. `replaced` are the
+    sealed stores that it would write again, as `replaced.replaced` counts them. `table` is that of the finished
+    datasets.
     """
 
     names: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Remaining:
     later: int = 0
     unasked: tuple[str, ...] = ()
     again: tuple[Path, ...] = ()
+    replaced: Mapping[tuple, int] = field(default_factory=dict)
     table: pl.DataFrame | None = field(default=None, compare=False)
 
     @property
@@ -97,6 +99,7 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
         later=sum(len(todo) for _, todo in units[batch:]),
         unasked=tuple(name for name in listed if name in unfinished - left),
         again=(*again, *_ends(results, table, now)),
+        replaced=replaced.replaced(left, listed, config),
         table=table,
     )
 

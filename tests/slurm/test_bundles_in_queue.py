@@ -122,10 +122,10 @@ def test_class_of_failure_is_done_again_while_slurm_restarts(queue, campaign):
     """`rerun=cancelled` submits one bundle, in which one dataset is done; SLURM's controller dies and comes back."""
     clone = campaign[0]
     again = (*QUICK, "--configfile", "few.yaml", "--config", "rerun=cancelled")
-    assert sorted(rule for rule, _ in clone.plan(*again)) == sorted(("bundle", *clones.ENDS))
+    assert sorted(rule for rule, _ in clone.plan(*again)) == sorted(("bundle", "summary", *clones.ENDS))
     before = clone.files()
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(finish, clone.start(*again))
+        run = pool.submit(finish, clone.start(*again), 1)
         try:
             queue.running(clone, "convert", HELD)
             queue.restart()
