@@ -16,6 +16,7 @@ import buckets
 from common import ROOT, Outcome
 from faults import failing_calls, full_disk, moving_sources, rot, two_runs
 from kills import kill_controller, kill_convert, kill_verify
+from mutations import inject
 from s3.faultproxy import FaultProxy
 from s3.server import Server
 
@@ -61,6 +62,7 @@ def main(argv=None) -> int:
         "calls": lambda folder: failing_calls(folder, some(60)),
         "two": lambda folder: two_runs(folder, some(20)),
         "sources": moving_sources,
+        "mutations": lambda folder: inject(folder, args.share),
     }
     with Server(args.work / "server") as server, FaultProxy(server) as proxy:
         tests |= buckets.tests(server, proxy, args.share)
