@@ -37,6 +37,7 @@ WRITER = ".writer.json"
 ERRORS = (BaseError, OSError, ValueError)
 UPLOADS = 3  # of an object that does not arrive as it was sent
 LISTINGS = 3  # whose answer breaks off, which obstore does not ask for again
+DELETIONS = 3  # whose answer is lost, likewise
 # An address, a bucket's name by the rules of S3, and words in which no client has to quote anything.
 URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*)/?")
 
@@ -195,10 +196,14 @@ class Prefix(Home):
         self.delete([old])
 
     def delete(self, keys: Collection[str]) -> None:
-        if keys:
+        for left in reversed(range(DELETIONS if keys else 0)):
             self.fence()
-            with asking(f"{self}: {len(keys)} objects to delete"):
+            try:
                 obstore.delete(self._inside, list(keys))
+                break
+            except ERRORS as error:
+                if not left:
+                    raise failure(f"{self}: {len(keys)} objects to delete", error) from None
 
     def clear(self) -> None:
         self.delete(self.list())

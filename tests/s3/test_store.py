@@ -81,6 +81,21 @@ def test_a_listing_that_breaks_off_is_asked_for_again(url, server, tmp_path, act
         assert failure.value.kind == "store"
 
 
+def test_a_deletion_whose_answer_is_lost_is_asked_for_again(url, server, tmp_path):
+    """Twice: the objects may be gone already. Then it is an error."""
+    store = home(url, tmp_path)
+    store.put("tas/c.0", [b"x"])
+    with FaultProxy(server) as proxy:
+        proxied = home(url, tmp_path, endpoint_url=proxy.endpoint)
+        proxy.rule("reset_after", "POST", times=2)
+        proxied.delete(["tas/c.0"])
+        assert (store.list(), proxy.counts()["POST"]) == ({}, 3)
+        proxy.rule("reset_after", "POST")
+        with pytest.raises(DatasetError, match="1 objects to delete") as failure:
+            proxied.delete(["tas/c.0"])
+        assert failure.value.kind == "store"
+
+
 def test_no_more_uploads_than_were_asked_for(url, server, tmp_path):
     """The bytes that wait are bounded: an upload more waits for one that is done."""
     with FaultProxy(server) as proxy:
