@@ -4,6 +4,8 @@
 rule audit:
     input:
         "<results>/verify/{dataset}.json",
+        # A size report that is made after it would void it.
+        "<results>/size_report/{dataset}.json",
     output:
         ensure("<results>/audit/{dataset}.json", non_empty=True),
     log:

@@ -202,8 +202,11 @@ def begin():
     if not workflow.is_main_process:  # a job has read neither
         return
     results = Path(config["results"])
-    receipts.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
-    remaining.keep(results, LEFT.table)
+    try:
+        receipts.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
+        remaining.keep(results, LEFT.table)
+    except errors.DatasetError as error:
+        raise WorkflowError(str(error)) from None
     for path in LEFT.again:
         if path.name == remaining.MARK:
             path.unlink(missing_ok=True)

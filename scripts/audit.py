@@ -31,7 +31,9 @@ def main(argv=None) -> int:
     read: dict = {}
     code = cli.attempt("audit", args, lambda: audited(args, read))
     if code != cli.OK:
-        said = receipts.read(args.results, "failed", args.dataset)
+        said = receipts.find(args.results, "failed", args.dataset)
+        if said is None:  # nothing can be written
+            return code
         facts = {"dataset": args.dataset, "verdict": said["class"], "message": said["message"]} | read
         receipts.write(receipts.path_of(args.results, "audit", args.dataset), facts)
     return code

@@ -18,6 +18,7 @@ import inventory
 import size_report
 import verify
 from cmip6zarr import bundles, campaign, catalogue, cli, receipts, remaining, running
+from cmip6zarr.errors import DatasetError
 
 DEATHS = {
     "SIGKILL": (
@@ -130,7 +131,11 @@ def main(argv=None) -> int:
         return cli.FAILED
     spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     facts = {"bundle": bundle.id, "datasets": outcomes, "seconds": time.perf_counter() - start, "cpu_seconds": spent}
-    receipts.write(receipts.path_of(args.results, "bundle", bundle.id), facts)
+    try:
+        receipts.write(receipts.path_of(args.results, "bundle", bundle.id), facts)
+    except DatasetError as error:
+        print(error, file=sys.stderr)
+        return cli.FAILED
     return cli.OK
 
 

@@ -45,13 +45,9 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
     home.put("stores.json", [described.encode()])
 
 
-def main(argv=None) -> int:
-    args = parse(argv)
-    try:
-        listed = catalogue.read_catalogue(args.catalogue, json.loads(args.select))
-    except catalogue.CatalogueError as error:
-        print(error, file=sys.stderr)
-        return cli.FAILED
+def write(args) -> None:
+    """Write and print all; raises CatalogueError, and DatasetError where something cannot be written."""
+    listed = catalogue.read_catalogue(args.catalogue, json.loads(args.select))
     names, left_aside = dict.fromkeys(listed.datasets), listed.left_aside
     del listed  # a million names of files would be kept for nothing
     results = Path(args.results)
@@ -78,11 +74,16 @@ def main(argv=None) -> int:
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
+    for (_, root), table in tables.items():
+        if root.startswith(objects.SCHEME) and table.height:
+            put(table, root, args.s3)
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
     try:
-        for (_, root), table in tables.items():
-            if root.startswith(objects.SCHEME) and table.height:
-                put(table, root, args.s3)
-    except DatasetError as error:
+        write(args)
+    except (catalogue.CatalogueError, DatasetError) as error:
         print(error, file=sys.stderr)
         return cli.FAILED
     return cli.OK

@@ -54,6 +54,19 @@ def leave(results, rule, name, **facts):
     receipts.write(receipts.path_of(results, rule, name), {"dataset": name} | facts)
 
 
+def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch):
+    """Tables that cannot be written are a failure that names the file, without a traceback."""
+    make_dataset(tmp_path / "data")
+    listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
+
+    def full(_):
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr(receipts.os, "fsync", full)
+    assert script.main(["--catalogue", str(listed), "--results", str(tmp_path / "r*sults")]) == 1
+    assert "finished.parquet: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
+
+
 def test_states_come_from_receipts(tmp_path):
     """A dataset is in the class of its failure, else verified if it has a size report, else waiting."""
     leave(tmp_path, "size_report", NAMES[0], **RECEIPT)

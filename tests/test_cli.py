@@ -1,7 +1,9 @@
 """What the scripts leave behind, and their exit codes."""
 
 import json
+import os
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import make_catalogue, make_dataset
@@ -131,6 +133,48 @@ def test_note_while_at_work(tmp_path):
     with pytest.raises(ZeroDivisionError):
         attempt(tmp_path, lambda: seen.append(note.exists()) or 1 / 0)
     assert (seen, note.exists()) == ([True, True], False)
+
+
+def test_work_of_another_process_is_left_alone(tmp_path, capsys):
+    """Where another process is at work on the dataset its receipts and its note stay, and no failure is recorded."""
+    for rule in cli.RULES:
+        receipts.write(receipt(tmp_path, rule), {"dataset": ID})
+    with running.begin(tmp_path, "verify", ID):
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+        assert attempt(tmp_path, failing(AssertionError("it worked"))) == 1
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+    assert f"another process is at work on this dataset: verify, process {os.getpid()} on" in capsys.readouterr().err
+    assert attempt(tmp_path, lambda: {}) == 0
+
+
+def test_what_reads_a_store_waits_for_another_process(tmp_path):
+    """An audit begins when the size report of the same run is made, and leaves a note of its own."""
+    args = Namespace(results=str(tmp_path), dataset=ID, attempt=1, bundle=None)
+    seen = []
+    note = running.begin(tmp_path, "size_report", ID)
+    work = lambda: seen.append(receipts.read(tmp_path, "running", ID)["rule"]) or {}  # noqa: E731
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(cli.attempt, "audit", args, work)
+        with pytest.raises(TimeoutError):
+            code.result(0.2)
+        running.end(tmp_path, ID)
+        note.close()
+        assert (code.result(10), seen) == (0, ["audit"])
+    assert not receipt(tmp_path, "running").exists()
+
+
+@pytest.mark.parametrize("work", [lambda: {}, failing(DatasetError("source", "it changed.", "Run again."))])
+def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch, work):
+    """Where neither receipt nor record can be written the log says why, and nothing is left half written."""
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(receipts.os, "fsync", full)
+    assert attempt(tmp_path, work) == 1
+    said = capsys.readouterr().err
+    assert f"{receipt(tmp_path, 'failed')}: cannot be written: No space left on device. [space] Make room" in said
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_old_receipt_goes_before_the_work(tmp_path):

@@ -232,6 +232,16 @@ def test_store_that_is_gone_or_unsealed(config):
     assert remaining.remaining(ROWS, config).again == (*untrue[:1], mark(config))
 
 
+def test_results_whose_name_could_be_a_pattern(config):
+    """Stars and brackets in the name of the results are letters."""
+    odd = config | {"results": config["results"] + "/r*s[1]?", "store_root": config["results"] + "/s*"}
+    for row in ROWS.values():
+        finish(odd, row)
+    keep(odd)
+    assert left(odd) == ("", 0)
+    assert pl.read_parquet(Path(odd["results"], remaining.TABLE), glob=False).height == len(ROWS)
+
+
 def test_nothing_is_written(config):
     """To say what is left changes nothing on disk, also where the table of finished datasets is out of date."""
     before = sorted(Path(config["results"]).rglob("*"))

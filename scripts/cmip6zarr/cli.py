@@ -1,15 +1,15 @@
 """What the command lines of the rules share: arguments, exit codes, and what is left behind by success or failure."""
 
 import argparse
-import errno
 import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from . import RECIPE, drs, objects, receipts, running, s3client, watch
-from .errors import DatasetError, Refused
+from .errors import FULL, ROOM, DatasetError, Refused
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
@@ -58,6 +58,12 @@ def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return arguments
 
 
+def add_take_over(arguments: argparse.ArgumentParser) -> None:
+    """Add the option that lets stores of other results be replaced."""
+    told = "folder of results, as the failure names it, whose stores may be written anew for these"
+    arguments.add_argument("--take-over", default="", help=told)
+
+
 def home(args: argparse.Namespace, store: str) -> objects.Home:
     """Return the home of the store of a rule's dataset, to be written or read."""
     return objects.at(store, args.s3, Path(args.results, "ledger", f"{args.dataset}.jsonl"))
@@ -84,13 +90,13 @@ def asked(rule: str, args: argparse.Namespace) -> dict:
 def fault(error: BaseException) -> tuple[str, str]:
     """Return the class of a failure that the program did not foresee, and what to do about it.
 
-    >>> fault(OSError(errno.ENOSPC, "No space left on device"))[0], fault(ValueError())[0]
+    >>> fault(OSError(FULL[0], "No space left on device"))[0], fault(ValueError())[0]
     ('space', 'bug')
     """
     if type(error).__module__.startswith(("obstore", "botocore")):
         return "store", "See the log for the traceback, and to the store, then run again."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "space", "Make room, then run again: it goes on where it was."
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "space", ROOM
     faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
     kind = next((word for fault, word in faults.items() if isinstance(error, fault)), "bug")
     return kind, "See the log for the traceback, then run again."
@@ -123,18 +129,30 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
     peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, message, remedy and the
     `context`) becomes the dataset's record of failure, and goes to stderr; no receipt is left. What is not a
     DatasetError is a fault of the program or of the machine: it is recorded too, and raised again. While it works, a
-    note of it lies in `running/`.
+    note of it lies in `running/`. Where another process is at work on the dataset, nothing of that one is touched: what
+    reads a sealed store waits for it, and any other rule fails. Where nothing can be written, stderr says so alone.
     """
     if record := answer(rule, args):
         said = DatasetError(record["class"], record["message"], record["remedy"])
         print(f"{rule}: {args.dataset} is not tried again: {said}", file=sys.stderr)
         return REFUSED if said.kind == "refused" else FAILED
+    try:
+        with running.begin(args.results, rule, args.dataset, args.bundle, wait=rule not in RULES) as note:
+            try:
+                return _attempt(rule, args, work, context)
+            finally:
+                running.end(args.results, args.dataset, note)
+    except DatasetError as error:
+        print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], context: dict) -> int:
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
     # What later rules said of the dataset is void from now on, even if this process is killed.
     for void in voided(rule):
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
-    running.begin(args.results, rule, args.dataset, args.bundle)
     start = time.perf_counter()
 
     def record(kind, message, remedy):
@@ -142,32 +160,32 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         receipts.write(failed, facts | context)
 
     def give_up(error):
-        record(error.kind, error.message, error.remedy)
-        running.end(args.results, args.dataset)
         print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
+        with suppress(DatasetError):  # nothing can be written
+            record(error.kind, error.message, error.remedy)
+        running.end(args.results, args.dataset)
         os._exit(FAILED)  # the thread that hangs cannot be asked to
 
     watch.give_up = give_up
     try:
         facts = work()
+        spent = {
+            "seconds": round(time.perf_counter() - start, 3),
+            "cpu_seconds": round(time.process_time(), 3),
+            "peak_rss_mib": peak_rss_mib(),
+        }
+        receipts.write(receipt, {"dataset": args.dataset} | facts | {"asked": asked(rule, args)} | spent)
+        failed.unlink(missing_ok=True)
     except DatasetError as error:
         refused = isinstance(error, Refused)
+        print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         record("refused" if refused else error.kind, error.message, error.remedy)
         if error.kind in UNTRUE and (rule in RULES or error.kind in ("rot", "ledger")):
             receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
-        print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
         return REFUSED if refused else FAILED
     except BaseException as error:
         kind, remedy = fault(error)
-        record(kind, f"{type(error).__name__}: {error}", remedy)
+        with suppress(DatasetError):  # nothing can be written; the traceback says the rest
+            record(kind, f"{type(error).__name__}: {error}", remedy)
         raise
-    finally:
-        running.end(args.results, args.dataset)
-    spent = {
-        "seconds": round(time.perf_counter() - start, 3),
-        "cpu_seconds": round(time.process_time(), 3),
-        "peak_rss_mib": peak_rss_mib(),
-    }
-    receipts.write(receipt, {"dataset": args.dataset} | facts | {"asked": asked(rule, args)} | spent)
-    failed.unlink(missing_ok=True)
     return OK

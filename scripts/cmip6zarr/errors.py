@@ -1,6 +1,10 @@
 """Why a dataset cannot go on."""
 
+import errno
 from contextlib import contextmanager
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ROOM = "Make room, then run again: it goes on where it was."
 
 # What the netCDF library and its Python part raise for files that are not what they should be.
 LIBRARY_ERRORS = (OSError, RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import DatasetError
+from .errors import FULL, ROOM, DatasetError
 
 
 def path_of(results, rule: str, dataset: str) -> Path:
@@ -52,15 +54,35 @@ def digest(facts: dict) -> str:
 
 
 def write_text(path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all, so that it survives a crash of the machine right after."""
+    """Write `text` to `path` as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all, so that it survives a crash of the machine right after.
+
+    Raises DatasetError as `writing` does.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            with suppress(OSError):  # where there is no folder for it, there is none of it
+                part.unlink(missing_ok=True)  # of a disk that is full
+
+
+@contextmanager
+def writing(path) -> Iterator[None]:
+    """Turn what the file system says to writing `path` into a DatasetError, `space` of a full disk and else `write`."""
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)  # of a disk that is full
+        yield
+    except OSError as error:
+        kind, remedy = ("space", ROOM) if error.errno in FULL else ("write", "See to this folder, then run again.")
+        raise DatasetError(kind, f"{path}: cannot be written: {error.strerror or error}.", remedy) from error

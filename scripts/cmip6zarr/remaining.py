@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, reduce
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -181,14 +182,9 @@ def finished(results) -> pl.DataFrame:
 
 def keep(results, table: pl.DataFrame) -> None:
     """Keep the table of finished datasets for the next time."""
-    path = Path(results, TABLE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{TABLE}.{os.getpid()}.part")
-    try:
-        table.write_parquet(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    data = BytesIO()
+    table.write_parquet(data)
+    receipts.write_bytes(Path(results, TABLE), data.getvalue())
 
 
 def _kept(path: Path) -> pl.DataFrame:

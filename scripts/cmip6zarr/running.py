@@ -4,13 +4,17 @@ A script that is killed (memory, walltime, a node that fails, scancel) cannot sa
 in `running/`; the script removes it in the end, unless it is killed. The campaign finds what is left.
 """
 
+import fcntl
+import json
 import os
 import platform
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from . import lotus, receipts
+from .errors import DatasetError
 
 FOLDER = "running"
 
@@ -44,8 +48,16 @@ REMEDY = {
 }
 
 
-def begin(results, rule: str, dataset: str, bundle: str | None = None) -> None:
-    """Leave a note that this process works on a dataset, in the job of a bundle if it is one."""
+def begin(results, rule: str, dataset: str, bundle: str | None = None, wait: bool = False) -> TextIO:
+    """Leave a note that this process works on a dataset, in the job of a bundle if it is one.
+
+    The note is locked as long as the file that is returned is open. Where another process has locked it, that one's
+    stays: raises DatasetError (`busy`), or waits until it is gone. Raises DatasetError if it cannot be written.
+    """
+    path = receipts.path_of(results, FOLDER, dataset)
+    with receipts.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        note = locked(path, wait)
     facts = {
         "dataset": dataset,
         "rule": rule,
@@ -55,12 +67,57 @@ def begin(results, rule: str, dataset: str, bundle: str | None = None) -> None:
         "pid": os.getpid(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    receipts.write(receipts.path_of(results, FOLDER, dataset), facts)
+    try:
+        with receipts.writing(path):
+            note.truncate(0)
+            note.write(receipts.text_of(facts))
+            note.flush()
+    except DatasetError:
+        end(results, dataset, note)
+        raise
+    return note
 
 
-def end(results, dataset: str) -> None:
-    """Take the note away."""
-    receipts.path_of(results, FOLDER, dataset).unlink(missing_ok=True)
+def locked(path: Path, wait: bool) -> TextIO:
+    """Return a note, locked: the one that others find, as it was, or an empty one; raises as `begin` does."""
+    while True:
+        note = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                note.seek(0)
+                message = f"{path}: another process is at work on this dataset: {told(note.read())}."
+                raise DatasetError("busy", message, "Wait for it or end it, then run again.") from None
+            fcntl.flock(note, fcntl.LOCK_EX)
+        except OSError:
+            return note  # where files cannot be locked, the ledger of the store says so
+        if is_at(path, note):
+            return note
+        note.close()  # its process has ended, and taken it away
+
+
+def told(note: str) -> str:
+    """Return in words what the text of a note says."""
+    try:
+        return "{rule}, process {pid} on {host}, since {started}".format_map(json.loads(note))
+    except (ValueError, KeyError, TypeError):
+        return "it has just begun"
+
+
+def end(results, dataset: str, note: TextIO | None = None) -> None:
+    """Take the note of a dataset away; with `note`, which `begin` has returned, only if it still is that one."""
+    path = receipts.path_of(results, FOLDER, dataset)
+    if note is None or is_at(path, note):
+        path.unlink(missing_ok=True)
+
+
+def is_at(path: Path, note: TextIO) -> bool:
+    """Tell whether an open note is the one that others find."""
+    try:
+        return os.path.samestat(os.fstat(note.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def at_work(results, names) -> dict[str, str]:
