@@ -17,6 +17,7 @@ rule convert:
         qos=job_qos,
         attempt=job_attempt,
         s3=S3,
+        take_over=config["take_over"],
         memory_mib=config["memory_mib"],
         scheduler=config["scheduler"],
     params:
@@ -33,4 +34,4 @@ rule convert:
         " --store {params.store:q} --zarr-format {params.zarr_format} --chunks {params.chunks:q}"
         " --chunk-mib {params.chunk_mib} --shard-mib {params.shard_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
         " --scheduler {resources.scheduler} --threads {threads} --attempt {resources.attempt}"
-        " --s3 {resources.s3:q} &> {log:q}"
+        " --s3 {resources.s3:q} --take-over {resources.take_over:q} &> {log:q}"

@@ -16,13 +16,15 @@ rule publish:
         qos=job_qos,
         attempt=job_attempt,
         s3=S3,
+        take_over=config["take_over"],
         memory_mib=config["memory_mib"],
     params:
         results=results_folder,
         to=published_path,
     shell:
         "python scripts/publish.py {wildcards.dataset} --results {params.results:q} --to {params.to:q}"
-        " --memory-mib {resources.memory_mib} --attempt {resources.attempt} --s3 {resources.s3:q} &> {log:q}"
+        " --memory-mib {resources.memory_mib} --attempt {resources.attempt} --s3 {resources.s3:q}"
+        " --take-over {resources.take_over:q} &> {log:q}"
 
 
 rule published:

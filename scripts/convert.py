@@ -22,6 +22,7 @@ def parse(argv):
     parser.add_argument("--codec", choices=PRESETS, default="balanced")
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
     parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
+    cli.add_take_over(parser)
     parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
     args = parser.parse_args(argv)
     if not 0 < args.chunk_mib < math.inf or not 0 <= args.shard_mib < math.inf:
@@ -51,7 +52,8 @@ def convert(args) -> dict:
         flush=True,
     )
     get = writer.scheduler(args.scheduler, threads)
-    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, get)
+    owner = (args.results, args.take_over)
+    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, get, *owner)
     objects = home.list()
     return {
         "store": args.store,

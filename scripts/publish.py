@@ -12,13 +12,16 @@ def published(args) -> dict:
     source = cli.home(args, verified["store"])
     target = objects.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
-    done = publish.copy(source, target, args.dataset, converted["zarr_format"], args.memory_mib * chunks.MIB // 2)
+    memory_bytes = args.memory_mib * chunks.MIB // 2
+    owner = (args.results, args.take_over)
+    done = publish.copy(source, target, args.dataset, converted["zarr_format"], memory_bytes, *owner)
     return {"store": args.to, "source": verified["store"]} | done
 
 
 def parse(argv):
     parser = cli.add_s3(cli.parser(__doc__))
     parser.add_argument("--to", required=True, help="folder of the published store, or its s3://BUCKET/PREFIX")
+    cli.add_take_over(parser)
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use, but for one object")
     return parser.parse_args(argv)
 

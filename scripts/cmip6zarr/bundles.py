@@ -30,7 +30,7 @@ def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
     if rule == "convert":
         store = drs.store_place(config["store_root"], row.id)
         chunks = json.dumps(config["chunks"]).strip('"')
-        names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads")
+        names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads", "take_over")
         return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
     return listed | {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
 

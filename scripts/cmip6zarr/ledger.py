@@ -4,10 +4,10 @@ It lies beside the store as lines of JSON. The first says what the store is made
 
     {"ledger": 1, "dataset": ..., "recipe": ..., "made_of": digest of sources, plan and codecs}
     {"key": "ta/c.0.0.0.0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
-    {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}}
+    {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}, "results": "/path/results"}
 
-The last says, when all is written, which store this is the ledger of, and what the provenance beside it holds; ledgers
-of stores that were written before have no such line.
+The last says, when all is written, which store this is the ledger of, what the provenance beside it holds, and for
+which folder of results it was written; ledgers of stores that were written before have no such line.
 
 `xxh3` is XXH3-128 of the object as stored. `raw_xxh3` (none for metadata and texts) is of its values, whatever the
 codec: for each byte of a value, the least significant first, XXH3-128 of this byte of all values, chunk after chunk in
@@ -75,7 +75,7 @@ def lasting(files: list[dict]) -> list[dict]:
 def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other.
 
-    What the last line of a ledger says is added to the first: `store`, `provenance`.
+    What the last line of a ledger says is added to the first: `store`, `provenance`, `results`.
     """
     first, entries, good = {}, {}, 0
     for line in data.splitlines(keepends=True):
@@ -94,12 +94,13 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     return first, entries, good
 
 
-def last_of(store: str, provenance: dict | None) -> dict:
+def last_of(store: str, provenance: dict | None, results: str | None = None) -> dict:
     """Return the last line of a ledger; raises TypeError for other types."""
     told = {"bytes": 0, "xxh3": ""} if provenance is None else provenance
-    if not isinstance(store, str) or {name: type(value) for name, value in told.items()} != {"bytes": int, "xxh3": str}:
+    texts = isinstance(store, str) and isinstance(results, str | None)
+    if not texts or {name: type(value) for name, value in told.items()} != {"bytes": int, "xxh3": str}:
         raise TypeError("not the last line of a ledger")
-    return {"store": store, "provenance": provenance}
+    return {"store": store, "provenance": provenance, "results": results}
 
 
 def digest_of(data: bytes) -> dict:
@@ -140,11 +141,14 @@ class Ledger:
     """The ledger of a store that is being written or proven; use as a context manager.
 
     It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it. The
-    store's home asks it before each change whether that is so still.
+    store's home asks it before each change whether that is so still. `results` is the folder of results for which the
+    store is written, and `take_over` another whose stores may be written anew for it.
     """
 
-    def __init__(self, store):
+    def __init__(self, store, results=None, take_over: str = ""):
         self.store = objects.at(store)
+        self.results = None if results is None else str(Path(results).resolve())
+        self.take_over = take_over
         self.path = self.store.ledger
         self._lock = Lock()
         self._claim_seen, self._proven = -inf, None
@@ -212,11 +216,13 @@ class Ledger:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
 
         An object is kept only if its length and checksum are those of the ledger; one that is torn is not. It is read
-        for that, unless the home tells its MD5.
+        for that, unless the home tells its MD5. Raises DatasetError (`owner`) if nothing would be kept of a store that
+        was written for other results.
         """
         data = self.path.read_bytes()
         found, entries, good = parse(data)
         if any(found.get(name) != value for name, value in first.items()):
+            self._check_owner(found.get("results"))
             os.ftruncate(self._file, 0)
             self._write(first)
             return {}
@@ -233,6 +239,17 @@ class Ledger:
         with ThreadPoolExecutor(self.store.threads) as pool:
             kept = pool.map(sound, entries.values())
             return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
+
+    def _check_owner(self, theirs: str | None) -> None:
+        if self.results is None or theirs in (None, self.results, self.take_over):
+            return
+        self.store.release()
+        message = (
+            f"{self.store}: was written for the results in {theirs}, expected those in {self.results}, for which it "
+            "would be written anew."
+        )
+        remedy = f"Choose another root; or, if those results are given up, set the config key take_over: {theirs}"
+        raise DatasetError("owner", message, remedy)
 
     def add(self, entry: Entry) -> None:
         """Write down an object that has been written, and wait until the line is on disk."""
@@ -255,7 +272,7 @@ class Ledger:
                 entries[name] = Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key))
                 self.add(entries[name])
         kept = digest_of(self.store.read_beside(stores.PROVENANCE) or b"") if proven else None
-        last = {"store": places(self.store, first["dataset"])[0], "provenance": kept}
+        last = {"store": places(self.store, first["dataset"])[0], "provenance": kept, "results": self.results}
         self._write(last)
         self.store.fence(now=True)
         # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.

@@ -13,12 +13,21 @@ from .errors import DatasetError
 from .ledger import Ledger
 
 
-def copy(source: objects.Home, target: objects.Home, dataset: str, zarr_format: int, memory_bytes: int) -> dict:
+def copy(
+    source: objects.Home,
+    target: objects.Home,
+    dataset: str,
+    zarr_format: int,
+    memory_bytes: int,
+    results=None,
+    take_over: str = "",
+) -> dict:
     """Copy a sealed store with what lies beside it, replacing one of ours; return how much was sent, and is there.
 
     At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`), not
     that of the dataset or not what its ledger says (`ledger`, `rot`), if there is something else at the target
-    (`store`), if another campaign writes it (`busy`), or if what is there in the end is not what was sent (`publish`).
+    (`store`), if another campaign writes it (`busy`), if it was published for other results (`owner`; `results` and
+    `take_over` are as in `Ledger`), or if what is there in the end is not what was sent (`publish`).
     """
     first, entries = ledger.load(source)
     if not stores.is_sealed(source):
@@ -29,7 +38,7 @@ def copy(source: objects.Home, target: objects.Home, dataset: str, zarr_format: 
     stores.check_ours(target)
     if is_copy(target, first, entries):
         return figures(first, entries, 0)
-    with Ledger(target) as book:
+    with Ledger(target, results, take_over) as book:
         kept = book.begin({name: first[name] for name in ledger.HEAD})
         stores.sweep(target, kept)
         target.write_beside(stores.PROVENANCE, source.read_beside(stores.PROVENANCE).decode())

@@ -52,20 +52,30 @@ def scheduler(name: str, threads: int) -> Callable:
     return dask.local.get_sync if name == "synchronous" else partial(dask.threaded.get, num_workers=threads)
 
 
-def write_store(inventory: dict, path, plan: planning.Plan, zarr_format: int, preset: str, get: Callable) -> dict:
+def write_store(
+    inventory: dict,
+    path,
+    plan: planning.Plan,
+    zarr_format: int,
+    preset: str,
+    get: Callable,
+    results=None,
+    take_over: str = "",
+) -> dict:
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
     confirm it. `get` is the dask scheduler that does the work, from `scheduler`. Returns how each variable was read and
     compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
     changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
-    there is something that is not ours (`store`), and if there is no room for it (`space`).
+    there is something that is not ours (`store`), and if there is no room for it (`space`). `results` and `take_over`
+    are as in `Ledger`: nor is one replaced that was written for other results (`owner`).
     """
     for file in inventory["files"]:
         check_unchanged(file)
     home = objects.at(path)
     stores.check_ours(home)
-    with Ledger(home) as ledger, stores.quiet(), Reader(inventory) as reader:
+    with Ledger(home, results, take_over) as ledger, stores.quiet(), Reader(inventory) as reader:
         dtypes = {cut.array.name: encoding.dtype_of(inventory["variables"][cut.array.name]) for cut in plan.cuts}
         chosen = {cut.array.name: trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
