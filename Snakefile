@@ -41,6 +41,7 @@ rule all:
 
 # Not in dry runs, which submit nothing and must work where there is neither SLURM nor a network.
 onstart:
+    check_replaced()
     check_submission()
     check_roots()
     begin()

@@ -66,7 +66,6 @@ wildcard_constraints:
     bundle=r"\d{6}-[0-9a-f]{12}",
 
 
-ASIDE = {"plan", "audits", "published"}
 # What is done is left out before anything is planned. A job of the workflow needs no dataset but its own.
 LISTED, LEFT = {}, remaining.Remaining()
 if workflow.is_main_process:
@@ -75,10 +74,9 @@ if workflow.is_main_process:
     except catalogue.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LEFT = remaining.remaining(LISTED, config)
-    told = replaced.refusal(LEFT.replaced, config)
-    # What writes no store goes on.
-    if told and not ASIDE.issuperset(option_named("targets") or {"all"}):
-        raise WorkflowError(told)
+    for told in (replaced.refusal(LEFT.replaced, config), remaining.outdated(LEFT.changed)):
+        if told:
+            print(told, file=sys.stderr)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
@@ -195,6 +193,13 @@ def check_roots():
             objects.at(root, s3client.settings(S3)).reach()
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
+
+
+def check_replaced():
+    """Raise WorkflowError if this run would write sealed stores again, and that is not allowed."""
+    told = replaced.refusal(LEFT.replaced, config)
+    if told and (is_planned("convert") or is_planned("bundle")):
+        raise WorkflowError(told)
 
 
 def begin():

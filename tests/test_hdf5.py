@@ -123,6 +123,20 @@ def test_jobs_cover_the_region_once_and_name_their_part(tmp_path):
     assert not filled.any()
 
 
+def test_a_job_has_no_more_chunks_than_may_be_held(tmp_path):
+    """However small the chunks are, a job notes no more of them than the memory that is planned has room for."""
+    steps = 3 * hdf5.CHUNKS_HELD + 5
+    with h5py.File(tmp_path / "v.nc", "w") as file:
+        file.create_dataset("v", data=np.arange(steps, dtype="<i2"), chunks=(1,))
+    layout, found = hdf5.layouts(str(tmp_path / "v.nc"))["v"], np.empty(steps, "<i2")
+    sizes = []
+    for (part,), fill in hdf5.jobs(str(tmp_path / "v.nc"), layout, (slice(0, steps),), found, (0,)):
+        fill()
+        sizes.append(part.stop - part.start)
+    assert sizes == [hdf5.CHUNKS_HELD] * 3 + [5]
+    assert found.tolist() == np.arange(steps, dtype="<i2").tolist()
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [

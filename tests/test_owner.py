@@ -1,6 +1,7 @@
 """A store that was written for other results is not written anew in silence."""
 
 import json
+import shutil
 
 import pytest
 from builders import make_dataset
@@ -46,7 +47,7 @@ def test_store_of_other_results_is_not_written_anew(theirs, ours):
     assert bytes_of(store) == before
     assert run_convert(ours, store, "--chunks", '{"time": 5}', "--take-over", record["remedy"].split(": ")[-1]) == 0
     assert run_verify(ours) == 0
-    assert ledger.load(store)[0]["results"] == str(ours)
+    assert ledger.load(store)[0]["owner"] == {"results": str(ours), "place": str(store)}
     assert run_convert(theirs, store, "--chunks", '{"time": 4}') == 1
 
 
@@ -57,7 +58,7 @@ def test_store_that_stays_as_it_is_changes_hands(theirs, ours):
     assert run_convert(ours, store, "--chunks", '{"time": 4}') == 0
     assert run_verify(ours) == 0
     assert {path: path.stat().st_mtime_ns for path in chunks} == chunks
-    assert ledger.load(store)[0]["results"] == str(ours)
+    assert ledger.load(store)[0]["owner"] == {"results": str(ours), "place": str(store)}
 
 
 def test_own_store_and_one_without_owner(theirs):
@@ -66,10 +67,20 @@ def test_own_store_and_one_without_owner(theirs):
     assert run_convert(theirs, store, "--chunks", '{"time": 5}') == 0
     lines = ledger.path_of(store).read_text().splitlines()
     last = json.loads(lines[-1])
-    assert last.pop("results") == str(theirs)
+    assert last.pop("owner")["results"] == str(theirs)
     ledger.path_of(store).write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
-    assert ledger.load(store)[0]["results"] is None
+    assert ledger.load(store)[0]["owner"] is None
     assert run_convert(theirs, store, "--chunks", '{"time": 4}') == 0
+
+
+def test_store_that_was_copied_with_its_results(theirs, ours):
+    """What was moved or copied, store and results, is no longer that of the results it names."""
+    copied = ours / "s.zarr"
+    shutil.copytree(theirs.with_name("s.zarr"), copied)
+    for path in theirs.parent.glob("s.zarr.*"):
+        shutil.copy(path, ours)
+    assert run_convert(ours, copied, "--chunks", '{"time": 5}') == 0
+    assert ledger.load(copied)[0]["owner"] == {"results": str(ours), "place": str(copied)}
 
 
 def test_store_published_for_other_results(theirs, ours):

@@ -249,3 +249,63 @@ def test_nothing_is_written(config):
     assert sorted(Path(config["results"]).rglob("*")) == before
     remaining.keep(config["results"], found.table)
     assert pl.read_parquet(Path(config["results"], remaining.TABLE)).equals(found.table)
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["by name", "by pattern"])
+def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, replaced):
+    """A file that was written again, or came to those of a pattern, is named; one as old or gone is not."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    files = [folder / f"{name}.nc" for name in "abc"]
+    for file in files:
+        file.touch()
+    row = Dataset(NAMES[0], (f"{folder}/*.nc",) if replaced else tuple(map(str, files)))
+    rows = ROWS | {row.id: row}
+    used = [dict(rowfiles.look(str(file))) for file in files[:2]]
+    finish(config, row)
+    leave(
+        config,
+        "inventory",
+        row.id,
+        asked=bundles.asked(config, row)["inventory"],
+        files=used,
+        left_out=[used[0] | {"path": str(files[2])}],
+    )
+    assert remaining.remaining(rows, config).changed == {}
+    files[0].write_text("longer")
+    files[2].write_text("left out before, and now")
+    files[1].unlink()
+    expected = [f"{files[0]} has changed"]
+    if replaced:
+        (folder / "d.nc").touch()
+        expected.insert(0, f"{folder}/d.nc is new")
+    found = remaining.remaining(rows, config)
+    assert found.changed == {row.id: expected}
+    assert found.names == ()
+    assert remaining.outdated(found.changed).startswith(
+        f"1 sealed stores have other sources now: {row.id} ({expected[0]}"
+    )
+
+
+def test_files_whose_status_alone_has_changed(config, tmp_path):
+    """Another mode is no other content."""
+    file = tmp_path / "a.nc"
+    file.touch()
+    row = Dataset(NAMES[0], (str(file),))
+    finish(config, row)
+    leave(config, "inventory", row.id, asked=bundles.asked(config, row)["inventory"], files=[rowfiles.look(str(file))])
+    file.chmod(0o600)
+    assert remaining.remaining(ROWS | {row.id: row}, config).changed == {}
+
+
+def test_refused_for_a_mode_that_was_corrected(config, tmp_path):
+    """What could not be read is asked again when it may be, though its size and time stay."""
+    file = tmp_path / "a.nc"
+    file.touch(mode=0o000)
+    rows = ROWS | {NAMES[0]: Dataset(NAMES[0], (str(file),))}
+    files = rowfiles.seen([str(file)])
+    leave(config, "failed", NAMES[0], row=rows[NAMES[0]].digest, policy={}, files=files, **{"class": "refused"})
+    path(config, "verify", NAMES[0]).unlink()
+    assert left(config, rows) == ("", 0)
+    file.chmod(0o644)
+    assert left(config, rows) == ("A", 0)

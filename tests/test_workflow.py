@@ -419,10 +419,16 @@ def test_bundles_do_what_the_rules_do(checkout, tmp_path):
 
 def test_bundle_asks_for_what_the_rules_ask(checkout):
     """The command lines of a bundle are those of the rules, option for option."""
-    said = checkout.snakemake("-n", "-p", "--config", "codec=fast", "shard_mib=5", "memory_mib=512")
+    said = checkout.snakemake("-n", "-p", "--config", "codec=fast", "shard_mib=5", "memory_mib=512", "take_over=/r")
     schema = yaml.safe_load((checkout.folder / "config" / "config.schema.yaml").read_text())
     config = {key: told.get("default") for key, told in schema["properties"].items()}
-    config |= {"catalogue": "demo/catalogue.json", "codec": "fast", "shard_mib": 5, "memory_mib": 512}
+    config |= {
+        "catalogue": "demo/catalogue.json",
+        "codec": "fast",
+        "shard_mib": 5,
+        "memory_mib": 512,
+        "take_over": "/r",
+    }
     row = catalogue.read_catalogue(checkout.catalogue).datasets[A]
     for rule in RULES:
         (line,) = {line for line in said.splitlines() if f"scripts/{rule}.py {A}" in line}

@@ -61,7 +61,8 @@ def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def add_take_over(arguments: argparse.ArgumentParser) -> None:
     """Add the option that lets stores of other results be replaced."""
     told = "folder of results, as the failure names it, whose stores may be written anew for these"
-    arguments.add_argument("--take-over", default="", help=told)
+    # Snakemake leaves an empty text out of a command.
+    arguments.add_argument("--take-over", nargs="?", default="", const="", help=told)
 
 
 def home(args: argparse.Namespace, store: str) -> objects.Home:

@@ -20,7 +20,7 @@ import numpy as np
 from numcodecs.shuffle import Shuffle
 
 from . import watch
-from .chunks import FILES_INDEXED
+from .chunks import CHUNKS_HELD, FILES_INDEXED
 from .contents import NOT_A_COORDINATE
 from .errors import LIBRARY_ERRORS
 from .scratch import scratch
@@ -163,7 +163,7 @@ def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: tup
     if layout.chunks is None:
         yield from contiguous_jobs(path, layout, region, out, origin)
         return
-    together = max(1, JOB_BYTES // layout.chunk_bytes)
+    together = max(1, min(JOB_BYTES // layout.chunk_bytes, CHUNKS_HELD))
     starts = [range(r.start // c * c, r.stop, c) for r, c in zip(region, layout.chunks, strict=True)]
     batch: list[tuple[int, ...]] = []
     for start in product(*starts):

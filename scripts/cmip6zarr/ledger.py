@@ -4,10 +4,10 @@ It lies beside the store as lines of JSON. The first says what the store is made
 
     {"ledger": 1, "dataset": ..., "recipe": ..., "made_of": digest of sources, plan and codecs}
     {"key": "ta/c.0.0.0.0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
-    {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}, "results": "/path/results"}
+    {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}, "owner": {"results": ...}}
 
-The last says, when all is written, which store this is the ledger of, what the provenance beside it holds, and for
-which folder of results it was written; ledgers of stores that were written before have no such line.
+The last says, when all is written, which store this is the ledger of, what the provenance beside it holds, for which
+folder of results it was written and where; ledgers of stores that were written before have no such line.
 
 `xxh3` is XXH3-128 of the object as stored. `raw_xxh3` (none for metadata and texts) is of its values, whatever the
 codec: for each byte of a value, the least significant first, XXH3-128 of this byte of all values, chunk after chunk in
@@ -75,7 +75,7 @@ def lasting(files: list[dict]) -> list[dict]:
 def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other.
 
-    What the last line of a ledger says is added to the first: `store`, `provenance`, `results`.
+    What the last line of a ledger says is added to the first: `store`, `provenance`, `owner`.
     """
     first, entries, good = {}, {}, 0
     for line in data.splitlines(keepends=True):
@@ -94,13 +94,14 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     return first, entries, good
 
 
-def last_of(store: str, provenance: dict | None, results: str | None = None) -> dict:
+def last_of(store: str, provenance: dict | None, owner: dict | None = None) -> dict:
     """Return the last line of a ledger; raises TypeError for other types."""
-    told = {"bytes": 0, "xxh3": ""} if provenance is None else provenance
-    texts = isinstance(store, str) and isinstance(results, str | None)
-    if not texts or {name: type(value) for name, value in told.items()} != {"bytes": int, "xxh3": str}:
+    kinds = {"bytes": int, "xxh3": str} if provenance is not None else {}
+    kinds |= {"results": str, "place": str} if owner is not None else {}
+    told = {name: type(value) for name, value in ((provenance or {}) | (owner or {})).items()}
+    if not isinstance(store, str) or told != kinds:
         raise TypeError("not the last line of a ledger")
-    return {"store": store, "provenance": provenance, "results": results}
+    return {"store": store, "provenance": provenance, "owner": owner}
 
 
 def digest_of(data: bytes) -> dict:
@@ -114,9 +115,15 @@ def places(store: objects.Home, dataset: str) -> list[str]:
     A name is the folder of the dataset below any store root, or just the last word for a store that lies elsewhere.
     """
     path = str(store)
-    paths = [path] if path.startswith(objects.SCHEME) else [str(Path(path).absolute()), str(Path(path).resolve())]
+    paths = [place(store)] if path.startswith(objects.SCHEME) else [str(Path(path).absolute()), place(store)]
     folder = drs.store_folder(dataset)
     return [folder if path.endswith(f"/{folder}") else path.rpartition("/")[2] for path in paths]
+
+
+def place(store: objects.Home) -> str:
+    """Return where a store lies: its URL, or its path without links."""
+    path = str(store)
+    return path if path.startswith(objects.SCHEME) else str(Path(path).resolve())
 
 
 def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, md5: str | None = None) -> Entry:
@@ -147,7 +154,7 @@ class Ledger:
 
     def __init__(self, store, results=None, take_over: str = ""):
         self.store = objects.at(store)
-        self.results = None if results is None else str(Path(results).resolve())
+        self.owner = None if results is None else {"results": str(Path(results).resolve()), "place": place(self.store)}
         self.take_over = take_over
         self.path = self.store.ledger
         self._lock = Lock()
@@ -222,7 +229,7 @@ class Ledger:
         data = self.path.read_bytes()
         found, entries, good = parse(data)
         if any(found.get(name) != value for name, value in first.items()):
-            self._check_owner(found.get("results"))
+            self._check_owner(found.get("owner"))
             os.ftruncate(self._file, 0)
             self._write(first)
             return {}
@@ -240,13 +247,17 @@ class Ledger:
             kept = pool.map(sound, entries.values())
             return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
 
-    def _check_owner(self, theirs: str | None) -> None:
-        if self.results is None or theirs in (None, self.results, self.take_over):
+    def _check_owner(self, found: dict | None) -> None:
+        # One that was copied or moved with its results still names those of before.
+        if self.owner is None or found is None or found["place"] != self.owner["place"]:
+            return
+        theirs, ours = found["results"], self.owner["results"]
+        if theirs in (ours, self.take_over):
             return
         self.store.release()
         message = (
-            f"{self.store}: was written for the results in {theirs}, expected those in {self.results}, for which it "
-            "would be written anew."
+            f"{self.store}: was written for the results in {theirs}, expected those in {ours}, for which it would be "
+            "written anew."
         )
         remedy = f"Choose another root; or, if those results are given up, set the config key take_over: {theirs}"
         raise DatasetError("owner", message, remedy)
@@ -272,7 +283,7 @@ class Ledger:
                 entries[name] = Entry(name, name.rpartition("/")[0], *stores.digest(self.store, key))
                 self.add(entries[name])
         kept = digest_of(self.store.read_beside(stores.PROVENANCE) or b"") if proven else None
-        last = {"store": places(self.store, first["dataset"])[0], "provenance": kept, "results": self.results}
+        last = {"store": places(self.store, first["dataset"])[0], "provenance": kept, "owner": self.owner}
         self._write(last)
         self.store.fence(now=True)
         # Whoever reads it later has nothing but the store: there an MD5 that has been told once proves nothing.

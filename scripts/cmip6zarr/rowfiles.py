@@ -4,6 +4,7 @@ import glob
 import os
 from pathlib import Path
 
+from . import receipts
 from .errors import Refused
 
 
@@ -18,7 +19,7 @@ def expand(files) -> list[str]:
 
 
 def seen(files) -> list[dict]:
-    """Return the files of a row as they are now, [{path, bytes, mtime_ns}]: numbers, or None where there is no file.
+    """Return the files of a row as they are now, as `look` does each.
 
     `files` are paths, or one glob pattern; the list is empty where that matches none. No file is opened.
     """
@@ -29,9 +30,28 @@ def seen(files) -> list[dict]:
 
 
 def look(path: str) -> dict:
-    """Return path, size and time of change of a file."""
+    """Return path, size and times of a file, {path, bytes, mtime_ns, ctime_ns}: None where there is no file."""
     try:
         status = Path(path).stat()
     except OSError:
-        return {"path": path, "bytes": None, "mtime_ns": None}
-    return {"path": path, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        return {"path": path, "bytes": None, "mtime_ns": None, "ctime_ns": None}
+    return {"path": path, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}
+
+
+def changes(files, results, dataset: str, made_ns: int) -> list[str]:
+    """Return in words which files of a row are others than those of an inventory that was written at `made_ns`.
+
+    A file whose status (ctime) is older is not compared. Files that are gone are none: a store may outlive its sources.
+    """
+    young = [file for file in seen(files) if (file["ctime_ns"] or 0) > made_ns]
+    if not young:
+        return []
+    inventory = receipts.find(results, "inventory", dataset) or {"files": [], "left_out": young}
+    known = {file["path"]: file for file in inventory["files"]}
+    known |= {file["path"]: {} for file in inventory.get("left_out", ())}
+    found = [f"{file['path']} is new" for file in young if file["path"] not in known]
+    for file in young:
+        before = known.get(file["path"], {})
+        if any(before.get(name, file[name]) != file[name] for name in ("bytes", "mtime_ns")):
+            found.append(f"{file['path']} has changed")
+    return found
