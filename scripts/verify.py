@@ -65,12 +65,14 @@ def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes
     and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
     inventory does not allow is a failure of kind `source`: the inventory is taken again.
     """
-    checksums = {key: entry.xxh3 for key, entry in ledger.read(home).items()}
+    entries = ledger.read(home)
+    checksums = {key: entry.xxh3 for key, entry in entries.items()}
+    raw = {key: entry.raw_xxh3 for key, entry in entries.items()}
     chunks_of = {key for key in checksums if stores.is_chunk(key)}
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory["dataset"])
     group = stores.open_unsealed(home, checksums)
     try:
-        told = proof.prove(home, group, inventory, left_out, policy, memory_bytes)
+        told = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that

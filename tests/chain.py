@@ -86,7 +86,8 @@ def failed_verify(results, policy=None):
 
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
-    return proofs.prove(store, stores.open_unsealed(store), facts, [], facts["policy"], memory_bytes)
+    raw = {key: entry.raw_xxh3 for key, entry in ledger.read(store).items()}
+    return proofs.prove(store, stores.open_unsealed(store), raw, facts, [], facts["policy"], memory_bytes)
 
 
 def accept(store):

@@ -1,13 +1,16 @@
 """The provenance of a store is proven against its files, and a classic file must be as long as it says."""
 
 import json
+from dataclasses import replace
 
+import netCDF4
+import numpy as np
 import pytest
 from builders import UNITS, make_dataset
 from chain import ID, failed_verify, leave_receipts, run_verify, take, write
 from spoil import each, last
 
-from cmip6zarr import netcdf3, receipts, stores, writer
+from cmip6zarr import netcdf3, receipts, stores, timeaxis, writer
 
 OTHER_UNITS = [UNITS, "hours since 1850-05-01", "days since 1851-01-01"]
 
@@ -39,6 +42,14 @@ WRONG = {
     "moves": (lambda told: told["files"][1]["moves"].update(time=["1", "365"]), "moves of times"),
     "no-moves": (lambda told: told["files"][2].update(moves={}), "moves of times"),
     "time-units": (lambda told: told["time"].update(units="days since 1750-01-01"), "units of time"),
+    "chunks": (lambda told: told["form"]["variables"]["tas"]["storage"].update(chunks=[9, 9, 9]), "storage of 'tas'"),
+    "filters": (lambda told: told["form"]["variables"]["tas"]["storage"].update(filters=[]), "storage of 'tas'"),
+    "level": (lambda told: told["form"]["variables"]["tas"]["storage"]["filters"][-1][1].__setitem__(0, 9), "storage"),
+    "unfilled": (lambda told: told["form"]["variables"]["tas"]["storage"].update(no_fill=True), "storage of 'tas'"),
+    "byte order": (lambda told: told["form"]["variables"]["tas"]["storage"].update(endian="big"), "storage of 'tas'"),
+    "format": (lambda told: told["form"].update(format="NETCDF3_CLASSIC"), "format"),
+    "unlimited": (lambda told: told["form"].update(unlimited=[]), "unlimited dimensions"),
+    "own unlimited": (lambda told: told["files"][1]["form"].update(unlimited=["lat"]), "unlimited dimensions"),
     "no-provenance": (lambda told: told.clear(), "provenance cannot be read"),
 }
 
@@ -61,6 +72,31 @@ def test_provenance_that_is_not_its_files_is_found(tmp_path, monkeypatch, spoil,
     assert record["class"] == "mismatch"
     assert said in record["message"]
     assert not stores.is_sealed(tmp_path / "s.zarr")
+
+
+def inexact(paths):
+    """Give the second file times that do not come back from the first one's units as they were, by rounding alone."""
+    with netCDF4.Dataset(paths[1], "a") as nc:
+        nc["time"][:] = nc["time"][:] + np.array([-0.0, 1 / 3, 0.1, 2 / 3])
+        nc["time_bnds"][:] = nc["time_bnds"][:] + 1 / 7
+
+
+def test_times_that_do_not_come_back_by_the_move_alone(tmp_path, monkeypatch):
+    """What the provenance keeps of them is proven: with another way back restore would write other bits."""
+    paths = make_dataset(tmp_path, units=OTHER_UNITS)
+    inexact(paths)
+    convert(paths, tmp_path)
+    told = json.loads((tmp_path / f"s.zarr{stores.PROVENANCE}").read_text())
+    assert {row["variable"] for row in told["kept"]} >= {"time_bnds"}
+    assert run_verify(tmp_path) == 0
+
+    right = timeaxis.Move.back.fget
+    monkeypatch.setattr(timeaxis.Move, "back", property(lambda by: replace(right(by), offset=right(by).offset + 1)))
+    (tmp_path / "again").mkdir()
+    convert(paths, tmp_path / "again")
+    record = failed_verify(tmp_path / "again")
+    assert record["class"] == "mismatch"
+    assert "times of 'time' come back as others" in record["message"]
 
 
 def test_provenance_of_files_that_differ_is_right(tmp_path):

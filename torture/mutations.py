@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import ROOT, Outcome, chain
 from mutants.datasets import DATASETS, Small
-from mutants.declared import FAULTS, OPEN, Fault, put_in
+from mutants.declared import FAULTS, Fault, put_in
 
 import bundle
 from cmip6zarr import bundles, catalogue, receipts, stores
@@ -201,12 +201,10 @@ def inject(folder: Path, share: float) -> Outcome:
         told.count += 1
         expected = word == "found" or (word == "survived" and fault.listed)
         told.promise(expected, f"{fault.part}, {fault.name}: {fault.what} {word}: {said}")
-    shared, left = shared_modules(), [fault for fault, word, _ in results if word != "found"]
-    survivors = [fault.name for fault in left if fault.listed.startswith(OPEN)]
+    shared, left = shared_modules(), [fault.name for fault, word, _ in results if word != "found"]
     told.said = (
-        f"{told.count - len(left)} found and named, {len(left) - len(survivors)} cannot matter, {len(survivors)} "
-        f"survive ({', '.join(survivors) or 'none'}); verify shares {len(shared)} modules with convert: "
-        f"{', '.join(shared)}"
+        f"{told.count - len(left)} found and named, {len(left)} not ({', '.join(left) or 'none'}); verify shares "
+        f"{len(shared)} modules with convert: {', '.join(shared)}"
     )
     (folder / "mutations.md").write_text("\n".join(table(results)) + "\n")
     return told

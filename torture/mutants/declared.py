@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
 
-OPEN = "open: "
-"""Begins the reason of a fault that would matter and is not found yet."""
 PACKAGES = ("cmip6zarr", "convert", "inventory", "verify")
 
 
@@ -16,8 +14,8 @@ class Fault:
     """A fault of one function: `change(original, *args)` stands in for it, and `what` says what is wrong then.
 
     `place` is `module:function` or `module:Class.method`, `datasets` are names of DATASETS that can show the fault;
-    the message must have a match of the pattern `says`. `listed` is the reason why the fault may survive: that it
-    cannot matter, or, after OPEN, what is missing.
+    the message must have a match of the pattern `says`. `listed` is the reason why the fault may survive: it cannot
+    matter.
     """
 
     part: str

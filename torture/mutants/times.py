@@ -3,7 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
-from .declared import OPEN, fault
+from .declared import fault
 
 TIMEAXIS, MOVES = "cmip6zarr.timeaxis", "cmip6zarr.moves"
 BOTH = ("units", "units v2")
@@ -108,7 +108,6 @@ def last_time_not_moved(move, values, *args):
     f"{TIMEAXIS}:Move.back",
     "units",
     says="provenance",
-    listed=OPEN + "the store is right; restore would give back other bits of a time whose move is not exactly undone",
 )
 def way_back_wrong(back, by):
     """The move that restores a file's own times is another."""

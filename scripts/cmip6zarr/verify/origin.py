@@ -9,8 +9,10 @@ import numpy as np
 from .. import objects, stores
 from ..errors import DatasetError
 from .header import USER_DEFINED, Attribute, Header
+from .kept import compare_kept, compare_moved
 from .meaning import plain_attributes
 from .source import Source
+from .stored import compare_stored
 from .tally import Tally
 from .times import Clock, clocks
 
@@ -21,12 +23,13 @@ UNMOVED = ["1", "0"]
 LIBRARY_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError, zlib.error)
 
 
-def check_provenance(path, inventory: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:
+def check_provenance(
+    path, inventory: dict, arrays: dict, sources: list[Source], time_name: str | None, memory_bytes: int, tally: Tally
+) -> None:
     """Note a mismatch where the provenance of the store at `path` is not what its files say.
 
-    Ranges of files and findings are those of the inventory, whose ranges the values have proven. Storage settings, and
-    what restores times whose way back is not exact, are taken on trust. Raises DatasetError (`mismatch`) where the
-    provenance cannot be read as one.
+    Ranges of files and findings are those of the inventory, whose ranges the values have proven. `arrays` are those of
+    the store, {name: zarr.Array}. Raises DatasetError (`mismatch`) where the provenance cannot be read as one.
     """
     home = objects.at(path)
     try:
@@ -35,7 +38,10 @@ def check_provenance(path, inventory: dict, sources: list[Source], time_name: st
         compare_summary(told, inventory, headers, time_name, tally)
         for number, header in enumerate(headers):
             compare_file(told, number, header, headers[0], time_name, tally)
+            compare_stored(told, number, header, tally)
         compare_kept(told, sources, time_name, tally)
+        if not tally.mismatches:
+            compare_moved(told, arrays, sources, time_name, memory_bytes, tally)
     except LIBRARY_ERRORS as error:
         message = f"{path}{stores.PROVENANCE}: the provenance cannot be read: {type(error).__name__}: {error}."
         raise DatasetError("mismatch", message, AGAIN) from error
@@ -160,29 +166,3 @@ def as_told(value: list, exact: list | None) -> tuple:
 def as_stored(attribute: Attribute) -> tuple:
     """Return the type and bytes of an attribute as `as_told` returns them."""
     return attribute.kind, attribute.data
-
-
-def compare_kept(told: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:
-    """Compare the values of static variables that the provenance keeps because another file has others."""
-    first = sources[0]
-    for row in told["kept"]:
-        name, kept = row["variable"], row["kept"]
-        variable = first.header.variables[name]
-        if kept is None or time_name in variable.dims or name in told["files"][row["files"][0]]["moves"]:
-            continue
-        whole = tuple(slice(0, size) for size in variable.shape)
-        for number in row["files"]:
-            with first, sources[number] as other:
-                ours, theirs = first.read(name, whole), other.read(name, whole)
-            words = f"provenance of {other.header.path}: values of {name!r}"
-            if isinstance(kept, list):
-                tally.same(words, kept, theirs.reshape(-1).tolist())
-                continue
-            mask = np.frombuffer(zlib.decompress(base64.b64decode(kept)), "u1")
-            if ours.dtype == theirs.dtype and (octets(ours) ^ mask).tobytes() != octets(theirs).tobytes():
-                tally.wrong(f"{words}: found others than in the file")
-
-
-def octets(values: np.ndarray) -> np.ndarray:
-    """Return the bytes of numbers or characters, little-endian."""
-    return np.frombuffer(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes(), "u1")

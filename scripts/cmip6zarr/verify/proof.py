@@ -19,6 +19,7 @@ from .origin import check_provenance
 from .row import ANEW
 from .source import FETCH, Source
 from .static import drift
+from .sums import Sums, compare_sums
 from .tally import MOST_NAMED, Tally, equal
 from .times import Clock, clocks
 from .values import CONVERT_AGAIN, compare_variable, size_of
@@ -30,11 +31,20 @@ LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinat
 """Kind of disagreement between files -> the policy's choice that lets it be."""
 
 
-def prove(path, group: zarr.Group, inventory: dict, left_out: list[str], policy: dict, memory_bytes: int) -> dict:
+def prove(
+    path,
+    group: zarr.Group,
+    raw: dict[str, str | None],
+    inventory: dict,
+    left_out: list[str],
+    policy: dict,
+    memory_bytes: int,
+) -> dict:
     """Return the figures of the proof of a store whose group is open, with each array's own metadata.
 
-    `left_out` are the files of the row that are not in the store; `memory_bytes` bounds what is held at once. Raises
-    DatasetError: `chunks`, `source` where store or files cannot be read, `mismatch` with the first differences.
+    `raw` has what the ledger says of the values of each object, {key: raw_xxh3}. `left_out` are the files of the row
+    that are not in the store; `memory_bytes` bounds what is held at once. Raises DatasetError: `chunks`, `source` where
+    store or files cannot be read, `mismatch` with the first differences.
     """
     arrays = dict(group.arrays())
     objects = prove_objects(path, arrays)
@@ -52,11 +62,12 @@ def prove(path, group: zarr.Group, inventory: dict, left_out: list[str], policy:
         check_order(sources, files, time_name, memory_bytes, tally)
     for name in left_out:
         check_left_out(name, sources, time_name, policy, memory_bytes, tally)
-    compare_values(arrays, sources, files, time_name, policy, memory_bytes, tally)
+    sums = compare_values(arrays, sources, files, time_name, policy, memory_bytes, tally)
     default_fill.note(tally)
     compare_consolidated(path, arrays, tally)
     if not tally.mismatches:
-        check_provenance(path, inventory, sources, time_name, tally)
+        compare_sums(sums, raw, tally)
+        check_provenance(path, inventory, arrays, sources, time_name, memory_bytes, tally)
     if not tally.values_compared:
         tally.wrong("no value was compared")
     if not tally.mismatches:
@@ -109,8 +120,9 @@ def check_agreement(header: Header, first: Header, time_name: str | None, policy
 
 def compare_values(
     arrays: dict, sources: list[Source], files: list[dict], time_name, policy: dict, memory_bytes: int, tally: Tally
-) -> None:
-    """Compare every value of every file with the store, {name: zarr.Array}."""
+) -> dict[str, Sums]:
+    """Compare every value of every file with the store, {name: zarr.Array}, and return the sums of those of numbers."""
+    sums = {name: Sums(array) for name, array in arrays.items() if array.dtype.kind not in "OTU"}
     ours = clocks({name: dict(array.attrs) for name, array in arrays.items()})
     total = sum(size_of(v) for s in sources for v in s.header.variables.values() if v.kind != USER_DEFINED)
     with Progress("verify", total) as progress:
@@ -124,8 +136,9 @@ def compare_values(
                     is_static = time_name not in source.header.variables[name].dims
                     # What a later file says again of a static variable may drift, so that is judged apart.
                     judged = Tally() if number and is_static else tally
+                    summed = sums.get(name) if judged is tally else None
                     count = compare_variable(
-                        arrays[name], source, file, time_name, pair, memory_bytes, judged, progress
+                        arrays[name], source, file, time_name, pair, memory_bytes, judged, progress, summed
                     )
                     tally.values_compared += count
                     if judged is tally:
@@ -134,6 +147,7 @@ def compare_values(
                         judge_drift(arrays[name], source, judged, pair, policy, memory_bytes, tally)
     for name, array in arrays.items():
         tally.same(f"{name}: values compared", tally.covered[name], array.size)
+    return sums
 
 
 def judge_drift(

@@ -12,6 +12,7 @@ from ..progress import Progress
 from . import default_fill, times
 from .header import Variable
 from .source import Source
+from .sums import Sums
 from .tally import Tally, bits
 from .times import Clock
 
@@ -42,12 +43,13 @@ def compare_variable(
     memory_bytes: int,
     tally: Tally,
     progress: Progress,
+    sums: Sums | None,
 ) -> int:
     """Compare all values of one variable in one file with their place in the store and return how many there were.
 
     Skipped steps are left out. `clocks` are those of the store and of the file, of what counts time. The store is read
-    by another thread while the netCDF library reads the file. Raises DatasetError (`source`, `chunks`) where either
-    cannot be read.
+    by another thread while the netCDF library reads the file; `sums` takes what it reads. Raises DatasetError
+    (`source`, `chunks`) where either cannot be read.
     """
     name = array.name.lstrip("/")
     variable = source.header.variables[name]
@@ -76,6 +78,8 @@ def compare_variable(
             if fills := default_fill.count(expected, declared):
                 tally.default_fill[name, source.header.path] += fills
             progress.add(expected.size * variable.itemsize)
+            if sums:
+                sums.add(region, found)
             compare_block(source.header.path, name, region, found, expected, clocks, tally)
     return count
 
