@@ -141,7 +141,7 @@ def test_refuses_to_begin(checkout, tmp_path):
 def test_names_with_spaces_and_quotes(checkout, tmp_path):
     """Results, stores and catalogue may lie in folders whose names a shell would take apart."""
     clone = checkout.copy(tmp_path / "clone")
-    clone.results, clone.stores = clone.folder / "it's a result", tmp_path / 'so "they" say'
+    clone.results, clone.stores = clone.folder / "it's a *", tmp_path / 'so "they" say'
     moved = clone.folder / "o'clock 4" / "list.json"
     shutil.copytree(clone.catalogue.parent, moved.parent)
     (moved.parent / "catalogue.json").rename(moved)
