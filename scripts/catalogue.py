@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from cmip6zarr.catalogue import CatalogueError, build, read_catalogue, write
+from cmip6zarr.errors import DatasetError
 
 FEW = 5
 
@@ -13,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     try:
         args.command(args)
-    except (CatalogueError, OSError) as error:
+    except (CatalogueError, DatasetError, OSError) as error:
         print(f"catalogue: {error}", file=sys.stderr)
         return 1
     return 0

@@ -122,7 +122,7 @@ def test_findings_of_both_rules_are_counted_once(tmp_path):
     assert receipts.find(tmp_path, findings.FOLDER, NAMES[0]) is None
 
 
-FILES = [{"path": "a.nc", "bytes": None, "mtime_ns": None}]
+FILES = [{"path": "a.nc", "bytes": None, "mtime_ns": None, "ctime_ns": None}]
 REFUSED = {"class": "refused", "row": Dataset(NAMES[0], ("a.nc",)).digest, "policy": {"gap": "allow"}, "files": FILES}
 
 

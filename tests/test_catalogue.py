@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import catalogue as cli
 from cmip6zarr import catalogue_lines, drs
 from cmip6zarr.catalogue import CatalogueError, Dataset, build, read_catalogue, write
+from cmip6zarr.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
 FACETS = dict(zip(drs.FACETS, ID.split("."), strict=True))
@@ -683,7 +684,7 @@ def test_write_leaves_no_half_catalogue(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DatasetError, match=r"x\.csv: cannot be written: No space"):
         write(pl.DataFrame([row(path=SECOND)]), tmp_path / "new/x.json")
     assert {name: (tmp_path / "new" / name).read_bytes() for name in before} == before
 
