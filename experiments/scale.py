@@ -27,7 +27,7 @@ import demo  # noqa: E402
 import inventory  # noqa: E402
 import size_report  # noqa: E402
 import verify  # noqa: E402
-from cmip6zarr import bundles, catalogue, drs, receipts  # noqa: E402
+from cmip6zarr import bundles, catalogue, drs, files, receipts  # noqa: E402
 
 SCRIPTS = {"inventory": inventory, "convert": convert, "verify": verify, "size_report": size_report}
 FILES = 10
@@ -66,7 +66,7 @@ def make_receipts(config: dict, datasets: dict[str, catalogue.Dataset], made: di
         folder.mkdir(parents=True)
         for row in datasets.values():
             facts |= {"dataset": row.id, "asked": bundles.asked(config, row).get(rule, {})}
-            text = json.dumps(facts | {"digest": receipts.digest(facts)}, indent=1)
+            text = json.dumps(facts | {"digest": files.digest(facts)}, indent=1)
             (folder / f"{row.id}.json").write_text(text)
 
 

@@ -18,6 +18,7 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import (
+    files,
     RECIPE,
     campaign,
     catalogue,
@@ -27,6 +28,7 @@ from cmip6zarr import (
     errors,
     lotus,
     objects,
+    outdated,
     receipts,
     remaining,
     replaced,
@@ -74,7 +76,7 @@ if workflow.is_main_process:
     except catalogue.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LEFT = remaining.remaining(LISTED, config)
-    for told in (replaced.refusal(LEFT.replaced, config), remaining.outdated(LEFT.changed)):
+    for told in (replaced.refusal(LEFT.replaced, config), outdated.told(LEFT.changed)):
         if told:
             print(told, file=sys.stderr)
 
@@ -208,7 +210,7 @@ def begin():
         return
     results = Path(config["results"])
     try:
-        receipts.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
+        files.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
         remaining.keep(results, LEFT.table)
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None

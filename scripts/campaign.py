@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr import campaign, catalogue, cli, findings, objects, receipts, remaining, report, running
+from cmip6zarr import campaign, catalogue, cli, files, findings, objects, receipts, remaining, report, running
 from cmip6zarr.errors import DatasetError
 
 
@@ -55,13 +55,13 @@ def write(args) -> None:
     remaining.keep(results, remaining.finished(results))  # so that the next run finds it up to date
     states, sized = campaign.standings(names, results)
     sizes = sized.select(*campaign.COLUMNS)
-    receipts.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
+    files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     tables = stores(sized, results, args)
     for (name, _), table in tables.items():
         catalogue.write(table, results / "catalogue" / f"{name}.json", **campaign.STORES)
     audited = campaign.audit_table(names, results)
     if audited.height:
-        receipts.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
+        files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
     told = report.write(states, sized, running.at_work(results, names), results)
     print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
     print(campaign.total(sizes))

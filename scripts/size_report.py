@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from cmip6zarr import cli, findings, look, picture, receipts, sizes, stores
+from cmip6zarr import cli, files, findings, look, picture, receipts, sizes, stores
 
 
 def size_report(args) -> dict:
@@ -56,7 +56,7 @@ def see(args, group, inventory: dict) -> dict:
     if isinstance(seen, str):
         return {"picture": None, "message": seen}
     name, time = f"look/{args.dataset}.svg", inventory["time"] or {"start": "", "end": ""}
-    receipts.write_text(Path(args.results, name), picture.svg(seen, time["start"], time["end"]))
+    files.write_text(Path(args.results, name), picture.svg(seen, time["start"], time["end"]))
     return {"picture": name, "variable": seen.variable, "chunks_read": seen.chunks_read}
 
 

@@ -5,7 +5,7 @@ import random
 import polars as pl
 from builders import dataset_id
 
-from cmip6zarr import campaign, findings, receipts
+from cmip6zarr import campaign, files, findings, receipts
 
 HOSTILE = """</script><script>alert("ha")</script><img src=x onerror="alert('ha')">{{ 7 * 7 }} & "quotes" """
 """What a message may say, since it quotes names and attributes of files."""
@@ -107,4 +107,4 @@ def leave_sizes(results, name, drawn, found):
             "cpu_seconds": 0.4,
         },
     )
-    receipts.write_text(results / "look" / f"{name}.svg", LOOK)
+    files.write_text(results / "look" / f"{name}.svg", LOOK)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cmip6zarr import receipts
+from cmip6zarr import files, receipts
 from cmip6zarr.errors import DatasetError, Refused
 
 ID = "CMIP6.CMIP.ZZZ.MODEL-A.historical.r1i1p1f1.Amon.tas.gn.v20200101"
@@ -74,12 +74,12 @@ def test_errors_say_kind_and_remedy():
 
 def test_full_disk_leaves_no_part(tmp_path, monkeypatch):
     """Where the disk is full the receipt that was there stays, and nothing lies beside it."""
-    receipts.write_text(tmp_path / "a.json", "old")
+    files.write_text(tmp_path / "a.json", "old")
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(receipts.os, "fsync", full)
     with pytest.raises(DatasetError, match=r"a\.json: cannot be written: No space left .* \[space\] Make room"):
-        receipts.write_text(tmp_path / "a.json", "new")
+        files.write_text(tmp_path / "a.json", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]

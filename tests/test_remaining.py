@@ -8,7 +8,7 @@ import pytest
 from builders import dataset_id
 from chain import configuration
 
-from cmip6zarr import bundles, drs, receipts, remaining, rowfiles
+from cmip6zarr import bundles, drs, outdated, receipts, remaining, rowfiles
 from cmip6zarr.catalogue import Dataset
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDE"]
@@ -282,9 +282,7 @@ def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, repla
     found = remaining.remaining(rows, config)
     assert found.changed == {row.id: expected}
     assert found.names == ()
-    assert remaining.outdated(found.changed).startswith(
-        f"1 sealed stores have other sources now: {row.id} ({expected[0]}"
-    )
+    assert outdated.told(found.changed).startswith(f"1 sealed stores have other sources now: {row.id} ({expected[0]}")
 
 
 def test_files_whose_status_alone_has_changed(config, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from campaigns import FINDINGS, HOSTILE, LOOK, REMEDIES, make_campaign
 from test_campaign import NAMES, ROW, leave
 
-from cmip6zarr import campaign, receipts, report, running
+from cmip6zarr import campaign, files, receipts, report, running
 from cmip6zarr.findings import SEALED, WITH_FINDINGS
 
 NOTHING = pl.DataFrame(schema=campaign.SIZED)
@@ -216,7 +216,7 @@ def test_dataset_at_work_is_told(tmp_path):
 )
 def test_campaign_without_results(tmp_path, states):
     """Before anything is verified there is a report too, with no figures to divide."""
-    receipts.write_text(receipts.path_of(tmp_path, "failed", NAMES[0]), "{")
+    files.write_text(receipts.path_of(tmp_path, "failed", NAMES[0]), "{")
     page = Page(report.render(states, NOTHING, {}, tmp_path, NOW))
     assert f"0 of {len(states)} dataset" in page.text
     assert ("not as it was written" in page.text) == ("receipt" in states.values())

@@ -7,7 +7,7 @@ import sys
 import pytest
 from builders import dataset_id
 
-from cmip6zarr import lotus, receipts, running
+from cmip6zarr import files, lotus, receipts, running
 
 ID = dataset_id()
 
@@ -58,7 +58,7 @@ def test_job_of_a_bundle(note, monkeypatch):
     """The log that tells what killed the work of a bundle is the bundle's, and its rule is named in the remedy."""
     monkeypatch.setattr(lotus, "ask", lambda *_: "JobState=FAILED")
     note(slurm_job="7", bundle="000003-0123456789ab")
-    receipts.write_text(
+    files.write_text(
         ".snakemake/slurm_logs/rule_bundle/000003-0123456789ab/7.log",
         "slurmstepd-h: error: StepId=7.0 exceeded memory limit (2 > 1), being killed",
     )
@@ -110,7 +110,7 @@ def test_class_of_a_job(note, monkeypatch, state, said, kind):
 
     monkeypatch.setattr(lotus, "ask", ask)
     path = note(slurm_job="7", pid=os.getpid())
-    receipts.write_text(f".snakemake/slurm_logs/rule_convert/{ID}/7.log", f"all is well\n{said}\n")
+    files.write_text(f".snakemake/slurm_logs/rule_convert/{ID}/7.log", f"all is well\n{said}\n")
     assert running.settle("results", {ID}) == ([ID] if kind else [])
     assert path.exists() == (kind is None)
     if kind:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import catalogue_lines, drs, receipts
+from . import catalogue_lines, drs, files
 from .drs import FACETS
 from .units import printable
 
@@ -308,8 +308,8 @@ def write(rows: pl.DataFrame, path: str | os.PathLike, **about) -> None:
         raise CatalogueError(f"{path}: expected a name that ends in .json")
     table = path.with_suffix(".csv")
     described, listed = texts(rows, path.stem, table.name, **about)
-    receipts.write_text(table, listed)
-    receipts.write_text(path, described)
+    files.write_text(table, listed)
+    files.write_text(path, described)
 
 
 def texts(
@@ -340,4 +340,4 @@ def texts(
             "aggregations": aggregations,
         },
     }
-    return receipts.text_of(described), rows.write_csv()
+    return files.text_of(described), rows.write_csv()

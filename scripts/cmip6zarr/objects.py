@@ -16,7 +16,7 @@ import xxhash
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from . import receipts
+from . import files
 from .errors import DatasetError
 
 READ_BYTES = 2**22
@@ -297,7 +297,7 @@ class Folder(Home):
 
     def write_beside(self, end: str, text: str) -> None:
         self.fence()
-        receipts.write_text(self.beside(end), text)
+        files.write_text(self.beside(end), text)
 
     def put_ledger(self, lines: Iterable[str]) -> None:
         pass

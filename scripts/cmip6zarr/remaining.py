@@ -7,8 +7,7 @@ say was asked is read once and kept in a table, and read again when the time or 
 import hashlib
 import json
 import os
-from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from . import bundles, campaign, drs, objects, receipts, replaced, rowfiles, stores
+from . import bundles, campaign, drs, files, objects, outdated, receipts, replaced, stores
 from .bundles import Bundle
 from .catalogue import Dataset
 from .cli import ASKED, RULES
@@ -34,11 +33,6 @@ MARK = "datasets.done"
 
 SUMMARY = "summary.txt"
 """What a run says of a campaign in which not all datasets are verified, in the results."""
-
-LOOKS = 16
-"""Looks at stores, and at sources, at a time."""
-
-MOST_TOLD = 10  # stores whose sources have changed
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
         unasked=tuple(name for name in listed if name in unfinished - left),
         again=(*again, *_ends(results, table, now)),
         replaced=replaced.replaced(left, listed, config),
-        changed=changed([row for name, row in listed.items() if name not in unfinished], results, table),
+        changed=outdated.changed([row for name, row in listed.items() if name not in unfinished], results, table),
         table=table,
     )
 
@@ -152,43 +146,7 @@ def lost(names: Sequence[str], config: Mapping) -> dict[str, str]:
             name: "verify" if root.with_name(stores.held(key)).exists() else "convert" for name, root in bare.items()
         }
 
-    return side_by_side(look, names)
-
-
-def changed(rows: Sequence[Dataset], results: Path, table: pl.DataFrame) -> dict[str, list[str]]:
-    """Return {dataset: which of its files have changed, or came, since its inventory} of finished datasets."""
-    made_ns = dict(table.select("dataset", "inventory_mtime_ns").iter_rows())
-
-    def look(part: Sequence[Dataset]) -> dict[str, list[str]]:
-        found = {row.id: rowfiles.changes(row.files, results, row.id, made_ns[row.id]) for row in part}
-        return {name: words for name, words in found.items() if words}
-
-    return side_by_side(look, rows)
-
-
-def outdated(changed: Mapping[str, list[str]]) -> str | None:
-    """Return what is said of stores whose sources have changed since they were sealed; None if there is none.
-
-    >>> outdated({"a": ["/d/1.nc has changed", "/d/2.nc is new"], "b": ["/e/1.nc is new"]})[:100]
-    '2 sealed stores have other sources now: a (/d/1.nc has changed, and 1 more); b (/e/1.nc is new).'
-    """
-    if not changed:
-        return None
-    each = [
-        f"{name} ({words[0]}{f', and {len(words) - 1} more' * (len(words) > 1)})" for name, words in changed.items()
-    ]
-    each = each[:MOST_TOLD] + [f"and {len(each) - MOST_TOLD} more"] * (len(each) > MOST_TOLD)
-    remedy = "They stay as they are. To convert one again, remove its receipt in results/inventory/ and run again."
-    return f"{len(changed)} sealed stores have other sources now: {'; '.join(each)}. {remedy}"
-
-
-def side_by_side(look: Callable[[Sequence], dict], all_of: Sequence) -> dict:
-    """Return what `look` finds in each of the parts into which it divides all.
-
-    On a network file system a look at a file is a question to a server.
-    """
-    with ThreadPoolExecutor(LOOKS) as pool:
-        return dict(ChainMap(*pool.map(look, [all_of[start::LOOKS] for start in range(LOOKS)])))
+    return outdated.side_by_side(look, names)
 
 
 def fingerprint(asked: Mapping[str, Mapping]) -> str:
@@ -222,7 +180,7 @@ def keep(results, table: pl.DataFrame) -> None:
     """Keep the table of finished datasets for the next time."""
     data = BytesIO()
     table.write_parquet(data)
-    receipts.write_bytes(Path(results, TABLE), data.getvalue())
+    files.write_bytes(Path(results, TABLE), data.getvalue())
 
 
 def _kept(path: Path) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from statistics import mean, median
 
 import polars as pl
 
-from . import cli, findings, receipts
+from . import cli, files, findings, receipts
 from .findings import SEALED, WITH_FINDINGS
 from .status import rerun
 from .units import human
@@ -276,5 +276,5 @@ def rank(state: str) -> int:
 def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results) -> Path:
     """Write `report.html` into the results folder and return its path."""
     path = Path(results, "report.html")
-    receipts.write_text(path, render(states, sized, at_work, results, datetime.now(UTC)))
+    files.write_text(path, render(states, sized, at_work, results, datetime.now(UTC)))
     return path

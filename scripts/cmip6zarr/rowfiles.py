@@ -4,7 +4,6 @@ import glob
 import os
 from pathlib import Path
 
-from . import receipts
 from .errors import Refused
 
 
@@ -36,22 +35,3 @@ def look(path: str) -> dict:
     except OSError:
         return {"path": path, "bytes": None, "mtime_ns": None, "ctime_ns": None}
     return {"path": path, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}
-
-
-def changes(files, results, dataset: str, made_ns: int) -> list[str]:
-    """Return in words which files of a row are others than those of an inventory that was written at `made_ns`.
-
-    A file whose status (ctime) is older is not compared. Files that are gone are none: a store may outlive its sources.
-    """
-    young = [file for file in seen(files) if (file["ctime_ns"] or 0) > made_ns]
-    if not young:
-        return []
-    inventory = receipts.find(results, "inventory", dataset) or {"files": [], "left_out": young}
-    known = {file["path"]: file for file in inventory["files"]}
-    known |= {file["path"]: {} for file in inventory.get("left_out", ())}
-    found = [f"{file['path']} is new" for file in young if file["path"] not in known]
-    for file in young:
-        before = known.get(file["path"], {})
-        if any(before.get(name, file[name]) != file[name] for name in ("bytes", "mtime_ns")):
-            found.append(f"{file['path']} has changed")
-    return found

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from . import lotus, receipts
+from . import files, lotus, receipts
 from .errors import DatasetError
 
 FOLDER = "running"
@@ -55,7 +55,7 @@ def begin(results, rule: str, dataset: str, bundle: str | None = None, wait: boo
     stays: raises DatasetError (`busy`), or waits until it is gone. Raises DatasetError if it cannot be written.
     """
     path = receipts.path_of(results, FOLDER, dataset)
-    with receipts.writing(path):
+    with files.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         note = locked(path, wait)
     facts = {
@@ -68,9 +68,9 @@ def begin(results, rule: str, dataset: str, bundle: str | None = None, wait: boo
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     try:
-        with receipts.writing(path):
+        with files.writing(path):
             note.truncate(0)
-            note.write(receipts.text_of(facts))
+            note.write(files.text_of(facts))
             note.flush()
     except DatasetError:
         end(results, dataset, note)

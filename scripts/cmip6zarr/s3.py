@@ -28,7 +28,7 @@ import xxhash
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from zarr.storage import ObjectStore
 
-from . import receipts
+from . import files
 from .errors import DatasetError
 from .objects import LEDGER, READ_BYTES, Home, Put, Written
 from .s3client import Settings, client, failure, was_cut, was_damaged
@@ -253,7 +253,7 @@ class Prefix(Home):
     def claim(self) -> None:
         facts = {"token": secrets.token_hex(16), "host": platform.node(), "results": str(self.ledger.parent.parent)}
         text = json.dumps(facts | {"since": datetime.now(UTC).isoformat(timespec="seconds")})
-        receipts.write_text(self._token, text)
+        files.write_text(self._token, text)
         outside = client(self.settings, self.bucket, self.key.rpartition("/")[0], quick=True)
         try:
             obstore.put(outside, self.name + WRITER, text.encode(), use_multipart=False, mode="create")

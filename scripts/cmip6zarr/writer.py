@@ -8,7 +8,7 @@ import dask.threaded
 import numpy as np
 import zarr
 
-from . import RECIPE, chunks, encoding, objects, planning, receipts, shards, space, stores, trial
+from . import RECIPE, chunks, encoding, files, objects, planning, shards, space, stores, trial
 from .attributes import bounds_of
 from .codecs import PRESETS, Blosc
 from .ledger import Ledger, lasting
@@ -82,7 +82,7 @@ def write_store(
         kept = ledger.begin(ledger_head(inventory, {"zarr_format": zarr_format, "cuts": cuts}))
         stores.sweep(home, kept)
         space.check(home, inventory, plan.objects, kept)
-        home.write_beside(stores.PROVENANCE, receipts.text_of(provenance(inventory)))
+        home.write_beside(stores.PROVENANCE, files.text_of(provenance(inventory)))
         root = stores.UnsealedStore(stores.open_store(home, read_only=False), home.fence)
         attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
