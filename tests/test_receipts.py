@@ -33,7 +33,7 @@ def test_what_json_cannot_hold_leaves_the_old_receipt(tmp_path, facts):
 def test_crash_while_writing_leaves_the_old_receipt(tmp_path, monkeypatch):
     """A receipt that is killed half way is not seen under its name."""
     receipts.write(tmp_path / "x.json", {"old": True})
-    monkeypatch.setattr(receipts.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(files.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(DatasetError, match=r"x.json: cannot be written: disk full\."):
         receipts.write(tmp_path / "x.json", {"new": True})
     assert json.loads((tmp_path / "x.json").read_text())["old"] is True
@@ -79,7 +79,7 @@ def test_full_disk_leaves_no_part(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(receipts.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DatasetError, match=r"a\.json: cannot be written: No space left .* \[space\] Make room"):
         files.write_text(tmp_path / "a.json", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
