@@ -32,8 +32,8 @@ def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl
     }
     there = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
     elsewhere = sized.drop("store").join(there, on="dataset", maintain_order="left")
-    tables = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
-    return {key: campaign.store_table(table) for key, table in tables.items() if table.height or table is sized}
+    rows_of = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
+    return {key: campaign.store_table(table) for key, table in rows_of.items() if table.height or table is sized}
 
 
 def put(rows: pl.DataFrame, root: str, settings) -> None:
@@ -56,8 +56,8 @@ def write(args) -> None:
     states, sized = campaign.standings(names, results)
     sizes = sized.select(*campaign.COLUMNS)
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
-    tables = stores(sized, results, args)
-    for (name, _), table in tables.items():
+    rows_of = stores(sized, results, args)
+    for (name, _), table in rows_of.items():
         catalogue.write(table, results / "catalogue" / f"{name}.json", **campaign.STORES)
     audited = campaign.audit_table(names, results)
     if audited.height:
@@ -74,7 +74,7 @@ def write(args) -> None:
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
-    for (_, root), table in tables.items():
+    for (_, root), table in rows_of.items():
         if root.startswith(objects.SCHEME) and table.height:
             put(table, root, args.s3)
 

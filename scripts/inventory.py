@@ -3,9 +3,10 @@
 import json
 import sys
 
-from cmip6zarr import cli, rowfiles, source
+from cmip6zarr import cli, rowfiles
 from cmip6zarr.catalogue import CatalogueError, Dataset, read_dataset
 from cmip6zarr.errors import DatasetError
+from cmip6zarr.source import take_inventory
 
 
 def parse(argv):
@@ -37,7 +38,7 @@ def inventory(args, row: Dataset | None, files: list[dict]) -> dict:
     """
     row = row or listed(args)
     files += rowfiles.seen(row.files)
-    return {"row": args.digest} | source.take_inventory(row.files, json.loads(args.policy))
+    return {"row": args.digest} | take_inventory(row.files, json.loads(args.policy))
 
 
 def main(argv=None, row: Dataset | None = None) -> int:

@@ -11,7 +11,8 @@ from conftest import REPOSITORY
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, drs, ledger, planning, receipts, source, stores, writer
+from cmip6zarr import catalogue, drs, ledger, planning, receipts, stores, writer
+from cmip6zarr.source import take_inventory
 from cmip6zarr.verify import proof as proofs
 
 ID = dataset_id()
@@ -57,7 +58,7 @@ def run_verify(results, *more, dataset=ID, policy=None):
 def take(paths, results, **policy):
     """Take the inventory of some files, leave it as the receipt of the default dataset, and return it."""
     row = ROWS[str(results), ID] = catalogue.Dataset(ID, tuple(str(path) for path in paths))
-    facts = {"dataset": ID, "row": row.digest} | source.take_inventory(row.files, policy)
+    facts = {"dataset": ID, "row": row.digest} | take_inventory(row.files, policy)
     receipts.write(receipts.path_of(results, "inventory", ID), facts)
     return facts
 

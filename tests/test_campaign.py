@@ -1,6 +1,7 @@
 """The campaign as a whole: states, tables, the catalogue of stores."""
 
 import json
+import os
 import shutil
 
 import polars as pl
@@ -62,7 +63,7 @@ def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch):
     def full(_):
         raise OSError(122, "Disk quota exceeded")
 
-    monkeypatch.setattr(receipts.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert script.main(["--catalogue", str(listed), "--results", str(tmp_path / "r*sults")]) == 1
     assert "finished.parquet: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
 

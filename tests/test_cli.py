@@ -170,7 +170,7 @@ def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch, work):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(receipts.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert attempt(tmp_path, work) == 1
     said = capsys.readouterr().err
     assert f"{receipt(tmp_path, 'failed')}: cannot be written: No space left on device. [space] Make room" in said

@@ -9,7 +9,7 @@ import pytest
 from builders import UNITS, make_dataset
 from spoil import add_reference_time, again, broken, each, last, put
 
-from cmip6zarr import source
+from cmip6zarr import source as inventories
 from cmip6zarr.errors import Refused
 from cmip6zarr.source import take_inventory
 
@@ -293,12 +293,12 @@ def sparse_time(path, steps):
     ("steps", "said"),
     [
         pytest.param(2**29, "nearly all of it was never written", id="beyond-deflate"),
-        pytest.param(source.MOST_STEPS + 1, f"expected at most {source.MOST_STEPS}", id="too-many-steps"),
+        pytest.param(inventories.MOST_STEPS + 1, f"expected at most {inventories.MOST_STEPS}", id="too-many-steps"),
     ],
 )
 def test_inflation_is_refused_before_any_value_is_read(tmp_path, monkeypatch, steps, said):
     """A time axis that memory has no room for is refused by its header."""
-    monkeypatch.setattr(source, "read_whole", None)
+    monkeypatch.setattr(inventories, "read_whole", None)
     with pytest.raises(Refused, match="time") as refusal:
         inventory([sparse_time(tmp_path / "time.nc", steps)])
     assert refusal.value.kind == "inflation"

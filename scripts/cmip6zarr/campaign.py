@@ -5,9 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from . import drs, findings, objects, receipts, rowfiles
+from . import drs, findings, receipts, rowfiles
 from .catalogue import Dataset
 from .findings import SEALED, VERIFIED, WITH_FINDINGS
+from .objects import SCHEME
 from .units import human
 
 COLUMNS = {
@@ -161,7 +162,7 @@ def _url(store: str) -> str:
 
     zarr takes these with a URL only, and `file:` does not count as one.
     """
-    return store if store.startswith(objects.SCHEME) else f"local://{Path(store).absolute()}"
+    return store if store.startswith(SCHEME) else f"local://{Path(store).absolute()}"
 
 
 def printed(table: pl.DataFrame, width: int) -> str:

@@ -11,11 +11,12 @@ from math import ceil
 from pathlib import Path
 from statistics import mean
 
-from . import drs, lotus, objects, planning, receipts, rowfiles, s3client
+from . import drs, lotus, planning, receipts, rowfiles, s3client
 from .catalogue import Dataset
 from .chunks import MIB
 from .cli import RULES
 from .errors import Refused
+from .objects import Home, at
 from .writer import arrays_of
 
 MOST_LOOKED_AT = 2000
@@ -161,10 +162,10 @@ def by_plan(row: Dataset, inventory: Mapping, config: Mapping, figures: Figures)
     return store(known, chunks, config, plan.planned_bytes)
 
 
-def home_of(dataset: str, config: Mapping) -> objects.Home:
+def home_of(dataset: str, config: Mapping) -> Home:
     """Return where the store of a dataset will lie; a bucket is not asked."""
     place = drs.store_place(config["store_root"], dataset)
-    return objects.at(place, s3client.settings(s3client.option(config["s3"])))
+    return at(place, s3client.settings(s3client.option(config["s3"])))
 
 
 def by_size(estimate: Estimate, config: Mapping, figures: Figures) -> Estimate:

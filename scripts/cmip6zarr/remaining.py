@@ -196,8 +196,8 @@ def _stamps(results: Path) -> pl.DataFrame:
     """Return time and size of the receipts of all datasets that have all of them."""
     # On a network file system a look at a file is a question to a server: all folders are asked at the same time.
     with ThreadPoolExecutor(len(RULES)) as pool:
-        tables = list(pool.map(partial(_stamps_of, results), RULES))
-    return reduce(partial(pl.DataFrame.join, on="dataset", maintain_order="left"), tables)
+        stamps = list(pool.map(partial(_stamps_of, results), RULES))
+    return reduce(partial(pl.DataFrame.join, on="dataset", maintain_order="left"), stamps)
 
 
 def _stamps_of(results: Path, rule: str) -> pl.DataFrame:
