@@ -53,5 +53,5 @@ onsuccess:
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
-    shell("rm -f {config[results]:q}/campaign.done {config[results]:q}/{remaining.MARK}; {CAMPAIGN}")
+    shell("rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {CAMPAIGN}")
     tell_end()

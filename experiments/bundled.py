@@ -23,7 +23,7 @@ import queues
 import yaml
 from builders import make_catalogue, make_dataset
 
-from cmip6zarr import cli, receipts
+from cmip6zarr.job import cli, receipts
 
 LOCAL = ("--cores", "2", "--keep-going")
 SIZE = {"files": 2, "steps": 12, "lat": 96, "lon": 120}

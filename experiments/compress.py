@@ -17,7 +17,7 @@ import xarray as xr
 from numcodecs import Blosc, PCodec, Shuffle, Zlib, Zstd
 
 import sizes
-from cmip6zarr import chunks
+from cmip6zarr.core import chunks
 from questions.size import BALANCED, CMOR, NOTE, V3
 
 SHAPES = {

@@ -12,7 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from cmip6zarr import codecs, hdf5
+from cmip6zarr.convert import codecs, hdf5_chunks
 
 STEPS = 4
 sources, target, preset, threads = (
@@ -28,15 +28,17 @@ target.mkdir(parents=True, exist_ok=True)
 def convert(task: tuple[int, int]) -> None:
     """Write STEPS time steps of one file as one object."""
     number, start = task
-    layout = hdf5.layouts(str(sources[number]))["ta"]
+    layout = hdf5_chunks.layouts(str(sources[number]))["ta"]
     region = (slice(start, start + STEPS), *(slice(0, size) for size in layout.shape[1:]))
     values = codecs.scratch.get("floor", STEPS * int(np.prod(layout.shape[1:])) * 4).view("f4")
     values = values.reshape(STEPS, *layout.shape[1:])
-    for _, fill in hdf5.jobs(str(sources[number]), layout, region, values, (start, 0, 0, 0)):
+    for _, fill in hdf5_chunks.jobs(str(sources[number]), layout, region, values, (start, 0, 0, 0)):
         fill()
     (target / f"{number}.{start}").write_bytes(codec.encode(values))
 
 
-tasks = [(n, s) for n, path in enumerate(sources) for s in range(0, hdf5.layouts(str(path))["ta"].shape[0], STEPS)]
+tasks = [
+    (n, s) for n, path in enumerate(sources) for s in range(0, hdf5_chunks.layouts(str(path))["ta"].shape[0], STEPS)
+]
 with ThreadPoolExecutor(threads) as pool:
     list(pool.map(convert, tasks))

@@ -12,7 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import convert
-from cmip6zarr import codecs, planning, shards, writer
+from cmip6zarr.convert import codecs, shards, writer
+from cmip6zarr.plan import planning
 
 
 def pool(_name, threads):

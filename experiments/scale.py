@@ -27,7 +27,10 @@ import demo  # noqa: E402
 import inventory  # noqa: E402
 import size_report  # noqa: E402
 import verify  # noqa: E402
-from cmip6zarr import bundles, catalogue, drs, files, receipts  # noqa: E402
+from cmip6zarr.campaign import bundles  # noqa: E402
+from cmip6zarr.catalogue import drs, esm  # noqa: E402
+from cmip6zarr.core import files  # noqa: E402
+from cmip6zarr.job import receipts  # noqa: E402
 
 SCRIPTS = {"inventory": inventory, "convert": convert, "verify": verify, "size_report": size_report}
 FILES = 10
@@ -41,7 +44,7 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def make_catalogue(path: Path, datasets: int) -> dict[str, catalogue.Dataset]:
+def make_catalogue(path: Path, datasets: int) -> dict[str, esm.Dataset]:
     """Write a catalogue of so many datasets of FILES files each, and return them."""
     with path.open("w") as table:
         print(*drs.FACETS, "time_range", "path", sep=",", file=table)
@@ -52,10 +55,10 @@ def make_catalogue(path: Path, datasets: int) -> dict[str, catalogue.Dataset]:
                 dates = f"{1850 + 10 * decade}01-{1859 + 10 * decade}12"
                 file = f"/archive/{'/'.join(facets)}/{variable}_Amon_{source}_historical_{member}_gn_{dates}.nc"
                 print(*facets, dates, file, sep=",", file=table)
-    return catalogue.read_catalogue(path).datasets
+    return esm.read_catalogue(path).datasets
 
 
-def make_receipts(config: dict, datasets: dict[str, catalogue.Dataset], made: dict[str, dict]) -> None:
+def make_receipts(config: dict, datasets: dict[str, esm.Dataset], made: dict[str, dict]) -> None:
     """Write the receipts of all datasets, from those of one that was converted, and the root of each store."""
     for row in datasets.values():
         root = Path(config["results"]).parent / drs.store_place(config["store_root"], row.id) / "zarr.json"
@@ -75,9 +78,9 @@ def convert_one(work: Path, config: dict) -> dict[str, dict]:
     demo.LATITUDES, demo.LONGITUDES = 16, 24
     root = work / "data"
     demo.make_files(root / demo.FOLDER, FILES, 2)
-    rows, _ = catalogue.build([root])
-    catalogue.write(rows, work / "one.json")
-    (row,) = catalogue.read_catalogue(work / "one.json").datasets.values()
+    rows, _ = esm.build([root])
+    esm.write(rows, work / "one.json")
+    (row,) = esm.read_catalogue(work / "one.json").datasets.values()
     config = config | {"catalogue": str(work / "one.json"), "store_root": str(work / "stores")}
     for rule, script in SCRIPTS.items():
         if script.main(bundles.command(rule, config, row, work / "one")):
@@ -106,7 +109,7 @@ def run(command: list, folder: Path) -> tuple[dict, str]:
     return {"wall": wall, "cpu": cpu, "mib": peak / 2**20}, text
 
 
-def measure(clone: Path, new: int, datasets: dict[str, catalogue.Dataset], results: Path) -> dict[str, dict]:
+def measure(clone: Path, new: int, datasets: dict[str, esm.Dataset], results: Path) -> dict[str, dict]:
     """Return the figures of all cases of one catalogue by name; `new` datasets are taken for not converted in some."""
     snakemake = [sys.executable, "-m", "snakemake", "--cores", "1"]
     figures = {}

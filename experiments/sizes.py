@@ -13,8 +13,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from cmip6zarr import chunks, codecs
-from cmip6zarr.hdf5 import Shuffle
+from cmip6zarr.convert import codecs
+from cmip6zarr.convert.hdf5_chunks import Shuffle
+from cmip6zarr.core import chunks
 
 LEAST_GRID = 10_000  # points of the last two axes: what is smaller was cut out of a grid
 

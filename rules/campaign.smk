@@ -3,19 +3,19 @@
 # Where nothing is left to do its mark is there, and is made by no rule: the tables depend on the mark alone, since
 # another set of datasets would be a reason to make them again. Where something is left, the mark is among what does
 # not hold: whether Snakemake makes it again must not depend on what it remembers of an earlier run.
-if Path(config["results"], remaining.MARK) in LEFT.again:
+if Path(config["results"], pending.MARK) in LEFT.again:
 
     rule datasets:
         input:
             of_this_run,
         output:
-            touch(f"<results>/{remaining.MARK}"),
+            touch(f"<results>/{pending.MARK}"),
         localrule: True
 
 
 rule campaign:
     input:
-        f"<results>/{remaining.MARK}",
+        f"<results>/{pending.MARK}",
     output:
         report("<results>/report.html", caption="../report/campaign.rst", category="Campaign"),
         report("<results>/sizes.tsv", caption="../report/sizes.rst", category="Campaign"),
@@ -39,7 +39,7 @@ rule summary:
     input:
         "<results>/campaign.done",
     output:
-        f"<results>/{remaining.SUMMARY}",
+        f"<results>/{pending.SUMMARY}",
     log:
         "<results>/logs/summary.log",
     conda:

@@ -17,24 +17,12 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from cmip6zarr import (
-    files,
-    RECIPE,
-    campaign,
-    catalogue,
-    cli,
-    configuration,
-    drs,
-    errors,
-    lotus,
-    objects,
-    outdated,
-    receipts,
-    remaining,
-    replaced,
-    s3client,
-    status,
-)
+from cmip6zarr import RECIPE
+from cmip6zarr.campaign import configuration, outdated, pending, replaced, status, tables
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.core import errors, files
+from cmip6zarr.job import cli, receipts, slurm
+from cmip6zarr.store import backend, s3_client
 
 
 def option_named(name: str):
@@ -69,21 +57,21 @@ wildcard_constraints:
 
 
 # What is done is left out before anything is planned. A job of the workflow needs no dataset but its own.
-LISTED, LEFT = {}, remaining.Remaining()
+LISTED, LEFT = {}, pending.Remaining()
 if workflow.is_main_process:
     try:
-        LISTED = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
-    except catalogue.CatalogueError as error:
+        LISTED = esm.read_catalogue(config["catalogue"], config["select"]).datasets
+    except esm.CatalogueError as error:
         raise WorkflowError(str(error)) from None
-    LEFT = remaining.remaining(LISTED, config)
+    LEFT = pending.remaining(LISTED, config)
     for told in (replaced.refusal(LEFT.replaced, config), outdated.told(LEFT.changed)):
         if told:
             print(told, file=sys.stderr)
 
 # How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
 # change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
-S3 = s3client.option(config["s3"])
-JOBNAME = lotus.jobname(config["results"])
+S3 = s3_client.option(config["s3"])
+JOBNAME = slurm.jobname(config["results"])
 CAMPAIGN = " ".join(
     [
         *("python scripts/campaign.py --results", quote(config["results"])),
@@ -103,16 +91,16 @@ if not workflow.deployment_settings.deployment_method:
 
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
-    mem_mb = lotus.memory_mb(rulename, config["memory_mib"])
+    mem_mb = slurm.memory_mb(rulename, config["memory_mib"])
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
     dataset, raw_bytes = wildcards.get("dataset"), None
     if dataset:
-        raw_bytes = lotus.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
+        raw_bytes = slurm.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
     elif bundle := next((b for b in LEFT.bundles if b.id == wildcards.get("bundle")), None):
-        raw_bytes = lotus.RAW_PER_SOURCE * bundle.source_bytes
-    minutes, more = lotus.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
+        raw_bytes = slurm.RAW_PER_SOURCE * bundle.source_bytes
+    minutes, more = slurm.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
-    return lotus.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)
+    return slurm.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)
 
 
 def job_qos(wildcards, threads, attempt, rulename):
@@ -155,7 +143,7 @@ def check_submission():
     if not on_slurm():
         return
     requests = [
-        lotus.Request(
+        slurm.Request(
             job.name,
             account=str(job.resources.get("slurm_account", "")),
             partition=job.resources.get("slurm_partition"),
@@ -170,9 +158,9 @@ def check_submission():
     if not requests:
         return
     try:
-        lotus.check_requests(requests, lotus.accounts_of_user())
-        lotus.check_queue(JOBNAME)
-    except lotus.LotusError as error:
+        slurm.check_requests(requests, slurm.accounts_of_user())
+        slurm.check_queue(JOBNAME)
+    except slurm.LotusError as error:
         raise WorkflowError(str(error)) from None
 
 
@@ -192,7 +180,7 @@ def check_roots():
     """Raise WorkflowError if a bucket cannot be asked: once, before all jobs find that out."""
     try:
         for root in (config["store_root"], config["publish_root"]):
-            objects.at(root, s3client.settings(S3)).reach()
+            backend.at(root, s3_client.settings(S3)).reach()
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
 
@@ -211,17 +199,17 @@ def begin():
     results = Path(config["results"])
     try:
         files.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
-        remaining.keep(results, LEFT.table)
+        pending.keep(results, LEFT.table)
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
     for path in LEFT.again:
-        if path.name == remaining.MARK:
+        if path.name == pending.MARK:
             path.unlink(missing_ok=True)
 
 
 def of_summary(wildcards):
     """Return the summary of a run that leaves datasets which are not verified; it is written by each such run."""
-    path = f"{config['results']}/{remaining.SUMMARY}"
+    path = f"{config['results']}/{pending.SUMMARY}"
     if not LEFT.unfinished:
         return []
     workflow.dag.forcefiles.add(path)
@@ -241,16 +229,16 @@ def tell_end():
         print(f"{LEFT.unfinished} of {len(LISTED)} datasets are not verified: the exit code is 1.", flush=True)
         sys.exit(1)
     if is_planned("audits"):
-        table = campaign.audit_table(LISTED, config["results"])
-        print(campaign.audited(table), flush=True)
+        table = tables.audit_table(LISTED, config["results"])
+        print(tables.audited(table), flush=True)
         if (table["verdict"] != "sound").any():
-            Path(config["results"], remaining.MARK).unlink(missing_ok=True)
+            Path(config["results"], pending.MARK).unlink(missing_ok=True)
             sys.exit(1)
 
 
 def row_digest(wildcards):
     """Return what changes when a dataset's row of the catalogue does."""
-    row = LISTED.get(wildcards.dataset) or catalogue.read_dataset(config["catalogue"], wildcards.dataset)
+    row = LISTED.get(wildcards.dataset) or esm.read_dataset(config["catalogue"], wildcards.dataset)
     return row.digest
 
 

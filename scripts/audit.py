@@ -2,8 +2,9 @@
 
 import sys
 
-from cmip6zarr import audit, cli, ledger, receipts, stores
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli, receipts
+from cmip6zarr.store import audit, ledger, zarr_store
 
 
 def audited(args, read: dict) -> dict:
@@ -19,7 +20,7 @@ def audited(args, read: dict) -> dict:
         return {"store": path, "verdict": "sound"} | audit.check(home, "rot", dataset=args.dataset)
     except DatasetError as error:
         if error.kind in ("rot", "ledger"):
-            stores.unseal(home)
+            zarr_store.unseal(home)
         if error.kind == "rot":
             entries = ledger.read(home).values()
             read |= {"objects": len(entries), "stored_bytes": sum(entry.bytes for entry in entries)}

@@ -17,14 +17,16 @@ import convert
 import inventory
 import size_report
 import verify
-from cmip6zarr import bundles, campaign, catalogue, cli, receipts, remaining, running
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.campaign import bundles, pending, tables
+from cmip6zarr.catalogue import esm
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli, in_progress, receipts
 
 DEATHS = {
     "SIGKILL": (
         "memory",
         ", which is what comes of too little memory",
-        running.REMEDY["memory"].format(rule="bundle"),
+        in_progress.REMEDY["memory"].format(rule="bundle"),
     )
 }
 BUG = ("bug", "", "See the logs, then run again; if it stays, report it as a bug.")
@@ -52,10 +54,10 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
     return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
 
 
-def left(row: catalogue.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
+def left(row: esm.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Return what is left to do for a dataset: rules with their command lines, from the first that does not hold on."""
     since_ns, todo = 1, []
-    untrue = remaining.lost([row.id], args.config).get(row.id)
+    untrue = pending.lost([row.id], args.config).get(row.id)
     for rule in SCRIPTS:
         argv = bundles.command(rule, args.config, row, args.results)
         argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
@@ -65,7 +67,7 @@ def left(row: catalogue.Dataset, args: argparse.Namespace) -> list[tuple[str, li
     return todo
 
 
-def take(row: catalogue.Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:
+def take(row: esm.Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:
     """Take a dataset through rules; exits with the code of the first that fails."""
     for rule, argv in todo:
         log = Path(results, "logs", rule, f"{row.id}.log")
@@ -78,7 +80,7 @@ def take(row: catalogue.Dataset, todo: list[tuple[str, list[str]]], results: str
             sys.exit(code)
 
 
-def outcome(row: catalogue.Dataset, args: argparse.Namespace) -> str:
+def outcome(row: esm.Dataset, args: argparse.Namespace) -> str:
     """Do what is left for a dataset in a process of its own, and return in a word what became of it.
 
     Raises SystemExit if the process was asked to end, as this one then is too: the note that it leaves tells the rest.
@@ -94,12 +96,12 @@ def outcome(row: catalogue.Dataset, args: argparse.Namespace) -> str:
     name = signal.Signals(-process.exitcode).name
     if name in ("SIGTERM", "SIGINT", "SIGHUP"):
         sys.exit(cli.FAILED)
-    note = receipts.find(args.results, running.FOLDER, row.id) or {"rule": "bundle"}
+    note = receipts.find(args.results, in_progress.FOLDER, row.id) or {"rule": "bundle"}
     kind, told, remedy = DEATHS.get(name, BUG)
     facts = {"dataset": row.id, "rule": note["rule"], "class": kind, "signal": name, "remedy": remedy}
     message = f"The process of {note['rule']} was ended by {name}{told}."
     receipts.write(receipts.path_of(args.results, "failed", row.id), facts | {"message": message})
-    running.end(args.results, row.id)
+    in_progress.end(args.results, row.id)
     return "failed"
 
 
@@ -107,8 +109,8 @@ def main(argv=None) -> int:
     args = parse(argv)
     start, config = time.perf_counter(), args.config
     try:
-        datasets = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
-    except catalogue.CatalogueError as error:
+        datasets = esm.read_catalogue(config["catalogue"], config["select"]).datasets
+    except esm.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
     bundle = next((b for b in bundles.bundles(datasets, config) if b.id == args.bundle), None)
@@ -118,9 +120,9 @@ def main(argv=None) -> int:
     chosen = {name: datasets[name] for name in bundle.datasets}
     refused = set()
     if config["rerun"] != "refused":
-        refused = campaign.refused_before(chosen, args.results, config["policy"])
+        refused = tables.refused_before(chosen, args.results, config["policy"])
     if config["rerun"] not in ("failed", "refused"):
-        chosen = {name: row for name, row in chosen.items() if campaign.state(name, args.results) == config["rerun"]}
+        chosen = {name: row for name, row in chosen.items() if tables.state(name, args.results) == config["rerun"]}
     outcomes = {}
     for name, row in chosen.items():
         outcomes[name] = "refused" if name in refused else outcome(row, args)

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr import campaign, catalogue, cli, files, findings, objects, receipts, remaining, report, running
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.campaign import findings, pending, tables
+from cmip6zarr.catalogue import esm
+from cmip6zarr.core import files
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli, in_progress, receipts
+from cmip6zarr.report import report
+from cmip6zarr.store import backend
 
 
 def parse(argv):
@@ -33,41 +38,41 @@ def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl
     there = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
     elsewhere = sized.drop("store").join(there, on="dataset", maintain_order="left")
     rows_of = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
-    return {key: campaign.store_table(table) for key, table in rows_of.items() if table.height or table is sized}
+    return {key: tables.store_table(table) for key, table in rows_of.items() if table.height or table is sized}
 
 
 def put(rows: pl.DataFrame, root: str, settings) -> None:
     """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results."""
-    home = objects.at(f"{root.rstrip('/')}/catalogue", settings)
+    home = backend.at(f"{root.rstrip('/')}/catalogue", settings)
     # By its URL: beside its JSON intake-esm finds a table on a file system alone.
-    described, listed = catalogue.texts(rows, "stores", f"{home}/stores.csv", **campaign.STORES)
+    described, listed = esm.texts(rows, "stores", f"{home}/stores.csv", **tables.STORES)
     home.put("stores.csv", [listed.encode()])
     home.put("stores.json", [described.encode()])
 
 
 def write(args) -> None:
     """Write and print all; raises CatalogueError, and DatasetError where something cannot be written."""
-    listed = catalogue.read_catalogue(args.catalogue, json.loads(args.select))
+    listed = esm.read_catalogue(args.catalogue, json.loads(args.select))
     names, left_aside = dict.fromkeys(listed.datasets), listed.left_aside
     del listed  # a million names of files would be kept for nothing
     results = Path(args.results)
-    running.settle(results, names)
-    remaining.keep(results, remaining.finished(results))  # so that the next run finds it up to date
-    states, sized = campaign.standings(names, results)
-    sizes = sized.select(*campaign.COLUMNS)
+    in_progress.settle(results, names)
+    pending.keep(results, pending.finished(results))  # so that the next run finds it up to date
+    states, sized = tables.standings(names, results)
+    sizes = sized.select(*tables.COLUMNS)
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
     for (name, _), table in rows_of.items():
-        catalogue.write(table, results / "catalogue" / f"{name}.json", **campaign.STORES)
-    audited = campaign.audit_table(names, results)
+        esm.write(table, results / "catalogue" / f"{name}.json", **tables.STORES)
+    audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
-    told = report.write(states, sized, running.at_work(results, names), results)
-    print(campaign.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
-    print(campaign.total(sizes))
-    for line in (*campaign.bigger(sizes), *campaign.with_findings(sized)):
+    told = report.write(states, sized, in_progress.at_work(results, names), results)
+    print(tables.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
+    print(tables.total(sizes))
+    for line in (*tables.bigger(sizes), *tables.with_findings(sized)):
         print(line)
-    print(campaign.counted(states))
+    print(tables.counted(states))
     for name, word in states.items():
         if word not in (*findings.SEALED, "waiting"):
             print(f"  {word}: {name}: see {receipts.path_of(results, 'failed', name)}")
@@ -75,7 +80,7 @@ def write(args) -> None:
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
     for (_, root), table in rows_of.items():
-        if root.startswith(objects.SCHEME) and table.height:
+        if root.startswith(backend.SCHEME) and table.height:
             put(table, root, args.s3)
 
 
@@ -83,7 +88,7 @@ def main(argv=None) -> int:
     args = parse(argv)
     try:
         write(args)
-    except (catalogue.CatalogueError, DatasetError) as error:
+    except (esm.CatalogueError, DatasetError) as error:
         print(error, file=sys.stderr)
         return cli.FAILED
     return cli.OK

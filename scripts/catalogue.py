@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from cmip6zarr.catalogue import CatalogueError, build, read_catalogue, write
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.catalogue.esm import CatalogueError, build, read_catalogue, write
+from cmip6zarr.core.errors import DatasetError
 
 FEW = 5
 

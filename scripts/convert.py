@@ -5,9 +5,12 @@ import math
 import os
 import sys
 
-from cmip6zarr import chunks, cli, planning, receipts, writer
-from cmip6zarr.codecs import PRESETS
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.convert import writer
+from cmip6zarr.convert.codecs import PRESETS
+from cmip6zarr.core import chunks
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli, receipts
+from cmip6zarr.plan import planning
 
 
 def parse(argv):

@@ -3,10 +3,11 @@
 import json
 import sys
 
-from cmip6zarr import cli, rowfiles
-from cmip6zarr.catalogue import CatalogueError, Dataset, read_dataset
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.source import take_inventory
+from cmip6zarr.catalogue import row_files
+from cmip6zarr.catalogue.esm import CatalogueError, Dataset, read_dataset
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli
+from cmip6zarr.source.inventory import take_inventory
 
 
 def parse(argv):
@@ -37,7 +38,7 @@ def inventory(args, row: Dataset | None, files: list[dict]) -> dict:
     What there is of them before one is opened is added to `files`, which are those of a record of failure.
     """
     row = row or listed(args)
-    files += rowfiles.seen(row.files)
+    files += row_files.seen(row.files)
     return {"row": args.digest} | take_inventory(row.files, json.loads(args.policy))
 
 

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmip6zarr import catalogue, cli, forecast, lotus, remaining, replaced
-from cmip6zarr.forecast import Figures, Forecast
-from cmip6zarr.units import human, printable
+from cmip6zarr.campaign import estimates, pending, replaced
+from cmip6zarr.campaign.estimates import Figures, Forecast
+from cmip6zarr.catalogue import esm
+from cmip6zarr.core.text import human, printable
+from cmip6zarr.job import cli, slurm
 
 
 def parse(argv):
@@ -27,7 +29,7 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
     yield (
         f"Reckoned by {figures.source}: {figures.raw_per_source:.2f} bytes before compression and "
         f"{figures.stored_per_source:.2f} in the store for each of a file, {figures.dataset_seconds:.1f} CPU seconds a "
-        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {forecast.JOB_SECONDS} s a job."
+        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {estimates.JOB_SECONDS} s a job."
     )
     objects = (
         "not known: no inventories" if told.objects is None else f"{told.objects:,.0f} in {told.inodes:,.0f} inodes"
@@ -38,7 +40,7 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
     yield f"  objects              {objects}"
     yield f"  core-hours           {told.cpu_hours:,.2f}"
     for (rule, qos), number in told.jobs.items():
-        mem_mb = lotus.memory_mb(rule, config["memory_mib"])
+        mem_mb = slurm.memory_mb(rule, config["memory_mib"])
         yield f"  jobs                 {number:,.0f} {rule} of {config['threads']} cores, {mem_mb} MB, QoS {qos}"
     if told.memory_mib:
         yield f"  memory of a convert  at most {told.memory_mib} MiB of memory_mib = {config['memory_mib']}"
@@ -51,10 +53,10 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
     limits, root = config["limits"], Path(config["store_root"]).absolute()
     if told.missing_files:
         yield f"{told.missing_files:,} files that were looked at are not there: correct the catalogue, or fetch them."
-    for estimate in told.problems[: forecast.MOST_LISTED]:
+    for estimate in told.problems[: estimates.MOST_LISTED]:
         yield f"{estimate.dataset} cannot be converted: {estimate.problem}"
-    if len(told.problems) > forecast.MOST_LISTED:
-        yield f"... and {len(told.problems) - forecast.MOST_LISTED:,} more cannot be converted."
+    if len(told.problems) > estimates.MOST_LISTED:
+        yield f"... and {len(told.problems) - estimates.MOST_LISTED:,} more cannot be converted."
     if listed > limits["folder_files"]:
         yield (
             f"Each folder of receipts would hold {listed:,} files, of at most {limits['folder_files']:,} "
@@ -71,7 +73,7 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
             f"{limits['small_file_bytes']:,} bytes (limits.small_file_bytes): coordinates and metadata are, about a "
             "dozen in each store; if chunks are too, raise chunk_mib, or set shard_mib."
         )
-    room = forecast.home_of(told.largest[0].dataset, config).room()
+    room = estimates.home_of(told.largest[0].dataset, config).room()
     if room is None:
         return
     free_bytes, free_files = room.f_bavail * room.f_frsize, room.f_favail
@@ -84,19 +86,19 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
 def main(argv=None) -> int:
     config = parse(argv).config
     try:
-        listed = catalogue.read_catalogue(config["catalogue"], config["select"]).datasets
-    except catalogue.CatalogueError as error:
+        listed = esm.read_catalogue(config["catalogue"], config["select"]).datasets
+    except esm.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
-    left = remaining.remaining(listed, config | {"batch": len(listed)})
+    left = pending.remaining(listed, config | {"batch": len(listed)})
     done = listed.keys() - set(left.names)
     print(f"{len(left.names):,} datasets to do, of {len(listed):,}; the others are finished or were refused.")
     if not left.names:
         return cli.OK
     if stopped := replaced.refusal(left.replaced, config):
         print(printable(f"WARNING: {stopped}"))
-    figures = forecast.measured(config, sorted(done))
-    told = forecast.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
+    figures = estimates.measured(config, sorted(done))
+    told = estimates.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
     for line in lines(told, figures, config):
         print(printable(line))
     for line in warnings(told, len(listed), config):

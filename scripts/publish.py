@@ -3,14 +3,16 @@
 import sys
 from pathlib import Path
 
-from cmip6zarr import chunks, cli, objects, publish, receipts
+from cmip6zarr.core import chunks
+from cmip6zarr.job import cli, receipts
+from cmip6zarr.store import backend, publish
 
 
 def published(args) -> dict:
     """Copy the store and return the facts of the receipt."""
     verified, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("verify", "convert"))
     source = cli.home(args, verified["store"])
-    target = objects.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
+    target = backend.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
     memory_bytes = args.memory_mib * chunks.MIB // 2
     owner = (args.results, args.take_over)

@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from cmip6zarr import cli, objects, provenance
-from cmip6zarr import restore as back
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli
+from cmip6zarr.restore import source_files as back
+from cmip6zarr.store import backend, provenance
 
 
 def parse(argv):
@@ -21,7 +22,7 @@ def parse(argv):
 def main(argv=None) -> int:
     args, code = parse(argv), cli.OK
     try:
-        home = objects.at(args.store, args.s3)
+        home = backend.at(args.store, args.s3)
         home.reach()
         facts = provenance.read(home)
         if not provenance.is_proven(home):

@@ -17,8 +17,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cmip6zarr import cli, probe
-from cmip6zarr.s3 import URL
+from cmip6zarr import probe
+from cmip6zarr.job import cli
+from cmip6zarr.store.s3 import URL
 
 SOON = {"connect_timeout": 5, "read_timeout": 8, "retries": {"mode": "standard", "total_max_attempts": 2}}
 """Settings of the first requests: within half a minute it is known whether the store can be asked at all."""

@@ -4,7 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from cmip6zarr import cli, files, findings, look, picture, receipts, sizes, stores
+from cmip6zarr.campaign import findings
+from cmip6zarr.core import files
+from cmip6zarr.job import cli, receipts
+from cmip6zarr.report import picture, quicklook, sizes
+from cmip6zarr.store import zarr_store
 
 
 def size_report(args) -> dict:
@@ -14,8 +18,8 @@ def size_report(args) -> dict:
     )
     home = cli.home(args, converted["store"])
     objects = home.list()
-    with stores.quiet():
-        group = stores.open_sealed(home)
+    with zarr_store.quiet():
+        group = zarr_store.open_sealed(home)
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
         seen = see(args, group, inventory)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
@@ -52,7 +56,7 @@ def size_report(args) -> dict:
 
 def see(args, group, inventory: dict) -> dict:
     """Leave a picture of a sealed store in `look/`, and return its name there and what was read for it."""
-    seen = look.take(group, inventory, sizes.main_variable(inventory, args.dataset))
+    seen = quicklook.take(group, inventory, sizes.main_variable(inventory, args.dataset))
     if isinstance(seen, str):
         return {"picture": None, "message": seen}
     name, time = f"look/{args.dataset}.svg", inventory["time"] or {"start": "", "end": ""}

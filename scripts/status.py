@@ -6,7 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from cmip6zarr import cli, status
+from cmip6zarr.campaign import status
+from cmip6zarr.job import cli
 
 
 def parse(argv):

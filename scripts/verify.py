@@ -7,9 +7,11 @@ import argparse
 import json
 import sys
 
-from cmip6zarr import audit, chunks, cli, ledger, objects, receipts, stores
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.ledger import Ledger
+from cmip6zarr.core import chunks
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import cli, receipts
+from cmip6zarr.store import audit, backend, ledger, zarr_store
+from cmip6zarr.store.ledger import Ledger
 from cmip6zarr.verify import proof, row
 
 BASE_BYTES = 220 * chunks.MIB
@@ -42,19 +44,19 @@ def verify(args, dataset: row.Dataset | None) -> dict:
         row.check_unchanged(file)
     memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
     policy = proof.DEFAULTS | json.loads(args.policy)
-    with Ledger(home) as book, stores.quiet():
-        stores.unseal(home)
+    with Ledger(home) as book, zarr_store.quiet():
+        zarr_store.unseal(home)
         dataset = dataset or row.listed(args.catalogue, args.dataset, args.digest)
         left_out = row.check_files(dataset, inventory)
         if args.mode == "full":
             told = prove(home, inventory, left_out, policy, memory_bytes, book)
         else:
             audit.check(home, "chunks", book, dataset=args.dataset)
-            arrays = dict(stores.open_unsealed(home).arrays())
+            arrays = dict(zarr_store.open_unsealed(home).arrays())
             told = proof.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0, "findings": []}
         for file in inventory["files"]:
             row.check_unchanged(file)
-        stores.seal(home, converted["zarr_format"])
+        zarr_store.seal(home, converted["zarr_format"])
     return {"store": converted["store"], "mode": args.mode} | told | {"sealed": True}
 
 
@@ -68,9 +70,9 @@ def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes
     entries = ledger.read(home)
     checksums = {key: entry.xxh3 for key, entry in entries.items()}
     raw = {key: entry.raw_xxh3 for key, entry in entries.items()}
-    chunks_of = {key for key in checksums if stores.is_chunk(key)}
+    chunks_of = {key for key in checksums if zarr_store.is_chunk(key)}
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory["dataset"])
-    group = stores.open_unsealed(home, checksums)
+    group = zarr_store.open_unsealed(home, checksums)
     try:
         told = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
@@ -93,7 +95,7 @@ def audit_store(argv) -> int:
     args = parser.parse_args(argv)
     store = args.audit
     try:
-        home = objects.at(store, args.s3)
+        home = backend.at(store, args.s3)
         home.reach()
         found = audit.problems(home)
         proven = ledger.load(home)[0].get("provenance")

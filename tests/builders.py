@@ -9,7 +9,7 @@ import cftime
 import netCDF4
 import numpy as np
 
-from cmip6zarr import catalogue
+from cmip6zarr.catalogue import esm
 
 FACETS = {
     "mip_era": "CMIP6",
@@ -100,8 +100,8 @@ def make_dataset(
 def make_catalogue(root: str | os.PathLike, path: str | os.PathLike | None = None) -> Path:
     """Write the catalogue of the datasets below `root` to `path` (`catalogue.json` there) and return its path."""
     path = Path(path or Path(root, "catalogue.json"))
-    rows, _ = catalogue.build([root])
-    catalogue.write(rows, path)
+    rows, _ = esm.build([root])
+    esm.write(rows, path)
     return path
 
 

@@ -5,7 +5,9 @@ import random
 import polars as pl
 from builders import dataset_id
 
-from cmip6zarr import campaign, files, findings, receipts
+from cmip6zarr.campaign import findings, tables
+from cmip6zarr.core import files
+from cmip6zarr.job import receipts
 
 HOSTILE = """</script><script>alert("ha")</script><img src=x onerror="alert('ha')">{{ 7 * 7 }} & "quotes" """
 """What a message may say, since it quotes names and attributes of files."""
@@ -62,7 +64,7 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, di
             )
             facts = {"rule": "convert", "class": state, "message": message, "remedy": REMEDIES[state]}
             leave(results, "failed", name, facts)
-    return *campaign.standings(states, results), at_work
+    return *tables.standings(states, results), at_work
 
 
 def leave_sizes(results, name, drawn, found):

@@ -11,8 +11,12 @@ from conftest import REPOSITORY
 import convert
 import inventory
 import verify
-from cmip6zarr import catalogue, drs, ledger, planning, receipts, stores, writer
-from cmip6zarr.source import take_inventory
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.convert import writer
+from cmip6zarr.job import receipts
+from cmip6zarr.plan import planning
+from cmip6zarr.source.inventory import take_inventory
+from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify import proof as proofs
 
 ID = dataset_id()
@@ -30,13 +34,13 @@ def configuration(**change):
 def list_files(datasets, path):
     """Write the catalogue of some datasets, {id: paths}, wherever their files lie."""
     rows = [(*dataset.split("."), str(file)) for dataset, paths in datasets.items() for file in paths]
-    catalogue.write(pl.DataFrame(rows, [*drs.FACETS, "path"], orient="row"), path)
+    esm.write(pl.DataFrame(rows, [*drs.FACETS, "path"], orient="row"), path)
 
 
 def run_inventory(dataset, listed, results, **policy):
     """Run inventory.py for a dataset of a catalogue and return its exit code."""
     facets = dict(zip(drs.FACETS, dataset.split("."), strict=True))
-    row = ROWS[str(results), dataset] = catalogue.read_catalogue(listed, facets).datasets[dataset]
+    row = ROWS[str(results), dataset] = esm.read_catalogue(listed, facets).datasets[dataset]
     options = ["--catalogue", str(listed), "--digest", row.digest, "--policy", json.dumps(policy)]
     return inventory.main([dataset, "--results", str(results), *options])
 
@@ -50,14 +54,14 @@ def run_verify(results, *more, dataset=ID, policy=None):
     """Run verify.py with the policy of the inventory, if none is given, and return its exit code."""
     if policy is None:
         policy = (receipts.find(results, "inventory", dataset) or {}).get("policy", {})
-    row = ROWS.get((str(results), dataset)) or catalogue.Dataset(dataset, ("none.nc",))
+    row = ROWS.get((str(results), dataset)) or esm.Dataset(dataset, ("none.nc",))
     options = ["--catalogue", "none", "--digest", row.digest, "--policy", json.dumps(policy)]
     return verify.main([dataset, "--results", str(results), *options, *map(str, more)], row)
 
 
 def take(paths, results, **policy):
     """Take the inventory of some files, leave it as the receipt of the default dataset, and return it."""
-    row = ROWS[str(results), ID] = catalogue.Dataset(ID, tuple(str(path) for path in paths))
+    row = ROWS[str(results), ID] = esm.Dataset(ID, tuple(str(path) for path in paths))
     facts = {"dataset": ID, "row": row.digest} | take_inventory(row.files, policy)
     receipts.write(receipts.path_of(results, "inventory", ID), facts)
     return facts
@@ -73,7 +77,7 @@ def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="
 def leave_receipts(results, facts, store, zarr_format):
     """Leave the receipts that verify reads, of the default dataset and a store that was written without the script."""
     if (str(results), ID) not in ROWS:
-        ROWS[str(results), ID] = catalogue.Dataset(ID, tuple(file["path"] for file in facts["files"]))
+        ROWS[str(results), ID] = esm.Dataset(ID, tuple(file["path"] for file in facts["files"]))
     receipts.write(receipts.path_of(results, "inventory", ID), facts | {"row": ROWS[str(results), ID].digest})
     receipts.write(receipts.path_of(results, "convert", ID), {"store": str(store), "zarr_format": zarr_format})
 
@@ -88,7 +92,7 @@ def failed_verify(results, policy=None):
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
     raw = {key: entry.raw_xxh3 for key, entry in ledger.read(store).items()}
-    return proofs.prove(store, stores.open_unsealed(store), raw, facts, [], facts["policy"], memory_bytes)
+    return proofs.prove(store, zarr_store.open_unsealed(store), raw, facts, [], facts["policy"], memory_bytes)
 
 
 def accept(store):
@@ -102,6 +106,6 @@ def accept(store):
 
 def writable(store):
     """Open the group of an unsealed store to write into it."""
-    with stores.quiet():
-        root = stores.UnsealedStore(stores.open_store(store, read_only=False))
+    with zarr_store.quiet():
+        root = zarr_store.UnsealedStore(zarr_store.open_store(store, read_only=False))
         return zarr.open_group(root, mode="r+", use_consolidated=False)

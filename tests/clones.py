@@ -12,7 +12,7 @@ from pathlib import Path
 import xarray as xr
 from builders import dataset_id, make_catalogue, make_dataset
 
-from cmip6zarr import drs
+from cmip6zarr.catalogue import drs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOTUS = ("--cores", "1", "--profile", "lotus")

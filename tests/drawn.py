@@ -3,7 +3,7 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from cmip6zarr.chunks import Array
+from cmip6zarr.core.chunks import Array
 
 DIMS = ("time", "plev", "lat", "lon")
 RULES = st.one_of(st.none(), st.dictionaries(st.sampled_from(DIMS), st.integers(1, 30), min_size=1))

@@ -15,7 +15,7 @@ from pathlib import Path
 import clones
 import pytest
 
-from cmip6zarr import lotus, receipts
+from cmip6zarr.job import receipts, slurm
 
 CLUSTER = Path(__file__).with_name("slurm") / "cluster.sh"
 QUICK = (*clones.LOTUS, "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "5")
@@ -59,7 +59,7 @@ class Queue:
 
     def jobs(self, clone) -> list[list[str]]:
         """Return what `look` does, of the jobs of one campaign."""
-        return [job for job in self.look() if job[1].startswith(f"{lotus.jobname(clone.results)}_")]
+        return [job for job in self.look() if job[1].startswith(f"{slurm.jobname(clone.results)}_")]
 
     def lines(self) -> list[list[str]]:
         """Return all that was ever seen, as `look` does."""

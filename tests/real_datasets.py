@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from cmip6zarr import drs
+from cmip6zarr.catalogue import drs
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import h5py
 import netCDF4
 import numpy as np
 
-from cmip6zarr import netcdf3
+from cmip6zarr.source import netcdf3_size
 
 HIDDEN = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}
 """How netCDF says in HDF5 what a dimension is; its other attributes of the kind begin with `_N` and `_n`."""
@@ -74,8 +74,8 @@ def assert_same(found, expected):
         for what in theirs:
             assert ours[what] == theirs[what], what
     else:  # but for bytes between values, which any writer may fill as it likes
-        header = netcdf3._Header(expected.read_bytes())
-        netcdf3._end_of_values(header)
+        header = netcdf3_size._Header(expected.read_bytes())
+        netcdf3_size._end_of_values(header)
         assert found.stat().st_size == expected.stat().st_size
         assert found.read_bytes()[: header.at] == header.data[: header.at]
     assert found.stat().st_mtime_ns == expected.stat().st_mtime_ns

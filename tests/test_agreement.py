@@ -5,10 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from cmip6zarr import agreement
-from cmip6zarr.errors import Refused
-from cmip6zarr.headers import Header, Variable
-from cmip6zarr.policy import Judge
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source import consistency
+from cmip6zarr.source.headers import Header, Variable
+from cmip6zarr.source.policy import Judge
 
 TIMES = {"time"}
 
@@ -70,7 +70,7 @@ def changed(change):
 def test_other_structure_is_refused(change, message):
     """A file of another structure is refused with file, variable, found and expected, and the choice that is left."""
     with pytest.raises(Refused) as refusal:
-        agreement.check_structure(changed(change), header(), "time")
+        consistency.check_structure(changed(change), header(), "time")
     assert (refusal.value.kind, refusal.value.message) == ("structure", message)
     assert refusal.value.remedy == "Make two datasets of it, or set policy.structure to leave_out."
 
@@ -96,26 +96,26 @@ def test_what_no_value_has_may_differ(change):
     """Steps, layout and describing attributes may differ from file to file, and times, which are converted."""
     other, judge = changed(change), Judge({})
     assert other != header("other.nc")
-    agreement.check_identity(other, header(), judge)
-    agreement.check_structure(other, header(), "time")
-    agreement.check_meaning(other, header(), TIMES, judge)
+    consistency.check_identity(other, header(), judge)
+    consistency.check_structure(other, header(), "time")
+    consistency.check_meaning(other, header(), TIMES, judge)
     assert judge.findings == []
 
 
-@pytest.mark.parametrize("name", agreement.IDENTITY)
+@pytest.mark.parametrize("name", consistency.IDENTITY)
 def test_two_names_of_a_dataset_are_refused(name):
     """Files that name themselves in two ways are not joined; the message has both names, `allow` makes a finding."""
     first, other = header(), header("other.nc")
     first.attributes[name], other.attributes[name] = ["char", "tavg"], ["char", "tmax"]
     with pytest.raises(Refused) as refusal:
-        agreement.check_identity(other, first, Judge({}))
+        consistency.check_identity(other, first, Judge({}))
     assert refusal.value.kind == "identity"
     assert refusal.value.message == f"other.nc: {name} is 'tmax', expected 'tavg' as in first.nc."
     assert refusal.value.remedy == (
         "Make two datasets of it, or set policy.identity to allow (join them) or leave_out."
     )
     judge = Judge({"identity": "allow"})
-    agreement.check_identity(other, first, judge)
+    consistency.check_identity(other, first, judge)
     expected = {"kind": "identity", "policy": "allow", "message": refusal.value.message, "file": "other.nc"}
     assert judge.findings == [expected]
 
@@ -155,7 +155,7 @@ def test_other_meaning_of_stored_numbers_is_refused(name, attribute, value):
         changed.variables[name].attributes[attribute] = value
         found, expected = (h.variables[name].attributes.get(attribute) for h in (here, there))
         with pytest.raises(Refused) as refusal:
-            agreement.check_meaning(here, there, times, Judge({}))
+            consistency.check_meaning(here, there, times, Judge({}))
         message = f"{here.path}: {name}:{attribute} is {found}, expected {expected} as in {there.path}."
         assert (refusal.value.kind, refusal.value.message) == ("encoding", message)
         assert "policy.encoding to " in refusal.value.remedy
@@ -170,10 +170,10 @@ def test_first_is_a_choice_where_no_number_is_decoded(name, attribute, value):
     times, judge = TIMES if value[1] != "1" else set(), Judge({"encoding": "first"})
     if (name, attribute, value) in DECODING:
         with pytest.raises(Refused) as refusal:
-            agreement.check_meaning(other, first, times, judge)
+            consistency.check_meaning(other, first, times, judge)
         assert "first" not in refusal.value.remedy
         return
-    agreement.check_meaning(other, first, times, judge)
+    consistency.check_meaning(other, first, times, judge)
     (finding,) = judge.findings
     assert (finding["kind"], finding["policy"], finding["file"]) == ("encoding", "first", "other.nc")
     assert finding["variable"] == name
@@ -196,7 +196,7 @@ def test_two_spellings_of_one_meaning_are_a_finding(attribute, one, other):
     """Units that UDUNITS takes for one, and equal numbers of another type, are joined, and told."""
     there, here, judge = header(), header("other.nc"), Judge({})
     there.variables["tas"].attributes[attribute], here.variables["tas"].attributes[attribute] = one, other
-    agreement.check_meaning(here, there, TIMES, judge)
+    consistency.check_meaning(here, there, TIMES, judge)
     (finding,) = judge.findings
     assert (finding["kind"], finding["policy"], finding["variable"]) == ("encoding", "accept", "tas")
     assert f"tas:{attribute} is {other}, expected {one} as in first.nc" in finding["message"]
@@ -217,7 +217,7 @@ def test_two_spellings_of_one_meaning_are_a_finding(attribute, one, other):
 )
 def test_other_units_are_no_spelling(one, other):
     """Letters' case counts in symbols; nothing is no unit of one; what UDUNITS does not know has one spelling."""
-    assert not agreement.same_units(one, other)
+    assert not consistency.same_units(one, other)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_other_units_are_no_spelling(one, other):
 )
 def test_same_bits_tells_what_comparison_of_values_does_not(a, b, same):
     """Bits count, and nothing but bits: neither byte order nor memory layout."""
-    assert agreement.same_bits(a, b) is same
+    assert consistency.same_bits(a, b) is same
 
 
 def test_attributes_that_differ_are_kept_by_index_range():
@@ -245,7 +245,7 @@ def test_attributes_that_differ_are_kept_by_index_range():
     headers[0].attributes["title"] = headers[1].attributes["title"] = ["char", "old"]
     headers[1].variables["tas"].attributes.pop("cell_methods")
     mean = ["char", "time: mean"]
-    assert agreement.differing_attributes(headers, [(0, 2), (2, 5), (5, 6)]) == [
+    assert consistency.differing_attributes(headers, [(0, 2), (2, 5), (5, 6)]) == [
         {
             "variable": "",
             "attribute": "title",

@@ -14,8 +14,11 @@ from zarr.storage import LocalStore
 import audit as script
 import restore
 import verify
-from cmip6zarr import audit, catalogue, drs, ledger, objects, receipts, source, stores
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import receipts
+from cmip6zarr.source import inventory
+from cmip6zarr.store import audit, backend, ledger, zarr_store
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_metadata_and_coordinates_are_audited_too(store, key):
         {
             "key": key,
             "kind": "changed",
-            "found": stores.digest(store, key)[1],
+            "found": zarr_store.digest(store, key)[1],
             "expected": ledger.read(store)[key].xxh3,
         }
     ]
@@ -85,7 +88,7 @@ def test_metadata_and_coordinates_are_audited_too(store, key):
 
 def test_every_bit_is_found(store):
     """A thousand bits flipped at random, one after another, are found, each in the object that has it."""
-    random, keys = np.random.default_rng(1), sorted(stores.list_objects(store))
+    random, keys = np.random.default_rng(1), sorted(zarr_store.list_objects(store))
     for _ in range(1000):
         key = keys[random.integers(len(keys))]
         data = (store / key).read_bytes()
@@ -152,7 +155,7 @@ def test_resumed_store_is_not_written_through_a_link(tmp_path, spoil):
     assert run_verify(tmp_path) == 0
 
 
-BESIDE = (objects.LEDGER, stores.PROVENANCE)
+BESIDE = (backend.LEDGER, zarr_store.PROVENANCE)
 
 
 def test_stores_that_changed_places_are_found(tmp_path):
@@ -161,8 +164,8 @@ def test_stores_that_changed_places_are_found(tmp_path):
     for variable in ("tas", "pr"):
         name = dataset_id(variable_id=variable)
         paths = make_dataset(tmp_path / "nc", variable_id=variable)
-        row = ROWS[str(tmp_path), name] = catalogue.Dataset(name, tuple(map(str, paths)))
-        facts = {"dataset": name, "row": row.digest} | source.take_inventory(row.files, {})
+        row = ROWS[str(tmp_path), name] = esm.Dataset(name, tuple(map(str, paths)))
+        facts = {"dataset": name, "row": row.digest} | inventory.take_inventory(row.files, {})
         receipts.write(receipts.path_of(tmp_path, "inventory", name), facts)
         places[name] = drs.store_place(str(tmp_path), name)
         assert run_convert(tmp_path, places[name], dataset=name) == 0
@@ -173,7 +176,7 @@ def test_stores_that_changed_places_are_found(tmp_path):
             Path(old).rename(new)
     assert verify.main(["--audit", tas]) == 1
     assert audit.problems(tas)[0] | {"found": None} == {
-        "key": objects.LEDGER,
+        "key": backend.LEDGER,
         "kind": "of another store",
         "found": None,
         "expected": tas,
@@ -215,10 +218,10 @@ def test_provenance_that_has_rotted_is_found_and_written_again(tmp_path, capsys)
     path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
     assert run_convert(tmp_path, path, *rule) == 0
     assert run_verify(tmp_path) == 0
-    beside = objects.at(path).beside(stores.PROVENANCE)
+    beside = backend.at(path).beside(zarr_store.PROVENANCE)
     text = beside.read_text()
     beside.write_text(text.replace("days since 1850", "days since 1851"))
-    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(stores.PROVENANCE, "changed")]
+    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(zarr_store.PROVENANCE, "changed")]
     assert restore.main([str(path), "--all", "--to", str(tmp_path / "back")]) == 1
     assert "by the ledger. [provenance]" in capsys.readouterr().err
     assert not (tmp_path / "back").exists()
@@ -228,7 +231,7 @@ def test_provenance_that_has_rotted_is_found_and_written_again(tmp_path, capsys)
     assert run_verify(tmp_path) == 0
     assert beside.read_text() == text
     beside.unlink()
-    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(stores.PROVENANCE, "missing")]
+    assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(zarr_store.PROVENANCE, "missing")]
 
 
 def test_older_ledger_says_that_the_provenance_is_not_proven(store, tmp_path, capsys):
@@ -314,16 +317,16 @@ def test_verify_reads_an_object_once(tmp_path, monkeypatch, cut):
     take(make_dataset(tmp_path), tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 1}', *cut) == 0
     read = Counter()
-    get, digest = LocalStore.get, objects.Folder.digest
+    get, digest = LocalStore.get, backend.Folder.digest
 
     async def counted(self, key, prototype, byte_range=None):
         read[key] += byte_range is None
         return await get(self, key, prototype, byte_range)
 
     monkeypatch.setattr(LocalStore, "get", counted)
-    monkeypatch.setattr(objects.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
+    monkeypatch.setattr(backend.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
     assert run_verify(tmp_path) == 0
-    assert {key: read[key] for key in stores.list_objects(tmp_path / "s.zarr") if "tas/c" in key} == dict.fromkeys(
+    assert {key: read[key] for key in zarr_store.list_objects(tmp_path / "s.zarr") if "tas/c" in key} == dict.fromkeys(
         [f"tas/c.{i}.0.0" for i in range(1 if cut else 12)], 1
     )
 
@@ -334,7 +337,7 @@ def test_checksums_seal_without_the_values(tmp_path):
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
     flip(tmp_path / "s.zarr" / "tas" / "c.0.0.0")
     assert run_verify(tmp_path, "--mode", "checksums") == 1
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
     assert run_verify(tmp_path, "--mode", "checksums") == 0
     receipt = receipts.read(tmp_path, "verify", ID)
@@ -349,7 +352,7 @@ def test_rule_leaves_a_receipt_or_names_the_rot(tmp_path):
     assert run_verify(tmp_path) == 0
     assert script.main([ID, "--results", str(tmp_path)]) == 0
     receipt = receipts.read(tmp_path, "audit", ID)
-    listed = stores.list_objects(path)
+    listed = zarr_store.list_objects(path)
     assert (receipt["objects"], receipt["stored_bytes"]) == (len(listed), sum(listed.values()))
     flip(path / "tas" / "c.1.0.0")
     assert script.main([ID, "--results", str(tmp_path)]) == 1
@@ -359,10 +362,10 @@ def test_rule_leaves_a_receipt_or_names_the_rot(tmp_path):
     answer = receipts.read(tmp_path, "audit", ID)
     assert (answer["verdict"], answer["objects"], answer["message"]) == ("rot", len(listed), record["message"])
     assert not receipts.path_of(tmp_path, "convert", ID).exists()
-    assert not stores.is_sealed(path)
+    assert not zarr_store.is_sealed(path)
     assert run_convert(tmp_path, path, *rule) == 0
     assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 8
     assert run_verify(tmp_path) == 0
-    assert stores.is_sealed(path)
+    assert zarr_store.is_sealed(path)
     assert not receipts.path_of(tmp_path, "audit", ID).exists()  # it is of the store that was
     assert not receipts.path_of(tmp_path, "failed", ID).exists()

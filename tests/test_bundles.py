@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bundle as script
-from cmip6zarr import bundles, catalogue, cli, drs, receipts, running
-from cmip6zarr.catalogue import Dataset
+from cmip6zarr.campaign import bundles
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import cli, in_progress, receipts
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
 RULES = ("inventory", "convert", "verify", "size_report")
@@ -41,7 +43,7 @@ def campaign(tmp_path):
 
 def the_bundle(config):
     """Return the one bundle of a configuration's catalogue."""
-    (one,) = bundles.bundles(catalogue.read_catalogue(config["catalogue"]).datasets, config)
+    (one,) = bundles.bundles(esm.read_catalogue(config["catalogue"]).datasets, config)
     return one
 
 
@@ -135,7 +137,7 @@ def end_by(number):
 
     def take(row, todo, results):
         words = dict(todo)["convert"]
-        running.begin(results, "convert", row.id, words[words.index("--bundle") + 1])
+        in_progress.begin(results, "convert", row.id, words[words.index("--bundle") + 1])
         os.kill(os.getpid(), number)
 
     return take
@@ -155,7 +157,7 @@ def test_process_that_is_killed_is_recorded(arguments, monkeypatch, number, kind
     record = receipts.read(arguments.results, "failed", NAMES[0])
     assert (record["rule"], record["class"]) == ("convert", kind)
     assert record["message"] == f"The process of convert was ended by {said}"
-    assert running.settle(arguments.results, {NAMES[0]}) == []
+    assert in_progress.settle(arguments.results, {NAMES[0]}) == []
     again = cli.parser("").parse_args([NAMES[0], "--results", arguments.results, "--attempt", "2"])
     assert cli.answer("convert", again) is None
 

@@ -11,8 +11,9 @@ from chain import run_convert, run_inventory, run_verify
 
 import campaign as script
 import size_report
-from cmip6zarr import campaign, findings, receipts
-from cmip6zarr.catalogue import Dataset
+from cmip6zarr.campaign import findings, tables
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import receipts
 
 NAMES = [dataset_id(variable_id=name) for name in ("pr", "tas", "ua")]
 ROW = {
@@ -74,37 +75,37 @@ def test_states_come_from_receipts(tmp_path):
     leave(tmp_path, "failed", NAMES[1], **{"class": "refused"})
     leave(tmp_path, "size_report", NAMES[1], **RECEIPT)  # of a run before
     leave(tmp_path, "verify", NAMES[2])
-    states, sized = campaign.standings(NAMES, tmp_path)
-    assert states == {name: campaign.state(name, tmp_path) for name in NAMES}
+    states, sized = tables.standings(NAMES, tmp_path)
+    assert states == {name: tables.state(name, tmp_path) for name in NAMES}
     assert sized["dataset"].to_list() == NAMES[:1]
     assert list(states.values()) == ["verified, with findings", "refused", "waiting"]
-    assert campaign.counted(states) == "3 datasets: 1 verified (1 with findings), 1 refused, 1 waiting"
+    assert tables.counted(states) == "3 datasets: 1 verified (1 with findings), 1 refused, 1 waiting"
     leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts({}, {})})
-    assert campaign.state(NAMES[0], tmp_path) == "verified"
+    assert tables.state(NAMES[0], tmp_path) == "verified"
 
 
 def test_receipts_of_older_versions_have_findings_too(tmp_path):
     """A size report that says nothing of findings is asked for by the receipts of inventory and verify."""
     leave(tmp_path, "size_report", NAMES[0], **{key: RECEIPT[key] for key in RECEIPT if key != "let_pass"})
-    assert campaign.state(NAMES[0], tmp_path) == "verified"
+    assert tables.state(NAMES[0], tmp_path) == "verified"
     found = [{"kind": "empty", "policy": "leave_out", "message": "a.nc", "file": "a.nc"}]
     leave(tmp_path, "inventory", NAMES[0], findings=found)
-    _, sized = campaign.standings(NAMES[:1], tmp_path)
+    _, sized = tables.standings(NAMES[:1], tmp_path)
     assert sized.select("findings", "files_left_out", "steps_missing").row(0) == (1, 1, 0)
 
 
 def test_stores_with_findings_are_named():
     """Those with most steps missing come first, a few of them; what was not read is told too."""
     rows = [
-        dict.fromkeys(campaign.SIZED)
+        dict.fromkeys(tables.SIZED)
         | {"dataset": f"d{n}", "findings": n % 2, "steps_missing": n, "let_pass": f"gap {n}", "verified": "full"}
         for n in range(150)
     ]
-    table = pl.DataFrame(rows, campaign.SIZED)
-    lines = campaign.with_findings(table)
+    table = pl.DataFrame(rows, tables.SIZED)
+    lines = tables.with_findings(table)
     assert lines[0] == "  verified, with findings: d149: gap 149"
-    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 1, "  ... and 25 more")
-    assert campaign.with_findings(table.with_columns(findings=0, verified=pl.lit("checksums"))) == [
+    assert (len(lines), lines[-1]) == (tables.MOST_PRINTED + 1, "  ... and 25 more")
+    assert tables.with_findings(table.with_columns(findings=0, verified=pl.lit("checksums"))) == [
         "  verified by checksums alone, no value was compared: 150 stores"
     ]
 
@@ -144,21 +145,21 @@ def test_a_refusal_is_an_answer(tmp_path, record, expected):
     datasets = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
     leave(tmp_path, "failed", NAMES[0], **record)
     leave(tmp_path, "failed", NAMES[2], **REFUSED)  # not in the catalogue any more
-    assert campaign.refused_before(datasets, tmp_path, {"gap": "allow"}) == ({NAMES[0]} if expected else set())
+    assert tables.refused_before(datasets, tmp_path, {"gap": "allow"}) == ({NAMES[0]} if expected else set())
 
 
 def test_nothing_was_refused_before_the_first_run(tmp_path):
     """Without records nothing is left out."""
-    assert campaign.refused_before({NAMES[0]: Dataset(NAMES[0], ("a.nc",))}, tmp_path / "none", {}) == set()
+    assert tables.refused_before({NAMES[0]: Dataset(NAMES[0], ("a.nc",))}, tmp_path / "none", {}) == set()
 
 
 def test_size_table_has_a_row_per_dataset(tmp_path):
     """The size table is what the size reports say, with its types even where it is empty."""
     leave(tmp_path, "size_report", NAMES[0], **RECEIPT)
-    _, sized = campaign.standings(NAMES[:1], tmp_path)
-    table = sized.select(*campaign.COLUMNS)
+    _, sized = tables.standings(NAMES[:1], tmp_path)
+    table = sized.select(*tables.COLUMNS)
     assert table.row(0, named=True) == ROW
-    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in campaign.SIZED} | {
+    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in tables.SIZED} | {
         "findings": 3,
         "files_left_out": 1,
         "steps_missing": 12,
@@ -167,35 +168,35 @@ def test_size_table_has_a_row_per_dataset(tmp_path):
         "chunk_objects": 4,
         "look": "look/x.svg",
     }
-    empty = campaign.standings([], tmp_path)[1].select(*campaign.COLUMNS)
+    empty = tables.standings([], tmp_path)[1].select(*tables.COLUMNS)
     assert (empty.schema, empty.height) == (table.schema, 0)
-    assert campaign.total(empty) == "0 stores from 0 files: 0 B -> 0 B in 0 objects"
+    assert tables.total(empty) == "0 stores from 0 files: 0 B -> 0 B in 0 objects"
 
 
 def table(**change):
-    return pl.DataFrame([ROW | change], campaign.COLUMNS)
+    return pl.DataFrame([ROW | change], tables.COLUMNS)
 
 
 def test_total_is_one_line():
     """The total sums files, bytes and objects of all stores."""
     two = pl.concat([table(), table(files=1, netcdf_bytes=10_000, zarr_bytes=5_000, objects=1)])
-    assert campaign.total(two) == "2 stores from 4 files: 20 kB -> 30 kB (1.50) in 20 objects"
+    assert tables.total(two) == "2 stores from 4 files: 20 kB -> 30 kB (1.50) in 20 objects"
 
 
 def test_stores_bigger_than_their_files_are_named():
     """Each store that grew is told with its reason, the one that grew most first; one that shrank is not."""
     small = table(netcdf_bytes=10, zarr_bytes=10)
     grown = [table(dataset=f"d{i}", netcdf_bytes=100, zarr_bytes=100 + i, ratio=1 + i / 100) for i in range(1, 60)]
-    lines = campaign.bigger(pl.concat([small, *grown]))
+    lines = tables.bigger(pl.concat([small, *grown]))
     assert lines[0] == f"  bigger than NetCDF (1.59): d59: {ROW['reason']}"
-    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 1, "  ... and 9 more")
-    assert campaign.bigger(small) == []
+    assert (len(lines), lines[-1]) == (tables.MOST_PRINTED + 1, "  ... and 9 more")
+    assert tables.bigger(small) == []
 
 
 @pytest.mark.parametrize("width", [40, 120, 200])
 def test_printed_table_fits_the_terminal(width):
     """Numbers and ids are always whole; the reason is cut to what is left of a line, but never to nothing."""
-    lines = campaign.printed(table(reason="because " * 30), width).splitlines()
+    lines = tables.printed(table(reason="because " * 30), width).splitlines()
     words = ["dataset", "files", "chunks", "NetCDF", "Zarr", "ratio", "objects", "MiB", "used", "why"]
     assert lines[0].split() == words
     cells = lines[1].split("  ")
@@ -206,8 +207,8 @@ def test_printed_table_fits_the_terminal(width):
 
 def test_long_table_is_cut():
     """Of many datasets the first are printed, and how many more there are."""
-    lines = campaign.printed(pl.concat([table()] * (campaign.MOST_PRINTED + 3)), 160).splitlines()
-    assert (len(lines), lines[-1]) == (campaign.MOST_PRINTED + 2, "... and 3 more")
+    lines = tables.printed(pl.concat([table()] * (tables.MOST_PRINTED + 3)), 160).splitlines()
+    assert (len(lines), lines[-1]) == (tables.MOST_PRINTED + 2, "... and 3 more")
 
 
 @pytest.fixture
@@ -232,7 +233,7 @@ def test_summary_of_a_campaign(tmp_path, finished, capsys):
     assert "2 datasets: 1 refused, 1 verified" in printed
     assert f"  refused: {NAMES[0]}: see {tmp_path}/failed/{NAMES[0]}.json" in printed
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
-    assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(campaign.COLUMNS))
+    assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(tables.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
     assert (row["findings"], row["files_left_out"], row["steps_missing"]) == (0, 0, 0)
     assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (f"local://{tmp_path / 's.zarr'}", "tas", 3)
@@ -275,7 +276,7 @@ def test_broken_receipt_ends_no_campaign(tmp_path, finished, capsys, rule):
     said = capsys.readouterr().out
     assert ("receipt" in said.split("2 datasets: ")[1].splitlines()[0]) == (rule != "audit")
     rows = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
-    assert campaign.refused_before(rows, tmp_path, {}) == set()
+    assert tables.refused_before(rows, tmp_path, {}) == set()
 
 
 def test_store_is_listed_only_while_it_is_verified(tmp_path, finished):

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import catalogue as cli
-from cmip6zarr import catalogue_lines, drs
-from cmip6zarr.catalogue import CatalogueError, Dataset, build, read_catalogue, write
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.catalogue import drs, lines
+from cmip6zarr.catalogue.esm import CatalogueError, Dataset, build, read_catalogue, write
+from cmip6zarr.core.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
 FACETS = dict(zip(drs.FACETS, ID.split("."), strict=True))
@@ -498,7 +498,7 @@ def test_an_id_that_fits_in_no_file_name_is_refused_by_row(tmp_path, characters)
         drs.store_folder(".".join(long[facet] for facet in drs.FACETS))
 
 
-LONG = "x" * (catalogue_lines.MOST_ROW_BYTES + 1)
+LONG = "x" * (lines.MOST_ROW_BYTES + 1)
 
 
 @pytest.mark.parametrize("end", [".csv", ".csv.gz"])
@@ -529,9 +529,9 @@ def test_long_rows_take_no_memory(tmp_path, monkeypatch):
             read_bytes.append(size)
             return b"x" * size
 
-    assert catalogue_lines.first_overlong(Endless()) == 1
-    assert sum(read_bytes) <= 2 * catalogue_lines.MOST_ROW_BYTES
-    monkeypatch.setattr("cmip6zarr.catalogue.MOST_JSON_BYTES", 10)
+    assert lines.first_overlong(Endless()) == 1
+    assert sum(read_bytes) <= 2 * lines.MOST_ROW_BYTES
+    monkeypatch.setattr("cmip6zarr.catalogue.esm.MOST_JSON_BYTES", 10)
     assert "put the rows into a table" in refused(described(tmp_path, assets={}, catalog_dict=[row()]))
 
 
@@ -551,8 +551,8 @@ def test_rows_are_cut_as_one_reads_them(parts, most):
                 expected = start
                 break
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue_lines, "MOST_ROW_BYTES", most)
-        assert catalogue_lines.first_overlong(io.BytesIO(text.encode())) == expected
+        patch.setattr(lines, "MOST_ROW_BYTES", most)
+        assert lines.first_overlong(io.BytesIO(text.encode())) == expected
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from drawn import FIELDS, TARGETS, arrays, patient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmip6zarr import chunks
+from cmip6zarr.core import chunks
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import demo
 import inventory
 import size_report
 import verify
-from cmip6zarr import cli, receipts, running
-from cmip6zarr.errors import DatasetError, Refused
+from cmip6zarr.core.errors import DatasetError, Refused
+from cmip6zarr.job import cli, in_progress, receipts
 
 SCRIPTS = (inventory, convert, verify, size_report, campaign, demo)
 RULES = SCRIPTS[:4]
@@ -121,7 +121,7 @@ def test_an_answer_is_not_asked_for_again(tmp_path, capsys, kind, tries):
 def test_what_was_killed_is_tried_again(tmp_path):
     """A record of an earlier run is no answer where the try before this one was killed."""
     attempt(tmp_path, failing(DatasetError("source", "it changed.", "Run again.")))
-    running.begin(tmp_path, "verify", ID)
+    in_progress.begin(tmp_path, "verify", ID)
     assert attempt(tmp_path, lambda: {}, attempt=2) == cli.OK
 
 
@@ -139,7 +139,7 @@ def test_work_of_another_process_is_left_alone(tmp_path, capsys):
     """Where another process is at work on the dataset its receipts and its note stay, and no failure is recorded."""
     for rule in cli.RULES:
         receipts.write(receipt(tmp_path, rule), {"dataset": ID})
-    with running.begin(tmp_path, "verify", ID):
+    with in_progress.begin(tmp_path, "verify", ID):
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
         assert attempt(tmp_path, failing(AssertionError("it worked"))) == 1
         assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
@@ -151,13 +151,13 @@ def test_what_reads_a_store_waits_for_another_process(tmp_path):
     """An audit begins when the size report of the same run is made, and leaves a note of its own."""
     args = Namespace(results=str(tmp_path), dataset=ID, attempt=1, bundle=None)
     seen = []
-    note = running.begin(tmp_path, "size_report", ID)
+    note = in_progress.begin(tmp_path, "size_report", ID)
     work = lambda: seen.append(receipts.read(tmp_path, "running", ID)["rule"]) or {}  # noqa: E731
     with ThreadPoolExecutor(1) as pool:
         code = pool.submit(cli.attempt, "audit", args, work)
         with pytest.raises(TimeoutError):
             code.result(0.2)
-        running.end(tmp_path, ID)
+        in_progress.end(tmp_path, ID)
         note.close()
         assert (code.result(10), seen) == (0, ["audit"])
     assert not receipt(tmp_path, "running").exists()

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr import codecs, encoding, objects, stores
-from cmip6zarr.ledger import RawSum
+from cmip6zarr.convert import codecs, encoding
+from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store.ledger import RawSum
 
 CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset]
 
@@ -29,7 +30,7 @@ def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
     values = bits.view(dtype).reshape(shape)
 
     variable = {"dtype": dtype.name, "dims": [f"d{i}" for i in range(len(shape))], "shape": shape, "attributes": {}}
-    with stores.quiet():
+    with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "store.zarr", mode="w", zarr_format=zarr_format)
         array = encoding.create_array(group, "v", variable, chunks, shards, codec)
         form = encoding.form_of(array, codec)
@@ -38,7 +39,7 @@ def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
             data = form.encode(
                 block.shape, lambda part, block=block: form.encode_values(block[part], RawSum(dtype.itemsize))
             )
-            objects.at(tmp_path / "store.zarr").put(stores.chunk_key(array, index), data)
+            backend.at(tmp_path / "store.zarr").put(zarr_store.chunk_key(array, index), data)
         found = zarr.open_group(tmp_path / "store.zarr", mode="r")["v"]
         assert np.asarray(found[...]).tobytes() == values.tobytes()
 
@@ -83,11 +84,11 @@ def test_levels_of_shuffled_blocks_are_those_of_blosc(inner):
 def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
     """In Zarr v3 each chunk has a checksum: plain zarr raises where a bit differs."""
     variable = {"dtype": "float32", "dims": ["x"], "shape": [1000], "attributes": {}}
-    with stores.quiet():
+    with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", variable, (1000,), (1000,), codec)
         form = encoding.form_of(array, codec)
-        objects.at(tmp_path / "s.zarr").put("v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
+        backend.at(tmp_path / "s.zarr").put("v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
         assert array[:].shape == (1000,)
         chunk = tmp_path / "s.zarr" / "v" / "c.0"
         data = bytearray(chunk.read_bytes())

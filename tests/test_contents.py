@@ -11,8 +11,10 @@ import xarray as xr
 from builders import make_dataset
 from chain import run_convert, run_verify, take
 
-from cmip6zarr import contents, headers, library, restore, source, stores
-from cmip6zarr.errors import DatasetError, Refused
+from cmip6zarr.core.errors import DatasetError, Refused
+from cmip6zarr.restore import source_files
+from cmip6zarr.source import hdf5_contents, headers, inventory, netcdf_c
+from cmip6zarr.store import zarr_store
 
 TEXT_AND_NUMBER = np.dtype([("name", h5py.string_dtype()), ("n", "i4")])
 
@@ -28,7 +30,7 @@ def changed(folder, change):
 def refusal_of(path, **policy):
     """Return the refusal of the inventory of a file."""
     with pytest.raises(Refused) as refusal:
-        source.take_inventory([str(path)], policy)
+        inventory.take_inventory([str(path)], policy)
     assert refusal.value.message.startswith(f"{path}: ")
     return refusal.value
 
@@ -103,7 +105,7 @@ def test_what_no_store_can_hold_is_refused(tmp_path, change, said):
     assert said in refusal.message
     assert "policy.unseen to drop" in refusal.remedy
     (other,) = make_dataset(tmp_path, files=1, start=4)
-    facts = source.take_inventory([str(other), str(path)], {"unseen": "leave_out"})
+    facts = inventory.take_inventory([str(other), str(path)], {"unseen": "leave_out"})
     assert [row["path"] for row in facts["left_out"]] == [str(path)]
 
 
@@ -132,10 +134,10 @@ def test_what_is_dropped_is_told(tmp_path, kind, zarr_format):
 
 def restored(store, folder):
     """Restore the first file of a store into another folder."""
-    from cmip6zarr import provenance
+    from cmip6zarr.store import provenance
 
     facts = provenance.read(store)
-    return restore.restore(restore.open_arrays(store, facts), facts, 0, folder / "restored")
+    return source_files.restore(source_files.open_arrays(store, facts), facts, 0, folder / "restored")
 
 
 def test_what_hdf5_and_netcdf_write_for_themselves_is_no_finding(tmp_path):
@@ -209,7 +211,7 @@ def test_link_that_leads_nowhere_is_refused(tmp_path):
     with h5py.File(tmp_path / "ours.nc", "w") as file:
         file["x"] = np.arange(3.0)
         file["v"] = h5py.SoftLink("/x")
-    assert contents.contents_of(tmp_path / "ours.nc").variables.keys() == {"x", "v"}
+    assert hdf5_contents.contents_of(tmp_path / "ours.nc").variables.keys() == {"x", "v"}
 
 
 def test_filter_without_a_plugin_is_refused(tmp_path):
@@ -231,7 +233,7 @@ def test_filter_without_a_plugin_is_refused(tmp_path):
 def test_filters_that_the_library_has_are_no_refusal(tmp_path):
     """Deflate, shuffle and checksum are there in every build."""
     with netCDF4.Dataset(tmp_path / "x.nc", "w") as nc:
-        assert [library.has_filter(nc._grpid, number) for number in (1, 2, 3, 32000)] == [True, True, True, False]
+        assert [netcdf_c.has_filter(nc._grpid, number) for number in (1, 2, 3, 32000)] == [True, True, True, False]
 
 
 def grown(path, dims, written, last):
@@ -272,7 +274,7 @@ def test_variable_shorter_along_its_first_axis_is_filled_up(tmp_path):
     store = tmp_path / "s.zarr"
     assert run_convert(tmp_path, store) == 0
     assert run_verify(tmp_path) == 0
-    with stores.quiet(), xr.open_zarr(store, mask_and_scale=False) as found:
+    with zarr_store.quiet(), xr.open_zarr(store, mask_and_scale=False) as found:
         assert found["v"].values.tolist() == [[7] * 3] * 2 + [[-1] * 3] * 4
 
 
@@ -282,17 +284,17 @@ def test_signature_is_found_behind_a_user_block(tmp_path):
         path = tmp_path / f"{size}.nc"
         with h5py.File(path, "w", userblock_size=size) as file:
             file["x"] = np.arange(3.0)
-        assert contents.is_hdf5(path)
+        assert hdf5_contents.is_hdf5(path)
     with netCDF4.Dataset(tmp_path / "classic.nc", "w", format="NETCDF3_CLASSIC"):
         pass
-    assert not contents.is_hdf5(tmp_path / "classic.nc")
+    assert not hdf5_contents.is_hdf5(tmp_path / "classic.nc")
 
 
 def test_refusal_says_all_at_once():
     """Files with several kinds of it name each."""
     held = SimpleNamespace(unfit="opaque", attributes={"a": "", "b": "enum"})
-    found = contents.Contents({"v": held}, {"c": "compound"})
-    assert contents.told(found.unfit()) == [
+    found = hdf5_contents.Contents({"v": held}, {"c": "compound"})
+    assert hdf5_contents.told(found.unfit()) == [
         "variable 'v' (opaque)",
         "attribute ':c' (compound)",
         "attribute 'v:b' (enum)",

@@ -15,7 +15,10 @@ from builders import make_dataset
 from chain import ID, list_files, run_convert, run_inventory, run_verify
 from spoil import again, damage, each, last, put, renamed_in_header
 
-from cmip6zarr import catalogue, hdf5, receipts, stores
+from cmip6zarr.catalogue import esm
+from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 CAMS = "esmvaltool/CMIP6/CMIP/CAMS/CAMS-CSM1-0/historical/r1i1p1f1/Amon/ta/gn/v20190708"
 EC_EARTH = "cmip5/output1/ICHEC/EC-EARTH/historical/mon/atmos/Amon/r1i1p1/latest/tas"
@@ -286,7 +289,7 @@ def test_odd_source(tmp_path, real_data, base, spoil, policy, expected):
     paths = source(base, tmp_path / "nc", real_data)
     more_paths = spoil(paths)
     paths += more_paths if base == "made" and isinstance(more_paths, list) else []
-    hdf5.layouts.cache_clear()
+    hdf5_chunks.layouts.cache_clear()
     before = state(tmp_path / "nc")
     assert outcome(paths, tmp_path, policy) == expected
     assert state(tmp_path / "nc") == before
@@ -294,12 +297,12 @@ def test_odd_source(tmp_path, real_data, base, spoil, policy, expected):
         f"s.zarr{end}" for end in ("", ".provenance.json", ".ledger.jsonl")
     }
     if expected != VERIFIED:
-        assert not stores.is_sealed(tmp_path / "s.zarr")
+        assert not zarr_store.is_sealed(tmp_path / "s.zarr")
         assert str(tmp_path / "nc") in receipts.read(tmp_path / "results", "failed", ID)["message"]
         return
     inventory = receipts.read(tmp_path / "results", "inventory", ID)
-    with stores.quiet():
-        array = stores.open_sealed(tmp_path / "s.zarr")[FIELDS[base]]
+    with zarr_store.quiet():
+        array = zarr_store.open_sealed(tmp_path / "s.zarr")[FIELDS[base]]
         for file in inventory["files"]:
             with netCDF4.Dataset(file["path"]) as nc:
                 nc.set_auto_maskandscale(False)
@@ -315,7 +318,7 @@ def test_source_that_may_not_be_read(tmp_path, hidden):
     list_files({ID: paths}, tmp_path / "catalogue.json")
     closed = paths[-1] if hidden == "file" else paths[-1].parent
     command = [sys.executable, ROOT / "scripts" / "inventory.py", ID, "--results", tmp_path / "results"]
-    digest = catalogue.read_catalogue(tmp_path / "catalogue.json").datasets[ID].digest
+    digest = esm.read_catalogue(tmp_path / "catalogue.json").datasets[ID].digest
     command += ["--catalogue", tmp_path / "catalogue.json", "--digest", digest]
     if os.geteuid() == 0:  # root reads everything, unless it gives that up
         drop = "-dac_override,-dac_read_search"
@@ -337,4 +340,4 @@ def test_text_that_is_no_utf8_is_kept_byte_for_byte(tmp_path):
     paths = make_dataset(tmp_path / "nc", files=1)
     hdf5_attribute(np.bytes_(b"caf\xe9"))(paths)
     assert outcome(paths, tmp_path, {}) == VERIFIED
-    assert stores.open_sealed(tmp_path / "s.zarr").attrs["odd"] == "caf\xe9"
+    assert zarr_store.open_sealed(tmp_path / "s.zarr").attrs["odd"] == "caf\xe9"

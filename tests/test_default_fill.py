@@ -7,7 +7,8 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import size_report
-from cmip6zarr import campaign, findings, receipts
+from cmip6zarr.campaign import findings, tables
+from cmip6zarr.job import receipts
 from cmip6zarr.verify.default_fill import DEFAULT_FILL, count
 
 FILL = DEFAULT_FILL["float32"]
@@ -75,7 +76,7 @@ def test_verify_finds_default_fill(tmp_path, fill_value):
     assert f"{paths[0]}: 'tas': 8 values in 2 files are netCDF's default fill" in found["tas"]["message"]
     assert size_report.main([ID, "--results", str(tmp_path)]) == 0
     assert receipts.read(tmp_path, "size_report", ID)["let_pass"]["kinds"]["default_fill"] == 2
-    assert campaign.state(ID, tmp_path) == findings.WITH_FINDINGS
+    assert tables.state(ID, tmp_path) == findings.WITH_FINDINGS
     assert run_verify(tmp_path, "--mode", "checksums") == 0
     assert receipts.read(tmp_path, "verify", ID)["findings"] == []
 

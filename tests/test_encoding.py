@@ -8,10 +8,11 @@ import pytest
 import xarray as xr
 import zarr
 
-from cmip6zarr import encoding, objects, stores
-from cmip6zarr.attributes import typed
-from cmip6zarr.codecs import PRESETS
-from cmip6zarr.ledger import RawSum
+from cmip6zarr.convert import encoding
+from cmip6zarr.convert.codecs import PRESETS
+from cmip6zarr.source.attributes import typed
+from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store.ledger import RawSum
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -24,7 +25,7 @@ def variable(dtype="float32", shape=(4,), dims=("x",), **attributes):
 
 def create(folder, facts, chunks, zarr_format, codec=PRESETS["balanced"][0]):
     """Create the array of a variable in a new group and return it."""
-    with stores.quiet():
+    with zarr_store.quiet():
         group = zarr.create_group(folder / "s.zarr", zarr_format=zarr_format)
         return encoding.create_array(group, "v", facts, chunks, chunks, codec)
 
@@ -148,15 +149,15 @@ def test_every_codec_compresses_and_keeps_bits(tmp_path, zarr_format, codec):
     """A smooth field becomes smaller with every codec and comes back bit by bit, be it written here or by zarr."""
     values = np.linspace(200, 300, 10_000).astype("f4").reshape(100, 100)
     array = create(tmp_path, variable(shape=(100, 100), dims=("y", "x")), (100, 100), zarr_format, codec)
-    with stores.quiet():
+    with zarr_store.quiet():
         array[:] = values
         assert array[:].tobytes() == values.tobytes()
-        theirs = stores.list_objects(tmp_path / "s.zarr")
+        theirs = zarr_store.list_objects(tmp_path / "s.zarr")
         parts = encoding.form_of(array, codec).encode_values(values, RawSum(4))
-        objects.at(tmp_path / "s.zarr").put(stores.chunk_key(array, (0, 0)), parts)
+        backend.at(tmp_path / "s.zarr").put(zarr_store.chunk_key(array, (0, 0)), parts)
         assert array[:].tobytes() == values.tobytes()
-    assert stores.list_objects(tmp_path / "s.zarr") == theirs
-    assert 0 < sum(size for key, size in theirs.items() if stores.is_chunk(key)) < values.nbytes / 2
+    assert zarr_store.list_objects(tmp_path / "s.zarr") == theirs
+    assert 0 < sum(size for key, size in theirs.items() if zarr_store.is_chunk(key)) < values.nbytes / 2
 
 
 @BOTH
@@ -164,8 +165,8 @@ def test_chunks_of_nothing_but_fill_are_written(tmp_path, zarr_format):
     """A chunk of fill values is an object like any other, so that an absent one is a lost one."""
     array = create(tmp_path, variable(_FillValue=np.float32(1e20)), (2,), zarr_format)
     array[:] = np.float32(1e20)
-    keys = {key for key in stores.list_objects(tmp_path / "s.zarr") if stores.is_chunk(key)}
-    assert keys == set(stores.expected_chunks(array))
+    keys = {key for key in zarr_store.list_objects(tmp_path / "s.zarr") if zarr_store.is_chunk(key)}
+    assert keys == set(zarr_store.expected_chunks(array))
     assert len(keys) == 2
 
 
@@ -173,7 +174,7 @@ def test_checksum_catches_a_flipped_bit(tmp_path):
     """Any Zarr v3 reader refuses a chunk in which a bit has flipped."""
     array = create(tmp_path, variable(), (4,), 3)
     array[:] = [1, 2, 3, 4]
-    chunk = tmp_path / "s.zarr" / stores.expected_chunks(array)[0]
+    chunk = tmp_path / "s.zarr" / zarr_store.expected_chunks(array)[0]
     data = bytearray(chunk.read_bytes())
     data[-6] ^= 1
     chunk.write_bytes(data)

@@ -6,9 +6,10 @@ import pytest
 from builders import make_dataset
 from chain import ID, ROWS, run_convert, run_verify, take
 
-from cmip6zarr import audit, ledger, objects, receipts, running, stores
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.ledger import Ledger
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import in_progress, receipts
+from cmip6zarr.store import audit, backend, ledger, zarr_store
+from cmip6zarr.store.ledger import Ledger
 
 
 @pytest.fixture
@@ -55,8 +56,8 @@ def test_stopped_convert_writes_nothing_more(results, monkeypatch, call, chunks)
     check = Ledger.check
 
     def seen(self, now=False):
-        if stores.is_sealed(store) and not sealed:
-            sealed.update({key: (store / key).read_bytes() for key in stores.list_objects(store)})
+        if zarr_store.is_sealed(store) and not sealed:
+            sealed.update({key: (store / key).read_bytes() for key in zarr_store.list_objects(store)})
         check(self, now)
 
     monkeypatch.setattr(Ledger, "check", seen)
@@ -64,9 +65,9 @@ def test_stopped_convert_writes_nothing_more(results, monkeypatch, call, chunks)
     record = receipts.read(results, "failed", ID)
     assert record["class"] == "busy"
     assert "expected the one that this process has locked" in record["message"]
-    assert sealed == {key: (store / key).read_bytes() for key in stores.list_objects(store)}
+    assert sealed == {key: (store / key).read_bytes() for key in zarr_store.list_objects(store)}
     assert audit.problems(store) == []
-    assert stores.is_sealed(store)
+    assert zarr_store.is_sealed(store)
 
 
 def test_stopped_verify_does_not_seal(results, monkeypatch):
@@ -75,14 +76,14 @@ def test_stopped_verify_does_not_seal(results, monkeypatch):
     assert run_convert(results, store, "--chunks", '{"time": 4}') == 0
 
     def other():
-        running.end(results, ID)
+        in_progress.end(results, ID)
         ledger.path_of(store).unlink()
         assert run_convert(results, store, "--chunks", '{"time": 5}') == 0
 
-    overtaken(monkeypatch, stores, "seal", 1, other)
+    overtaken(monkeypatch, zarr_store, "seal", 1, other)
     assert run_verify(results) == 1
     assert receipts.read(results, "failed", ID)["class"] == "busy"
-    assert not stores.is_sealed(store)
+    assert not zarr_store.is_sealed(store)
     monkeypatch.undo()
     assert run_convert(results, store, "--chunks", '{"time": 5}') == 0
     assert run_verify(results) == 0
@@ -97,10 +98,10 @@ def test_ledger_that_changed_while_it_was_proven_is_not_sealed_by(results, monke
         with ledger.path_of(store).open("a") as file:
             file.write('{"store": "s.zarr", "provenance": null}\n')
 
-    overtaken(monkeypatch, stores, "seal", 1, other)
+    overtaken(monkeypatch, zarr_store, "seal", 1, other)
     assert run_verify(results) == 1
     assert "its ledger has changed while the store was proven" in receipts.read(results, "failed", ID)["message"]
-    assert not stores.is_sealed(store)
+    assert not zarr_store.is_sealed(store)
 
 
 @pytest.mark.parametrize("replace", [Path.unlink, lambda path: path.with_name("x").write_text("") or None])
@@ -111,17 +112,17 @@ def test_ledger_that_changed_while_it_was_proven_is_not_sealed_by(results, monke
         lambda home: home.rename("a", "b"),
         lambda home: home.delete(["a"]),
         lambda home: home.clear(),
-        lambda home: home.write_beside(stores.PROVENANCE, "{}"),
-        lambda home: stores.seal(home, 3),
+        lambda home: home.write_beside(zarr_store.PROVENANCE, "{}"),
+        lambda home: zarr_store.seal(home, 3),
         lambda home: home.release() or home.fence(now=True),
     ],
 )
 def test_every_change_asks_first(tmp_path, replace, change):
     """Of a writer whose ledger is gone, or another file, no change arrives."""
     store = tmp_path / "s.zarr"
-    objects.at(store).put("a", [b"old"])
-    objects.at(store).put("zarr.json.unsealed", [b"{}"])
-    home = objects.at(store)
+    backend.at(store).put("a", [b"old"])
+    backend.at(store).put("zarr.json.unsealed", [b"{}"])
+    home = backend.at(store)
     with Ledger(home):
         replace(ledger.path_of(store))
         if (tmp_path / "x").exists():
@@ -130,5 +131,5 @@ def test_every_change_asks_first(tmp_path, replace, change):
             change(home)
     assert error.value.kind == "busy"
     assert {path.name: path.read_bytes() for path in store.iterdir()} == {"a": b"old", "zarr.json.unsealed": b"{}"}
-    assert not home.beside(stores.PROVENANCE).exists()
+    assert not home.beside(zarr_store.PROVENANCE).exists()
     assert home.guard is None

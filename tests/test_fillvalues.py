@@ -9,9 +9,12 @@ from builders import make_dataset
 from chain import ID, leave_receipts, list_files, run_convert, run_inventory, run_verify, take, write
 from same_files import assert_same
 
-from cmip6zarr import fillvalues, library, provenance, receipts, restore, stores
-from cmip6zarr.attributes import typed
-from cmip6zarr.errors import Refused
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.job import receipts
+from cmip6zarr.restore import source_files
+from cmip6zarr.source import fill_values, netcdf_c
+from cmip6zarr.source.attributes import typed
+from cmip6zarr.store import provenance, zarr_store
 
 BOTH = pytest.mark.parametrize("zarr_format", [3, 2])
 LETTERS = np.array([[b"M", b"2"], [b"K", b"1"], [b"", b""]], "S1")
@@ -85,11 +88,11 @@ def convert(paths, folder, zarr_format, **policy):
     assert run_verify(folder) == 0
     assert receipts.read(folder, "verify", ID)["sealed"]
     raw = {"mask_and_scale": False, "concat_characters": False}
-    with stores.quiet(), xr.open_zarr(store, **raw) as opened, netCDF4.Dataset(paths[0]) as nc:
+    with zarr_store.quiet(), xr.open_zarr(store, **raw) as opened, netCDF4.Dataset(paths[0]) as nc:
         nc.set_auto_maskandscale(False)
         nc.set_auto_chartostring(False)
         np.testing.assert_array_equal(opened["z"].values, nc["z"][:])
-    with stores.quiet(), xr.open_zarr(store) as opened:
+    with zarr_store.quiet(), xr.open_zarr(store) as opened:
         return facts, opened["z"].load()
 
 
@@ -97,7 +100,7 @@ def assert_restored(paths, folder):
     """Assert that each file comes back from the store as it was, byte for byte in its attributes."""
     store, told = folder / "s.zarr", provenance.read(folder / "s.zarr")
     for number, path in enumerate(paths):
-        assert_same(restore.restore(restore.open_arrays(store, told), told, number, folder / "back"), path)
+        assert_same(source_files.restore(source_files.open_arrays(store, told), told, number, folder / "back"), path)
 
 
 @BOTH
@@ -158,7 +161,7 @@ def test_fill_of_characters_is_no_obstacle(tmp_path, fill, zarr_format):
         with netCDF4.Dataset(path, "a") as nc:
             nc.createDimension("strlen", 2)
             letters = nc.createVariable("z", "S1", ("lat", "strlen"))
-            library.write_attribute(nc._grpid, letters._varid, "_FillValue", "char", fill.encode())
+            netcdf_c.write_attribute(nc._grpid, letters._varid, "_FillValue", "char", fill.encode())
             letters.set_auto_maskandscale(False)
             letters.set_auto_chartostring(False)
             letters[...] = LETTERS
@@ -174,7 +177,7 @@ def test_fill_of_texts_is_no_obstacle(tmp_path, zarr_format):
     (path,) = make_dataset(tmp_path, files=1)
     with netCDF4.Dataset(path, "a") as nc:
         texts = nc.createVariable("z", str, ("lat",))
-        library.write_attribute(nc._grpid, texts._varid, "_FillValue", "string", [b"N/A"])
+        netcdf_c.write_attribute(nc._grpid, texts._varid, "_FillValue", "string", [b"N/A"])
         texts[:] = np.array(["a", "N/A", ""], object)
     _, opened = convert([path], tmp_path, zarr_format)
     with xr.open_dataset(path) as source:
@@ -238,5 +241,5 @@ def test_remedy_works_from_the_command_line(tmp_path):
 )
 def test_fill_value_in_the_type_of_its_variable(attribute, dtype, expected):
     """What can be a value of the type is, to the last digit; all else is none."""
-    found = fillvalues.fill_of(attribute, dtype)
+    found = fill_values.fill_of(attribute, dtype)
     assert (found, type(found)) == (expected, type(expected))

@@ -9,8 +9,10 @@ from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
 
 import plan as script
-from cmip6zarr import bundles, catalogue, drs, forecast, receipts
-from cmip6zarr.catalogue import Dataset
+from cmip6zarr.campaign import bundles, estimates
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import receipts
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]
 LIMITS = {"folder_files": 100_000, "small_file_bytes": 64_000}
@@ -24,7 +26,7 @@ def campaign(tmp_path):
     listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
     places = {"catalogue": str(listed), "results": str(tmp_path / "results"), "store_root": str(tmp_path / "stores")}
     config = configuration(**places, limits=LIMITS, bundle={"datasets": 0, "gib": 20})
-    return config, catalogue.read_catalogue(listed).datasets
+    return config, esm.read_catalogue(listed).datasets
 
 
 def told(capsys, config, **change):
@@ -50,7 +52,7 @@ def test_stores_in_a_bucket_have_uploads_in_their_plan_and_no_disk(campaign, cap
         raise AssertionError("a file system was asked")
 
     bucket = config | {"store_root": "s3://bucket/stores"}
-    here, there = (forecast.look(rows[NAMES[0]], each, forecast.assumed(each)) for each in (config, bucket))
+    here, there = (estimates.look(rows[NAMES[0]], each, estimates.assumed(each)) for each in (config, bucket))
     assert there.planned_bytes > here.planned_bytes
     monkeypatch.setattr(os, "statvfs", asked)
     assert "under s3://bucket/stores" in told(capsys, bucket)
@@ -67,7 +69,7 @@ def test_objects_are_those_that_convert_writes(campaign, tmp_path):
         assert run_convert(config["results"], store, "--zarr-format", zarr_format, dataset=NAMES[0]) == 0
         made = receipts.read(config["results"], "convert", NAMES[0])
         asked = config | {"zarr_format": zarr_format}
-        seen = forecast.look(rows[NAMES[0]], asked, forecast.assumed(asked))
+        seen = estimates.look(rows[NAMES[0]], asked, estimates.assumed(asked))
         there = list(tmp_path.glob(f"v{zarr_format}.zarr/**/*"))
         assert seen.objects == made["objects"] == sum(path.is_file() for path in there)
         beside = list(tmp_path.glob(f"v{zarr_format}.zarr.*"))
@@ -79,12 +81,12 @@ def test_objects_are_those_that_convert_writes(campaign, tmp_path):
 def test_without_inventory_sizes_of_files_are_all_there_is(campaign):
     """Then objects are guessed from bytes; where chunks have a length in steps nobody knows, and it is said."""
     config, rows = campaign
-    figures = forecast.assumed(config)
-    seen = forecast.look(rows[NAMES[0]], config, figures)
+    figures = estimates.assumed(config)
+    seen = estimates.look(rows[NAMES[0]], config, figures)
     assert (seen.by_inventory, seen.source_bytes) == (False, source_bytes(rows[NAMES[0]]))
     assert seen.raw_bytes == round(2.5 * seen.source_bytes)
-    assert seen.objects == 1 + forecast.OTHER_ARRAYS + 8
-    assert forecast.look(rows[NAMES[0]], config | {"chunks": {"time": 1}}, figures).objects is None
+    assert seen.objects == 1 + estimates.OTHER_ARRAYS + 8
+    assert estimates.look(rows[NAMES[0]], config | {"chunks": {"time": 1}}, figures).objects is None
 
 
 def test_inventory_of_other_files_counts_for_nothing(campaign):
@@ -92,7 +94,7 @@ def test_inventory_of_other_files_counts_for_nothing(campaign):
     config, rows = campaign
     inventory(config, NAMES[0])
     row = Dataset(NAMES[0], rows[NAMES[0]].files[:1])
-    assert forecast.look(row, config, forecast.assumed(config)).by_inventory is False
+    assert estimates.look(row, config, estimates.assumed(config)).by_inventory is False
 
 
 def test_what_would_fail_is_said(campaign, capsys):
@@ -110,10 +112,10 @@ def test_what_would_fail_is_said(campaign, capsys):
 def test_a_sample_stands_for_all(campaign, monkeypatch):
     """Where not all datasets are looked at, sums are those of the sample, file by file."""
     config, rows = campaign
-    figures = forecast.assumed(config)
-    all_of_them = forecast.forecast(list(rows.values()), 0, config, figures)
-    monkeypatch.setattr(forecast, "MOST_LOOKED_AT", 2)
-    some = forecast.forecast(list(rows.values()), 0, config, figures)
+    figures = estimates.assumed(config)
+    all_of_them = estimates.forecast(list(rows.values()), 0, config, figures)
+    monkeypatch.setattr(estimates, "MOST_LOOKED_AT", 2)
+    some = estimates.forecast(list(rows.values()), 0, config, figures)
     assert (all_of_them.looked_at, some.looked_at, some.datasets, some.files) == (3, 2, 3, 6)
     assert some.source_bytes == pytest.approx(all_of_them.source_bytes, rel=0.01)
     assert some.objects == all_of_them.objects
@@ -123,9 +125,9 @@ def test_a_sample_stands_for_all(campaign, monkeypatch):
 def test_jobs_are_those_of_bundles(campaign):
     """With bundles there are as many jobs as bundles, and the start of each dataset costs less."""
     config, rows = campaign
-    alone = forecast.forecast(list(rows.values()), 0, config, forecast.assumed(config))
+    alone = estimates.forecast(list(rows.values()), 0, config, estimates.assumed(config))
     bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
-    together = forecast.forecast(list(rows.values()), 2, bundled, forecast.assumed(bundled))
+    together = estimates.forecast(list(rows.values()), 2, bundled, estimates.assumed(bundled))
     assert together.jobs == {("bundle", "short"): 2}
     assert {rule for rule, _ in alone.jobs} == {"inventory", "convert", "verify", "size_report"}
     assert alone.cpu_hours > 4 * together.cpu_hours
@@ -143,12 +145,12 @@ def finish(config, row, **facts):
 def test_own_receipts_replace_the_benchmark(campaign):
     """Bytes and CPU seconds come from finished datasets, once there are enough."""
     config, _ = campaign
-    rows = [Dataset(dataset_id(member_id=f"r{i}i1p1f1"), ("a.nc",)) for i in range(forecast.LEAST_FINISHED)]
+    rows = [Dataset(dataset_id(member_id=f"r{i}i1p1f1"), ("a.nc",)) for i in range(estimates.LEAST_FINISHED)]
     for row in rows:
         finish(config, row, netcdf_bytes=1000, raw_bytes=4000, zarr_bytes=500)
     names = [row.id for row in rows]
-    assert forecast.measured(config, names[:-1]) == forecast.assumed(config)
-    figures = forecast.measured(config, names)
+    assert estimates.measured(config, names[:-1]) == estimates.assumed(config)
+    figures = estimates.measured(config, names)
     assert (figures.raw_per_source, figures.stored_per_source) == (4, 0.5)
     assert figures.cpu_seconds(4000 * 20, 20) == pytest.approx(20 * 40)
     assert "20 finished datasets" in figures.source
@@ -169,7 +171,7 @@ def test_limits_are_warned_of(campaign, capsys):
 def test_room_on_the_disk_is_looked_at(campaign, capsys, monkeypatch):
     """Stores that the file system has no room for, in bytes or files, are told."""
     config, _ = campaign
-    monkeypatch.setattr(forecast, "STORED_PER_SOURCE", dict.fromkeys(forecast.STORED_PER_SOURCE, 1e12))
+    monkeypatch.setattr(estimates, "STORED_PER_SOURCE", dict.fromkeys(estimates.STORED_PER_SOURCE, 1e12))
     assert "has room for" in told(capsys, config)
 
 

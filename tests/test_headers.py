@@ -8,9 +8,10 @@ import netCDF4
 import numpy as np
 import pytest
 
-from cmip6zarr import attributes, chunks, headers, netcdf3
-from cmip6zarr.contents import Contents
-from cmip6zarr.errors import Refused
+from cmip6zarr.core import chunks
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source import attributes, headers, netcdf3_size
+from cmip6zarr.source.hdf5_contents import Contents
 
 NUMBERS = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 FORMATS = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA", "NETCDF4_CLASSIC", "NETCDF4")
@@ -211,7 +212,7 @@ def test_classic_file_that_is_cut_off_is_refused(tmp_path, format, changes):
     """A classic file is refused where it is one byte of values short, though the library would read zeros there."""
     path = file(tmp_path / "x.nc", *changes, format=format)
     assert headers.read_header(path)
-    whole, expected = path.read_bytes(), netcdf3.expected_bytes(path)
+    whole, expected = path.read_bytes(), netcdf3_size.expected_bytes(path)
     assert 0 <= len(whole) - expected < 4  # the padding of the last value
     path.write_bytes(whole[: expected - 1])
     with pytest.raises(Refused) as refusal:
@@ -236,13 +237,13 @@ def test_file_without_records_is_whole(tmp_path):
     with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as nc:
         nc.createDimension("time", None)
         nc.createVariable("time", "f8", ("time",))
-    assert netcdf3.expected_bytes(path) <= path.stat().st_size
+    assert netcdf3_size.expected_bytes(path) <= path.stat().st_size
     assert headers.read_header(path).dims == {"time": 0}
 
 
 def test_other_files_have_no_classic_size(tmp_path):
     """NetCDF-4 checks its own size, so nothing is expected of it."""
-    assert netcdf3.expected_bytes(file(tmp_path / "x.nc")) is None
+    assert netcdf3_size.expected_bytes(file(tmp_path / "x.nc")) is None
 
 
 @pytest.mark.parametrize("held", [1, 4, 1000])

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr import RECIPE, ledger, objects, receipts, stores
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.ledger import Entry, Ledger, RawSum
+from cmip6zarr import RECIPE
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import receipts
+from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.ledger import Entry, Ledger, RawSum
 
 FIRST = {"ledger": ledger.FORM, "dataset": "d", "recipe": RECIPE, "made_of": "x"}
 
@@ -28,7 +30,7 @@ def store(tmp_path):
     with Ledger(path) as book:
         assert book.begin(FIRST) == {}
         for key in ("a", "b", "c"):
-            book.add(Entry(key, "v", *objects.at(path).put(key, [key.encode() * 100]), raw_xxh3="r"))
+            book.add(Entry(key, "v", *backend.at(path).put(key, [key.encode() * 100]), raw_xxh3="r"))
     return path
 
 
@@ -75,7 +77,7 @@ def test_line_that_was_cut_off_does_not_count(store, cut):
         ledger.read(store)
     with Ledger(store) as book:
         assert sorted(book.begin(FIRST)) == ["a", "b"]
-        book.add(Entry("c", "v", *stores.digest(store, "c"), raw_xxh3="r"))
+        book.add(Entry("c", "v", *zarr_store.digest(store, "c"), raw_xxh3="r"))
     assert sorted(ledger.read(store)) == ["a", "b", "c"]
 
 
@@ -117,7 +119,7 @@ def test_entry_of_other_types_is_none(change):
 
 def test_second_writer_is_told(store):
     """While a process has the ledger another one is refused; it is free again when the process is killed."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}; from cmip6zarr.ledger import Ledger; import time\n"
+    code = f"import sys; sys.path[:0] = {sys.path!r}; from cmip6zarr.store.ledger import Ledger; import time\n"
     code += f"with Ledger({str(store)!r}): print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -164,9 +166,9 @@ def test_ledger_lists_every_object_of_a_store(tmp_path, zarr_format):
     with netCDF4.Dataset(path, "a") as nc:
         nc.createVariable("name", str, ("lat",))[:] = np.array(["a", "b", "c"], object)
     write(take([path], tmp_path), tmp_path / "s.zarr", zarr_format)
-    stores.seal(tmp_path / "s.zarr", zarr_format)
+    zarr_store.seal(tmp_path / "s.zarr", zarr_format)
     entries = ledger.read(tmp_path / "s.zarr")
-    listed = stores.list_objects(tmp_path / "s.zarr")
+    listed = zarr_store.list_objects(tmp_path / "s.zarr")
     assert {key: entry.bytes for key, entry in entries.items()} == listed
     assert {entry.array for entry in entries.values() if entry.raw_xxh3} == {
         *("time", "time_bnds", "lat", "lat_bnds", "lon", "lon_bnds", "tas")
@@ -178,13 +180,13 @@ def test_resumed_run_rewrites_only_what_is_lost(tmp_path):
     take(make_dataset(tmp_path), tmp_path)
     path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
     assert run_convert(tmp_path, path, *rule) == 0
-    before = {key: (path / key).read_bytes() for key in stores.list_objects(path)}
+    before = {key: (path / key).read_bytes() for key in zarr_store.list_objects(path)}
     times = {key: (path / key).stat().st_mtime_ns for key in before}
     (path / "tas" / "c.1.0.0").unlink()
     (path / "tas" / "c.9.0.0.part").touch()
     assert run_convert(tmp_path, path, *rule) == 0
-    assert {key: (path / key).read_bytes() for key in stores.list_objects(path)} == before
-    written = {key for key in before if stores.is_chunk(key) and (path / key).stat().st_mtime_ns != times[key]}
+    assert {key: (path / key).read_bytes() for key in zarr_store.list_objects(path)} == before
+    written = {key for key in before if zarr_store.is_chunk(key) and (path / key).stat().st_mtime_ns != times[key]}
     assert written == {"tas/c.1.0.0"}
     (receipt,) = tmp_path.glob("convert/*.json")
     assert receipts.read(tmp_path, "convert", receipt.stem)["resumed_shards"] == len(times) - 8 - 1

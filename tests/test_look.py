@@ -10,8 +10,9 @@ from builders import make_dataset
 from chain import leave_receipts, run_verify, take
 from chain import write as write_store
 
-from cmip6zarr import look, picture, stores
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.report import picture, quicklook
+from cmip6zarr.store import zarr_store
 
 DAYS = ["char", "days since 2000-01-01"]
 FILL = np.float32(1e20)
@@ -50,7 +51,7 @@ def seen(field, dims=("time", "lat", "lon"), coordinates=None, attributes=None, 
     """Look at a field among its coordinates."""
     found = north() if coordinates is None else coordinates
     group, inventory = make_group(found | {"tas": (dims, field, attributes or {})}, chunks)
-    return look.take(group, inventory, "tas")
+    return quicklook.take(group, inventory, "tas")
 
 
 STEPS = np.arange(9, dtype="f4")[:, None, None]
@@ -191,15 +192,15 @@ def test_main_variable_is_never_text_nor_bounds():
     inventory["variables"]["none"] = inventory["variables"]["tas"] | {"shape": [900, 0], "raw_bytes": 0}
     inventory["variables"]["region"]["dtype"] = "S1"
     for main in ("tas", "time_bnds", "region", "none", "lat2d"):
-        assert look.variable_of(inventory, main) == "tas"
+        assert quicklook.variable_of(inventory, main) == "tas"
     inventory["variables"] = {n: inventory["variables"][n] for n in ("time", "time_bnds", "region")}
-    assert look.take(None, inventory, "region") == "It has no field of numbers."
+    assert quicklook.take(None, inventory, "region") == "It has no field of numbers."
 
 
 def test_too_large_chunks_are_not_read(monkeypatch):
     """Where a step takes too many chunks, or too large ones, nothing is read, and the look says why."""
     assert "too much for a look" in seen(np.zeros((1, 3, 4), "f4"), chunks=(1, 1, 2))
-    monkeypatch.setattr(look, "MOST_CHUNK_BYTES", 40)
+    monkeypatch.setattr(quicklook, "MOST_CHUNK_BYTES", 40)
     assert "too much for a look" in seen(np.zeros((1, 3, 4), "f4"))
 
 
@@ -214,17 +215,17 @@ def counted(tmp_path, monkeypatch):
 
     class Counted(zarr.storage.LocalStore):
         async def get(self, key, prototype, byte_range=None):
-            keys.extend([key] if stores.is_chunk(key) else [])
+            keys.extend([key] if zarr_store.is_chunk(key) else [])
             return await super().get(key, prototype, byte_range)
 
-    monkeypatch.setattr(stores, "open_store", lambda path: Counted(path, read_only=True))
-    return facts, stores.open_sealed(tmp_path / "s.zarr"), keys
+    monkeypatch.setattr(zarr_store, "open_store", lambda path: Counted(path, read_only=True))
+    return facts, zarr_store.open_sealed(tmp_path / "s.zarr"), keys
 
 
 def test_few_chunks_are_read(counted):
     """Of a store with a chunk for each step five are read, and two coordinates: as many as the look says."""
     facts, group, keys = counted
-    found = look.take(group, facts, "tas")
+    found = quicklook.take(group, facts, "tas")
     assert sorted(keys) == ["lat/c.0", "lon/c.0", *(f"tas/c.{n}.0.0" for n in (0, 15, 30, 45, 59))]
     assert found.chunks_read == len(keys)
     assert list(found.maps) == [0, 30, 59]
@@ -236,7 +237,7 @@ def test_chunk_that_cannot_be_read_is_told(counted, tmp_path, rot):
     facts, group, _ = counted
     rot(tmp_path / "s.zarr" / "tas" / "c.30.0.0")
     with pytest.raises(DatasetError) as caught:
-        look.take(group, facts, "tas")
+        quicklook.take(group, facts, "tas")
     assert caught.value.kind == "chunks"
     assert "tas" in caught.value.message
 

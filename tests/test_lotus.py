@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from cmip6zarr import lotus
-from cmip6zarr.lotus import Request
+from cmip6zarr.job import slurm
+from cmip6zarr.job.slurm import Request
 
 GOOD = Request("convert", "mygws", "standard", "short", 1, 1274, 240)
 
@@ -29,7 +29,7 @@ GOOD = Request("convert", "mygws", "standard", "short", 1, 1274, 240)
 )
 def test_qos_is_chosen_by_need(cpus, mem_mb, minutes, expected):
     """The first QoS that grants CPUs, memory and walltime is taken; what none grants is cut to the limit."""
-    assert lotus.granted("standard", cpus, mem_mb, minutes) == expected
+    assert slurm.granted("standard", cpus, mem_mb, minutes) == expected
 
 
 def test_what_is_granted_passes():
@@ -37,14 +37,14 @@ def test_what_is_granted_passes():
     for partition in ("standard", "debug"):
         for cpus in (1, 8):
             for doubled in range(20):
-                qos, mem_mb, minutes = lotus.granted(partition, cpus, 1274 * 2**doubled, 30 * 2**doubled)
-                assert lotus.excess(Request("convert", "mygws", partition, qos, cpus, mem_mb, minutes)) is None
+                qos, mem_mb, minutes = slurm.granted(partition, cpus, 1274 * 2**doubled, 30 * 2**doubled)
+                assert slurm.excess(Request("convert", "mygws", partition, qos, cpus, mem_mb, minutes)) is None
 
 
 def test_unknown_partition_is_left_alone():
     """Of a partition that LOTUS2 does not have nothing is known: no QoS is chosen, nothing refused."""
-    assert lotus.granted("gpu", 64, 10**7, 10**5) == (None, 10**7, 10**5)
-    assert lotus.excess(replace(GOOD, partition="gpu", qos=None, cpus=64)) is None
+    assert slurm.granted("gpu", 64, 10**7, 10**5) == (None, 10**7, 10**5)
+    assert slurm.excess(replace(GOOD, partition="gpu", qos=None, cpus=64)) is None
 
 
 @pytest.mark.parametrize(
@@ -64,39 +64,39 @@ def test_unknown_partition_is_left_alone():
 )
 def test_refused_before_submission(change, told):
     """One error names what was found, what was expected and what to do."""
-    with pytest.raises(lotus.LotusError, match=re.escape(told)):
-        lotus.check_requests([GOOD, replace(GOOD, **change)], {"mygws", "no-project"})
+    with pytest.raises(slurm.LotusError, match=re.escape(told)):
+        slurm.check_requests([GOOD, replace(GOOD, **change)], {"mygws", "no-project"})
 
 
 def test_good_requests_pass():
     """SLURM compares accounts without regard to case, and may keep none."""
-    lotus.check_requests([GOOD, replace(GOOD, account="MyGWS")], {"mygws"})
-    lotus.check_requests([GOOD], set())
-    lotus.check_requests([], set())
+    slurm.check_requests([GOOD, replace(GOOD, account="MyGWS")], {"mygws"})
+    slurm.check_requests([GOOD], set())
+    slurm.check_requests([], set())
 
 
 def test_walltime_from_bytes():
     """Small datasets take half an hour and what it takes to read them; other rules do not look at bytes."""
-    assert lotus.minutes_for("convert", 0) == 30
-    assert lotus.minutes_for("convert", lotus.SLOWEST * 60 * 100) == 130
-    assert lotus.minutes_for("inventory", 10**15) == lotus.minutes_for("inventory", None)
+    assert slurm.minutes_for("convert", 0) == 30
+    assert slurm.minutes_for("convert", slurm.SLOWEST * 60 * 100) == 130
+    assert slurm.minutes_for("inventory", 10**15) == slurm.minutes_for("inventory", None)
 
 
 def test_raw_bytes_of_an_inventory(tmp_path):
     """They are known as soon as there is an inventory, and follow it."""
     path = tmp_path / "inventory.json"
-    assert lotus.raw_bytes(path) is None
+    assert slurm.raw_bytes(path) is None
     for number in (5, 7):
         path.write_text(json.dumps({"raw_bytes": number}))
         os.utime(path, (number, number))
-        assert lotus.raw_bytes(path) == number
+        assert slurm.raw_bytes(path) == number
 
 
 def test_jobname_is_of_the_results_folder(tmp_path, monkeypatch):
     """It is the same wherever the folder is named from, another for another folder, and one that the plugin takes."""
     monkeypatch.chdir(tmp_path)
-    name = lotus.jobname("results")
-    assert name == lotus.jobname(tmp_path / "results") != lotus.jobname("other")
+    name = slurm.jobname("results")
+    assert name == slurm.jobname(tmp_path / "results") != slurm.jobname("other")
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,50}", name)
 
 
@@ -104,9 +104,9 @@ def test_jobs_of_a_dead_controller():
     """Those of this campaign are named, with rule, dataset and the command that ends them; no others count."""
     rows = [f"{i}|cmip6zarr-aa_{i}|RUNNING|rule_convert_wildcards_D{i}" for i in range(30)]
     others = ["90|cmip6zarr-bb_1|RUNNING|rule_convert_wildcards_X", "91|cmip6zarr-aab_1|PENDING|", "92|bash|RUNNING|"]
-    lotus.check_queue("cmip6zarr-aa", lambda *_: "\n".join(others))
-    with pytest.raises(lotus.LotusError) as refused:
-        lotus.check_queue("cmip6zarr-aa", lambda *_: "\n".join(others + rows))
+    slurm.check_queue("cmip6zarr-aa", lambda *_: "\n".join(others))
+    with pytest.raises(slurm.LotusError) as refused:
+        slurm.check_queue("cmip6zarr-aa", lambda *_: "\n".join(others + rows))
     told = str(refused.value)
     assert told.startswith("30 jobs of this campaign")
     assert "  0 RUNNING rule_convert D0\n" in told
@@ -117,6 +117,6 @@ def test_jobs_of_a_dead_controller():
 def test_no_slurm(monkeypatch):
     """Where there is no SLURM its accounts are unknown, and a queue that does not answer is an error."""
     monkeypatch.setenv("PATH", "")
-    assert lotus.accounts_of_user() == set()
-    with pytest.raises(lotus.LotusError, match=r"`squeue .*` gave no answer"):
-        lotus.check_queue("cmip6zarr-aa")
+    assert slurm.accounts_of_user() == set()
+    with pytest.raises(slurm.LotusError, match=r"`squeue .*` gave no answer"):
+        slurm.check_queue("cmip6zarr-aa")

@@ -9,8 +9,10 @@ from chain import ID, leave_receipts, list_files, run_convert, run_inventory, ru
 from same_files import assert_same
 from spoil import each, last
 
-from cmip6zarr import provenance, receipts, restore, stores
-from cmip6zarr.errors import Refused
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.job import receipts
+from cmip6zarr.restore import source_files
+from cmip6zarr.store import provenance, zarr_store
 
 FORMATS = (3, 2)
 
@@ -90,8 +92,8 @@ def joined(paths, folder, zarr_format, **policy):
     told = provenance.read(store)
     for number, path in enumerate(paths):
         target = folder / f"back{zarr_format}"
-        assert_same(restore.restore(restore.open_arrays(store, told), told, number, target), path)
-    with stores.quiet(), xr.open_zarr(store, decode_times=False) as opened:
+        assert_same(source_files.restore(source_files.open_arrays(store, told), told, number, target), path)
+    with zarr_store.quiet(), xr.open_zarr(store, decode_times=False) as opened:
         return facts, opened.load()
 
 

@@ -12,7 +12,8 @@ from builders import UNITS
 from chain import ID, take
 from conftest import REPOSITORY
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 BUDGET_MIB, STEPS, LATITUDES, LONGITUDES = 256, 660, 1024, 2048
 """Steps of 8 MiB: 5.2 GiB in one file, of which next to nothing is allocated."""
@@ -53,7 +54,7 @@ def test_file_of_twenty_times_the_memory(tmp_path, sparse):
     assert convert_within(tmp_path, BUDGET_MIB, BUDGET_MIB, 4) == 0
     receipt = receipts.read(tmp_path, "convert", ID)
     assert receipt["peak_rss_mib"] <= receipt["planned_mib"] <= BUDGET_MIB
-    stores.seal(tmp_path / "s.zarr", 3)
+    zarr_store.seal(tmp_path / "s.zarr", 3)
     array = zarr.open_group(tmp_path / "s.zarr", mode="r")["tas"]
     with netCDF4.Dataset(tmp_path / "tas.nc") as nc:
         nc.set_auto_mask(False)

@@ -7,7 +7,7 @@ from mutations import Bank, judge, shared_modules, spread
 
 def changed(change, listed=""):
     """Return a fault of the reader's values that a sentence describes."""
-    return Fault("reading", "cmip6zarr.hdf5:inflate", ("streamed",), "tas", listed, change)
+    return Fault("reading", "cmip6zarr.convert.hdf5_chunks:inflate", ("streamed",), "tas", listed, change)
 
 
 def flipped(inflate, raw, out):
@@ -30,13 +30,13 @@ def test_fault_is_found_and_a_neutral_one_is_not(tmp_path, change, word):
 
 def test_fault_that_is_never_met_is_told(tmp_path):
     """A fault of a function that a dataset does not need is no proof of anything."""
-    classic = Fault("reading", "cmip6zarr.hdf5:inflate", ("classic",), "tas", "", flipped)
+    classic = Fault("reading", "cmip6zarr.convert.hdf5_chunks:inflate", ("classic",), "tas", "", flipped)
     assert judge(classic, Bank(tmp_path))[0] == "not reached"
 
 
 def test_message_must_name_what_is_wrong(tmp_path):
     """A fault that ends unsealed with a message about something else is not called found."""
-    other = Fault("reading", "cmip6zarr.hdf5:inflate", ("streamed",), "no such word", "", flipped)
+    other = Fault("reading", "cmip6zarr.convert.hdf5_chunks:inflate", ("streamed",), "no such word", "", flipped)
     assert judge(other, Bank(tmp_path))[0] == "unnamed"
 
 

@@ -8,7 +8,8 @@ from builders import make_dataset
 from chain import ID, ROWS, run_convert, run_verify, take
 
 import publish
-from cmip6zarr import ledger, receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import ledger, zarr_store
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_store_of_other_results_is_not_written_anew(theirs, ours):
 def test_store_that_stays_as_it_is_changes_hands(theirs, ours):
     """Where all of a store is kept there is nothing to lose, and no object is written again."""
     store = theirs.with_name("s.zarr")
-    chunks = {path: path.stat().st_mtime_ns for path in bytes_of(store) if stores.is_chunk(path.name)}
+    chunks = {path: path.stat().st_mtime_ns for path in bytes_of(store) if zarr_store.is_chunk(path.name)}
     assert run_convert(ours, store, "--chunks", '{"time": 4}') == 0
     assert run_verify(ours) == 0
     assert {path: path.stat().st_mtime_ns for path in chunks} == chunks

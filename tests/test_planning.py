@@ -10,9 +10,11 @@ from drawn import DIMS, FIELDS, RULES, TARGETS, arrays, patient
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from cmip6zarr import chunks, planes, planning
-from cmip6zarr.chunks import MIB, Array
-from cmip6zarr.planning import BASE_BYTES, Cut, PlanError
+from cmip6zarr.convert import shuffled_chunks
+from cmip6zarr.core import chunks
+from cmip6zarr.core.chunks import MIB, Array
+from cmip6zarr.plan import planning
+from cmip6zarr.plan.planning import BASE_BYTES, Cut, PlanError
 
 
 def coverage(shape, regions):
@@ -189,7 +191,7 @@ def test_streamed_chunks_are_runs_of_native_ones(data):
             part = (slice(max(chunk[0].start, first), min(chunk[0].stop, last)), *chunk[1:])
             if part[0].start < part[0].stop:
                 inside = (slice(part[0].start - first, part[0].stop - first), *part[1:])
-                starts = planes.run(inside, native)
+                starts = shuffled_chunks.run(inside, native)
                 assert starts
                 found += [(start[0] + first, *start[1:]) for start in starts]
         order = np.arange(prod(size)).reshape(size)

@@ -6,8 +6,8 @@ import pytest
 from builders import make_dataset
 from chain import leave_receipts, run_verify, take, write
 
-from cmip6zarr import progress
-from cmip6zarr.chunks import MIB
+from cmip6zarr.core import progress
+from cmip6zarr.core.chunks import MIB
 
 
 class Clock:
@@ -115,7 +115,7 @@ def test_every_byte_is_counted(tmp_path, monkeypatch):
             super().__exit__(*error)
             made.append((self.what, self._kept_bytes, self._done_bytes, self.total_bytes))
 
-    monkeypatch.setattr("cmip6zarr.writer.Progress", Recorded)
+    monkeypatch.setattr("cmip6zarr.convert.writer.Progress", Recorded)
     monkeypatch.setattr("cmip6zarr.verify.proof.Progress", Recorded)
     facts = take(make_dataset(tmp_path / "data"), tmp_path)
     for _ in range(2):

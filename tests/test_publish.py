@@ -6,7 +6,8 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import publish
-from cmip6zarr import audit, ledger, objects, receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import audit, backend, ledger, zarr_store
 
 RULE = ("--chunks", '{"time": 4}')
 
@@ -26,7 +27,7 @@ def run_publish(results, target):
 
 
 def content(store):
-    return {key: (store / key).read_bytes() for key in stores.list_objects(store)}
+    return {key: (store / key).read_bytes() for key in zarr_store.list_objects(store)}
 
 
 def sent(results):
@@ -44,12 +45,12 @@ def test_copy_is_the_store(verified, tmp_path):
     xr.testing.assert_identical(xr.open_zarr(target).load(), xr.open_zarr(verified).load())
     assert run_publish(tmp_path, target) == 0
     assert sent(tmp_path) == 0
-    assert stores.is_sealed(target)
+    assert zarr_store.is_sealed(target)
 
 
 def test_rotten_provenance_is_not_sent(verified, tmp_path):
     """It is as much of the store as its objects; where the copy's has rotted, it is sent again."""
-    target, beside = tmp_path / "published.zarr", objects.at(verified).beside(stores.PROVENANCE)
+    target, beside = tmp_path / "published.zarr", backend.at(verified).beside(zarr_store.PROVENANCE)
     text, converted = beside.read_text(), receipts.read(tmp_path, "convert", ID)
     beside.write_text(text.replace("days since 1850", "days since 1851"))
     assert run_publish(tmp_path, target) == 1
@@ -60,7 +61,7 @@ def test_rotten_provenance_is_not_sent(verified, tmp_path):
     receipts.write(receipts.path_of(tmp_path, "convert", ID), converted)
     assert run_publish(tmp_path, target) == 0
     assert receipts.read(tmp_path, "publish", ID)["provenance"] == "proven"
-    copied = objects.at(target).beside(stores.PROVENANCE)
+    copied = backend.at(target).beside(zarr_store.PROVENANCE)
     copied.write_text("{}")
     assert run_publish(tmp_path, target) == 0
     assert copied.read_text() == text
@@ -81,23 +82,23 @@ def test_copy_that_has_rotted_is_mended(verified, tmp_path):
     """Only the chunk that is wrong is sent again, and the metadata."""
     target = tmp_path / "published" / "s.zarr"
     assert run_publish(tmp_path, target) == 0
-    chunk = next(key for key in content(target) if key.startswith("tas/") and stores.is_chunk(key))
+    chunk = next(key for key in content(target) if key.startswith("tas/") and zarr_store.is_chunk(key))
     (target / chunk).write_bytes(b"x")
     assert run_publish(tmp_path, target) == 0
-    assert sent(tmp_path) == 1 + sum(not stores.is_chunk(key) for key in content(target))
+    assert sent(tmp_path) == 1 + sum(not zarr_store.is_chunk(key) for key in content(target))
     assert content(target) == content(verified)
 
 
 def test_rot_is_not_published(verified, tmp_path):
     """An object that is not what the ledger says is not sent: class rot, nothing opens, and convert mends it."""
-    chunk = next(key for key in content(verified) if key.startswith("tas/") and stores.is_chunk(key))
+    chunk = next(key for key in content(verified) if key.startswith("tas/") and zarr_store.is_chunk(key))
     data = (verified / chunk).read_bytes()
     (verified / chunk).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     target = tmp_path / "published" / "s.zarr"
     assert run_publish(tmp_path, target) == 1
     record = receipts.read(tmp_path, "failed", ID)
     assert (record["class"], chunk in record["message"]) == ("rot", True)
-    assert not stores.is_sealed(target)
+    assert not zarr_store.is_sealed(target)
     assert not receipts.path_of(tmp_path, "convert", ID).exists()
     assert run_convert(tmp_path, verified, *RULE, "--zarr-format", 2 if (verified / ".zgroup").exists() else 3) == 0
     assert run_verify(tmp_path) == 0
@@ -111,7 +112,7 @@ def test_what_is_not_sealed_or_not_ours(verified, tmp_path):
     (target / "precious").write_text("data")
     assert run_publish(tmp_path, target) == 1
     assert [path.name for path in target.rglob("*")] == ["precious"]
-    stores.unseal(verified)
+    zarr_store.unseal(verified)
     assert run_publish(tmp_path, tmp_path / "elsewhere.zarr") == 1
     assert "no sealed store" in receipts.read(tmp_path, "failed", ID)["message"]
     assert not (tmp_path / "elsewhere.zarr").exists()

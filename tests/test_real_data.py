@@ -9,8 +9,9 @@ from chain import list_files, run_convert, run_inventory, run_verify
 from real_datasets import DATASETS, HADGEM
 
 import size_report
-from cmip6zarr import receipts, stores
-from cmip6zarr.codecs import PRESETS
+from cmip6zarr.convert.codecs import PRESETS
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 MOST_CHUNKS = 40  # of a field along time: thousands of objects are tested elsewhere, and slow
 OPTIONS = {"decode_times": xr.coders.CFDatetimeCoder(use_cftime=True)}
@@ -75,7 +76,7 @@ def test_dataset_converts_or_is_refused(real, listed, real_data, tmp_path):
         options += ["--shard-mib", 1] if zarr_format == 3 else ["--scheduler", "threads", "--threads", 2]
         assert run_convert(tmp_path, store, *options, dataset=real.id) == 0
         assert run_verify(tmp_path, dataset=real.id) == 0
-        with stores.quiet(), xr.open_zarr(store, **OPTIONS) as opened:
+        with zarr_store.quiet(), xr.open_zarr(store, **OPTIONS) as opened:
             found = opened.load()
         for variable in found.variables.values():
             # xarray takes this attribute for an encoding of netCDF files, and so hides it there.

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from cmip6zarr import files, receipts
-from cmip6zarr.errors import DatasetError, Refused
+from cmip6zarr.core import files
+from cmip6zarr.core.errors import DatasetError, Refused
+from cmip6zarr.job import receipts
 
 ID = "CMIP6.CMIP.ZZZ.MODEL-A.historical.r1i1p1f1.Amon.tas.gn.v20200101"
 

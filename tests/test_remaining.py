@@ -8,8 +8,10 @@ import pytest
 from builders import dataset_id
 from chain import configuration
 
-from cmip6zarr import bundles, drs, outdated, receipts, remaining, rowfiles
-from cmip6zarr.catalogue import Dataset
+from cmip6zarr.campaign import bundles, outdated, pending
+from cmip6zarr.catalogue import drs, row_files
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import receipts
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDE"]
 ROWS = {name: Dataset(name, ("a.nc", "b.nc")) for name in NAMES}
@@ -25,7 +27,7 @@ def config(tmp_path):
     return config
 
 
-def finish(config, row, rules=remaining.RULES, **facts):
+def finish(config, row, rules=pending.RULES, **facts):
     """Leave the receipts of rules for a dataset, and a store, as if they had been run under this configuration."""
     asked = bundles.asked(config, row)
     root(config, row.id).parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ def root(config, name):
 
 
 def mark(config):
-    return Path(config["results"], remaining.MARK)
+    return Path(config["results"], pending.MARK)
 
 
 def path(config, rule, name):
@@ -52,12 +54,12 @@ def path(config, rule, name):
 
 
 def keep(config):
-    remaining.keep(config["results"], remaining.remaining(ROWS, config).table)
+    pending.keep(config["results"], pending.remaining(ROWS, config).table)
 
 
 def left(config, rows=ROWS, **change):
     """Return the letters of the datasets that are left for this run, and the number of those left for later ones."""
-    found = remaining.remaining(rows, config | change)
+    found = pending.remaining(rows, config | change)
     return "".join(name.split(".")[3][-1] for name in found.datasets), found.later
 
 
@@ -102,7 +104,7 @@ def test_changed_row_is_left(config):
     assert left(config, ROWS | {NAMES[1]: Dataset(NAMES[1], ("a.nc",))}) == ("B", 0)
 
 
-@pytest.mark.parametrize("rule", remaining.RULES)
+@pytest.mark.parametrize("rule", pending.RULES)
 def test_receipt_that_is_gone_or_changed(config, rule):
     """A dataset one of whose receipts is gone, edited, cut off or another's is left, also when all was well before."""
     assert left(config) == ("", 0)
@@ -114,7 +116,7 @@ def test_receipt_that_is_gone_or_changed(config, rule):
     for _ in range(2):  # as read, and as kept
         keep(config)
         assert left(config) == ("ABCD", 0)
-        assert set(remaining.remaining(ROWS, config).again) == {edited, cut, foreign, mark(config)}
+        assert set(pending.remaining(ROWS, config).again) == {edited, cut, foreign, mark(config)}
 
 
 @pytest.mark.parametrize(
@@ -123,17 +125,17 @@ def test_receipt_that_is_gone_or_changed(config, rule):
 def test_receipts_that_do_not_say_what_is_asked(config, change, rule):
     """They are made again, and no others, whoever has made them; bundles look for themselves."""
     rows = ROWS if change else ROWS | {NAMES[0]: Dataset(NAMES[0], ("a.nc",))}
-    found = remaining.remaining(rows, config | change)
+    found = pending.remaining(rows, config | change)
     untrue = [path(config, rule, name) for name in (NAMES if change else NAMES[:1])]
     assert found.again == (*untrue, mark(config))
     bundled = config | change | {"bundle": {"datasets": 2, "gib": 20}}
-    assert not {path(config, rule, name) for name in NAMES} & set(remaining.remaining(rows, bundled).again)
+    assert not {path(config, rule, name) for name in NAMES} & set(pending.remaining(rows, bundled).again)
 
 
 def test_receipts_are_read_once(config, monkeypatch):
     """What was read is kept: only receipts that have changed since are read again."""
     keep(config)
-    table = Path(config["results"], remaining.TABLE)
+    table = Path(config["results"], pending.TABLE)
     before = table.stat().st_mtime_ns
     read = []
     find = receipts.find
@@ -148,14 +150,14 @@ def test_receipts_are_read_once(config, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PAR1 no more", None], ids=["empty", "cut", "other"])
 def test_table_that_cannot_be_used_is_made_again(config, content):
     """A table that is damaged, or of another version, is no reason to do anything again."""
-    table = Path(config["results"], remaining.TABLE)
+    table = Path(config["results"], pending.TABLE)
     if content is None:
         pl.DataFrame({"dataset": NAMES}).write_parquet(table)
     else:
         table.write_bytes(content)
     assert left(config) == ("", 0)
     keep(config)
-    assert pl.read_parquet(table).schema == remaining.SCHEMA
+    assert pl.read_parquet(table).schema == pending.SCHEMA
 
 
 def test_batch_takes_the_next_ones(config):
@@ -169,33 +171,33 @@ def test_batch_takes_the_next_ones(config):
     assert left(config, batch=4) == ("CDEA", 0)
     assert left(config, batch=2, rerun="memory") == ("A", 0)
     assert left(config, batch=2, rerun="node") == ("", 0)
-    assert remaining.remaining(ROWS, config | {"batch": 2}).unfinished == 2
-    assert remaining.remaining(ROWS, config | {"batch": 2, "rerun": "memory"}).unfinished == 3
+    assert pending.remaining(ROWS, config | {"batch": 2}).unfinished == 2
+    assert pending.remaining(ROWS, config | {"batch": 2, "rerun": "memory"}).unfinished == 3
 
 
 def test_refused_datasets_are_left_alone(config):
     """A refusal is an answer, unless it is asked for again, or the policy is another."""
     path(config, "inventory", NAMES[0]).unlink()
-    files = rowfiles.seen(ROWS[NAMES[0]].files)
+    files = row_files.seen(ROWS[NAMES[0]].files)
     leave(config, "failed", NAMES[0], row=ROWS[NAMES[0]].digest, policy={}, files=files, **{"class": "refused"})
     assert left(config) == ("", 0)
-    found = remaining.remaining(ROWS, config)
+    found = pending.remaining(ROWS, config)
     assert (found.unasked, found.unfinished) == ((NAMES[0],), 1)
     assert left(config, rerun="refused") == left(config, policy={"gap": "allow"}) == ("A", 0)
 
 
 def test_bundles_with_work_are_left(config):
     """A bundle is done again if one of its datasets is left, and its own receipt is void; others stay out."""
-    Path(config["results"], remaining.MARK).touch()
+    Path(config["results"], pending.MARK).touch()
     bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
-    assert remaining.remaining(ROWS, bundled) == remaining.Remaining()
+    assert pending.remaining(ROWS, bundled) == pending.Remaining()
     for name in NAMES[2:]:
         path(config, "verify", name).unlink()
     _, second, third = bundles.bundles(ROWS, bundled)
-    found = remaining.remaining(ROWS, bundled)
+    found = pending.remaining(ROWS, bundled)
     assert (found.datasets, found.bundles, found.later) == ((), (second, third), 0)
     assert found.again == (path(config, "bundle", second.id), path(config, "bundle", third.id), mark(config))
-    found = remaining.remaining(ROWS, bundled | {"batch": 1})
+    found = pending.remaining(ROWS, bundled | {"batch": 1})
     assert (found.bundles, found.later) == ((second,), 1)
 
 
@@ -203,12 +205,12 @@ def test_mark_that_is_older_than_a_receipt_is_void(config):
     """The tables are made again where a run was killed between the last receipt and them."""
     end = mark(config)
     end.touch()
-    assert remaining.remaining(ROWS, config).again == ()
+    assert pending.remaining(ROWS, config).again == ()
     youngest = max(path(config, "size_report", name).stat().st_mtime_ns for name in NAMES)
     os.utime(end, ns=(youngest - 1, youngest - 1))
-    assert remaining.remaining(ROWS, config).again == (end,)
+    assert pending.remaining(ROWS, config).again == (end,)
     end.unlink()
-    assert remaining.remaining(ROWS, config).again == (end,)
+    assert pending.remaining(ROWS, config).again == (end,)
 
 
 def test_mark_is_void_where_something_is_left(config):
@@ -217,7 +219,7 @@ def test_mark_is_void_where_something_is_left(config):
     end.touch()
     receipt = path(config, "convert", NAMES[0])
     receipt.unlink()
-    assert remaining.remaining(ROWS, config).again == (end,)
+    assert pending.remaining(ROWS, config).again == (end,)
 
 
 def test_store_that_is_gone_or_unsealed(config):
@@ -227,9 +229,9 @@ def test_store_that_is_gone_or_unsealed(config):
     root(config, NAMES[1]).rename(root(config, NAMES[1]).with_name("zarr.json.unsealed"))
     assert left(config) == ("AB", 0)
     untrue = (path(config, "convert", NAMES[0]), path(config, "verify", NAMES[1]))
-    assert remaining.remaining(ROWS, config).again == (*untrue, mark(config))
+    assert pending.remaining(ROWS, config).again == (*untrue, mark(config))
     path(config, "verify", NAMES[1]).unlink()  # converted, and not verified yet
-    assert remaining.remaining(ROWS, config).again == (*untrue[:1], mark(config))
+    assert pending.remaining(ROWS, config).again == (*untrue[:1], mark(config))
 
 
 def test_results_whose_name_could_be_a_pattern(config):
@@ -239,16 +241,16 @@ def test_results_whose_name_could_be_a_pattern(config):
         finish(odd, row)
     keep(odd)
     assert left(odd) == ("", 0)
-    assert pl.read_parquet(Path(odd["results"], remaining.TABLE), glob=False).height == len(ROWS)
+    assert pl.read_parquet(Path(odd["results"], pending.TABLE), glob=False).height == len(ROWS)
 
 
 def test_nothing_is_written(config):
     """To say what is left changes nothing on disk, also where the table of finished datasets is out of date."""
     before = sorted(Path(config["results"]).rglob("*"))
-    found = remaining.remaining(ROWS, config)
+    found = pending.remaining(ROWS, config)
     assert sorted(Path(config["results"]).rglob("*")) == before
-    remaining.keep(config["results"], found.table)
-    assert pl.read_parquet(Path(config["results"], remaining.TABLE)).equals(found.table)
+    pending.keep(config["results"], found.table)
+    assert pl.read_parquet(Path(config["results"], pending.TABLE)).equals(found.table)
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["by name", "by pattern"])
@@ -261,7 +263,7 @@ def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, repla
         file.touch()
     row = Dataset(NAMES[0], (f"{folder}/*.nc",) if replaced else tuple(map(str, files)))
     rows = ROWS | {row.id: row}
-    used = [dict(rowfiles.look(str(file))) for file in files[:2]]
+    used = [dict(row_files.look(str(file))) for file in files[:2]]
     finish(config, row)
     leave(
         config,
@@ -271,7 +273,7 @@ def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, repla
         files=used,
         left_out=[used[0] | {"path": str(files[2])}],
     )
-    assert remaining.remaining(rows, config).changed == {}
+    assert pending.remaining(rows, config).changed == {}
     files[0].write_text("longer")
     files[2].write_text("left out before, and now")
     files[1].unlink()
@@ -279,7 +281,7 @@ def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, repla
     if replaced:
         (folder / "d.nc").touch()
         expected.insert(0, f"{folder}/d.nc is new")
-    found = remaining.remaining(rows, config)
+    found = pending.remaining(rows, config)
     assert found.changed == {row.id: expected}
     assert found.names == ()
     assert outdated.told(found.changed).startswith(f"1 sealed stores have other sources now: {row.id} ({expected[0]}")
@@ -291,9 +293,9 @@ def test_files_whose_status_alone_has_changed(config, tmp_path):
     file.touch()
     row = Dataset(NAMES[0], (str(file),))
     finish(config, row)
-    leave(config, "inventory", row.id, asked=bundles.asked(config, row)["inventory"], files=[rowfiles.look(str(file))])
+    leave(config, "inventory", row.id, asked=bundles.asked(config, row)["inventory"], files=[row_files.look(str(file))])
     file.chmod(0o600)
-    assert remaining.remaining(ROWS | {row.id: row}, config).changed == {}
+    assert pending.remaining(ROWS | {row.id: row}, config).changed == {}
 
 
 def test_refused_for_a_mode_that_was_corrected(config, tmp_path):
@@ -301,7 +303,7 @@ def test_refused_for_a_mode_that_was_corrected(config, tmp_path):
     file = tmp_path / "a.nc"
     file.touch(mode=0o000)
     rows = ROWS | {NAMES[0]: Dataset(NAMES[0], (str(file),))}
-    files = rowfiles.seen([str(file)])
+    files = row_files.seen([str(file)])
     leave(config, "failed", NAMES[0], row=rows[NAMES[0]].digest, policy={}, files=files, **{"class": "refused"})
     path(config, "verify", NAMES[0]).unlink()
     assert left(config, rows) == ("", 0)

@@ -11,10 +11,13 @@ import pytest
 from campaigns import FINDINGS, HOSTILE, LOOK, REMEDIES, make_campaign
 from test_campaign import NAMES, ROW, leave
 
-from cmip6zarr import campaign, files, receipts, report, running
-from cmip6zarr.findings import SEALED, WITH_FINDINGS
+from cmip6zarr.campaign import tables
+from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
+from cmip6zarr.core import files
+from cmip6zarr.job import in_progress, receipts
+from cmip6zarr.report import report
 
-NOTHING = pl.DataFrame(schema=campaign.SIZED)
+NOTHING = pl.DataFrame(schema=tables.SIZED)
 NOW = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
 
 
@@ -203,9 +206,9 @@ def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
 
 def test_dataset_at_work_is_told(tmp_path):
     """A note says which rule is at work on a dataset that has no size report yet."""
-    running.begin(tmp_path, "convert", NAMES[0])
-    running.begin(tmp_path, "inventory", NAMES[1])
-    at_work = running.at_work(tmp_path, NAMES[:1])
+    in_progress.begin(tmp_path, "convert", NAMES[0])
+    in_progress.begin(tmp_path, "inventory", NAMES[1])
+    at_work = in_progress.at_work(tmp_path, NAMES[:1])
     assert at_work == {NAMES[0]: "convert"}
     assert report.row_of(NAMES[0], "waiting", "convert", None, tmp_path)["state"] == "converting"
     assert report.row_of(NAMES[1], "waiting", "inventory", None, tmp_path)["state"] == "at work"

@@ -8,8 +8,8 @@ import pytest
 from campaigns import HOSTILE, make_campaign
 from playwright.sync_api import expect, sync_playwright
 
-from cmip6zarr import report
-from cmip6zarr.findings import WITH_FINDINGS
+from cmip6zarr.campaign.findings import WITH_FINDINGS
+from cmip6zarr.report import report
 
 pytestmark = pytest.mark.browser
 

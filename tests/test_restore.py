@@ -15,10 +15,11 @@ from same_files import assert_same
 from spoil import each, last, put
 
 import restore
-from cmip6zarr import library, objects, originals, stores
-from cmip6zarr import provenance as provenances
-from cmip6zarr import restore as back
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.restore import source_files as back
+from cmip6zarr.source import file_form, netcdf_c
+from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store import provenance as provenances
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 FORMATS = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA", "NETCDF4_CLASSIC", "NETCDF4")
@@ -28,7 +29,7 @@ MOST_RESTORED = 4  # files of a real dataset, if it has many
 def convert(paths, folder, zarr_format=3, rule=None, **policy):
     """Write the sealed store `s.zarr` of some files and return it with its provenance."""
     write(take(paths, folder, **policy), folder / "s.zarr", zarr_format, rule)
-    stores.seal(folder / "s.zarr", zarr_format)
+    zarr_store.seal(folder / "s.zarr", zarr_format)
     return folder / "s.zarr", provenances.read(folder / "s.zarr")
 
 
@@ -56,8 +57,8 @@ def change(paths, *changes):
 
 def attribute(name, kind, data, variable=None):
     """Return the change that writes an attribute of a variable, or of the file, byte for byte."""
-    return lambda nc: library.write_attribute(
-        nc._grpid, nc[variable]._varid if variable else library.GLOBAL, name, kind, data
+    return lambda nc: netcdf_c.write_attribute(
+        nc._grpid, nc[variable]._varid if variable else netcdf_c.GLOBAL, name, kind, data
     )
 
 
@@ -88,7 +89,7 @@ def test_files_that_lie_across_shards_come_back(tmp_path, monkeypatch, options, 
     paths = make_dataset(tmp_path, steps=7, lat=30, lon=40, chunks=(3, 11, 40))
     take(paths, tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 2, "lat": 20}', *options) == 0
-    stores.seal(tmp_path / "s.zarr", 2 if 2 in options else 3)
+    zarr_store.seal(tmp_path / "s.zarr", 2 if 2 in options else 3)
     provenance = provenances.read(tmp_path / "s.zarr")
     for number, path in enumerate(paths):
         assert_same(restored(tmp_path / "s.zarr", provenance, number, tmp_path / "back"), path)
@@ -223,7 +224,7 @@ def test_order_of_attributes_and_variables_comes_back(tmp_path):
             for name in order:
                 nc.createVariable(name, "f4", ("time", "a", "b"))
                 nc[name].setncatts({f"of_{other}": 1 for other in order})
-                library.write_attribute(nc._grpid, nc[name]._varid, "_FillValue", "float32", b"\0" * 4)
+                netcdf_c.write_attribute(nc._grpid, nc[name]._varid, "_FillValue", "float32", b"\0" * 4)
             for name in order:
                 nc[name][:2] = index
             nc.createVariable("time", "f8", ("time",)).units = UNITS
@@ -352,7 +353,7 @@ def test_what_is_there_is_not_replaced(tmp_path):
 def test_store_that_is_not_sealed_is_not_restored(tmp_path):
     """What is not proven proves nothing; and where there is no store there is nothing to restore."""
     store, provenance = convert(make_dataset(tmp_path), tmp_path)
-    stores.unseal(store)
+    zarr_store.unseal(store)
     error = refusal(store, tmp_path / "back", provenance=provenance)
     assert (error.kind, "found no sealed store" in error.message) == ("store", True)
     error = refusal(tmp_path / "none.zarr", tmp_path / "back", provenance=provenance)
@@ -389,7 +390,7 @@ def test_rotten_chunk_within_a_shard_is_not_restored(tmp_path):
     paths = make_dataset(tmp_path, steps=7, lat=30, lon=40)
     take(paths, tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 2}', "--shard-mib", 0.05) == 0
-    stores.seal(tmp_path / "s.zarr", 3)
+    zarr_store.seal(tmp_path / "s.zarr", 3)
     for shard in (tmp_path / "s.zarr" / "tas").glob("c.*"):
         data = bytearray(shard.read_bytes())
         data[len(data) // 3] ^= 1
@@ -414,7 +415,7 @@ def test_provenance_cannot_name_a_place_outside_the_folder(tmp_path, path):
     provenance["files"][1]["path"] = path
     error = refusal(store, tmp_path / "back", provenance=provenance)
     assert (error.kind, "expected a path that ends in the name of a file" in error.message) == ("provenance", True)
-    objects.at(store).beside(stores.PROVENANCE).write_text(json.dumps(provenance))
+    backend.at(store).beside(zarr_store.PROVENANCE).write_text(json.dumps(provenance))
     assert restore.main([str(store), "--all", "--to", str(tmp_path / "back")]) == 1
     assert not (tmp_path / "back").exists()
 
@@ -460,7 +461,7 @@ def test_coordinates_that_are_too_many_to_keep_are_not_restored(tmp_path, monkey
     change(paths, None, DRIFTS["noise"][1], None)
     for limit in ("MOST_RAW_BYTES", "MOST_KEPT_BYTES", "MOST_SHARED_BYTES"):
         with monkeypatch.context() as patch:
-            patch.setattr(originals, limit, 8)  # bytes, less than one latitude takes in any form
+            patch.setattr(file_form, limit, 8)  # bytes, less than one latitude takes in any form
             store, provenance = convert(paths, tmp_path)
             error = refusal(store, tmp_path / "back")
         assert f"{paths[1]}: 'lat' differs from the first file's; its values were found too many" in error.message
@@ -479,7 +480,7 @@ def test_user_defined_types_are_refused(tmp_path):
     error = refusal(convert([path], tmp_path)[0], tmp_path / "back")
     assert f"{path}: holds what its store does not, ['ragged'], expected nothing of the kind" in error.message
     with netCDF4.Dataset(path, "a") as nc, pytest.raises(RuntimeError, match="its type is user-defined"):
-        library.write_attribute(nc._grpid, library.GLOBAL, "a", library.USER_DEFINED, b"")
+        netcdf_c.write_attribute(nc._grpid, netcdf_c.GLOBAL, "a", netcdf_c.USER_DEFINED, b"")
 
 
 def test_what_the_library_cannot_write_is_refused(tmp_path):
@@ -525,7 +526,7 @@ def test_file_that_came_out_otherwise_is_not_kept(tmp_path, monkeypatch, functio
     """What the library writes without a word in another way than it was asked to is found, and the file removed."""
     (path,) = make_dataset(tmp_path, files=1, filters={})
     store, _ = convert([path], tmp_path)
-    monkeypatch.setattr(library, function, other(getattr(library, function)))
+    monkeypatch.setattr(netcdf_c, function, other(getattr(netcdf_c, function)))
     error = refusal(store, tmp_path / "back")
     assert (error.kind, f"{path}: {said}" in error.message, list((tmp_path / "back").iterdir())) == (
         "restore",
@@ -538,9 +539,9 @@ def test_fill_value_of_another_type_is_not_written_into_a_classic_file(tmp_path)
     """The library would only fail when it closes the file, and crash; so nothing is written at all."""
     with netCDF4.Dataset(tmp_path / "x.nc", "w", format="NETCDF3_CLASSIC") as nc:
         nc._redef()
-        varid = library.define(nc._grpid, "z", "int16", [], None)
+        varid = netcdf_c.define(nc._grpid, "z", "int16", [], None)
         with pytest.raises(RuntimeError, match="no fill value of another type"):
-            library.write_attribute(nc._grpid, varid, "_FillValue", "float32", np.float32([1]).tobytes())
+            netcdf_c.write_attribute(nc._grpid, varid, "_FillValue", "float32", np.float32([1]).tobytes())
     with netCDF4.Dataset(tmp_path / "x.nc") as nc:
         assert nc["z"].ncattrs() == []
 
@@ -575,7 +576,7 @@ def test_provenance_of_another_store_is_refused(tmp_path, spoil, kind, said):
 def test_provenance_that_is_not_whole_is_an_error(tmp_path, text, capsys):
     """Without provenance, or with that of an earlier release, nothing is restored."""
     if text is not None:
-        objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).write_text(text)
+        backend.at(tmp_path / "s.zarr").beside(zarr_store.PROVENANCE).write_text(text)
     assert restore.main([str(tmp_path / "s.zarr"), "--all", "--to", str(tmp_path / "back")]) == 1
     assert "s.zarr.provenance.json: " in capsys.readouterr().err
 

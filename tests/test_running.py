@@ -7,7 +7,8 @@ import sys
 import pytest
 from builders import dataset_id
 
-from cmip6zarr import files, lotus, receipts, running
+from cmip6zarr.core import files
+from cmip6zarr.job import in_progress, receipts, slurm
 
 ID = dataset_id()
 
@@ -19,9 +20,9 @@ def note(tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
     def leave(**change):
-        running.begin("results", "convert", ID)
-        path = receipts.path_of("results", running.FOLDER, ID)
-        receipts.write(path, receipts.read("results", running.FOLDER, ID) | change)
+        in_progress.begin("results", "convert", ID)
+        path = receipts.path_of("results", in_progress.FOLDER, ID)
+        receipts.write(path, receipts.read("results", in_progress.FOLDER, ID) | change)
         return path
 
     return leave
@@ -38,7 +39,7 @@ def test_work_that_goes_on_is_left_alone(note):
     """A process that is alive, or on another machine, or whose job SLURM does not know, keeps its note."""
     for change in ({}, {"host": "elsewhere", "pid": dead_pid()}, {"slurm_job": "1", "pid": dead_pid()}):
         path = note(**change)
-        assert running.settle("results", {ID}) == []
+        assert in_progress.settle("results", {ID}) == []
         assert path.is_file()
     assert not receipts.path_of("results", "failed", ID).exists()
 
@@ -48,21 +49,21 @@ def test_damaged_note(note):
     path = note(pid=dead_pid())
     sound = path.read_text()
     path.write_text(sound.replace("convert", "verify"))
-    assert running.settle("results", {ID}) == []
-    assert running.at_work("results", {ID}) == {}
+    assert in_progress.settle("results", {ID}) == []
+    assert in_progress.at_work("results", {ID}) == {}
     path.write_text(sound)
-    assert running.settle("results", {ID}) == [ID]
+    assert in_progress.settle("results", {ID}) == [ID]
 
 
 def test_job_of_a_bundle(note, monkeypatch):
     """The log that tells what killed the work of a bundle is the bundle's, and its rule is named in the remedy."""
-    monkeypatch.setattr(lotus, "ask", lambda *_: "JobState=FAILED")
+    monkeypatch.setattr(slurm, "ask", lambda *_: "JobState=FAILED")
     note(slurm_job="7", bundle="000003-0123456789ab")
     files.write_text(
         ".snakemake/slurm_logs/rule_bundle/000003-0123456789ab/7.log",
         "slurmstepd-h: error: StepId=7.0 exceeded memory limit (2 > 1), being killed",
     )
-    assert running.settle("results", {ID}) == [ID]
+    assert in_progress.settle("results", {ID}) == [ID]
     record = receipts.read("results", "failed", ID)
     assert (record["rule"], record["class"]) == ("convert", "memory")
     assert "--set-resources bundle:mem_mb" in record["remedy"]
@@ -71,8 +72,8 @@ def test_job_of_a_bundle(note, monkeypatch):
 def test_killed_process(note):
     """A process that is gone leaves a record of class `killed`, and no note."""
     path = note(pid=dead_pid())
-    assert running.settle("results", set()) == []
-    assert running.settle("results", {ID}) == [ID]
+    assert in_progress.settle("results", set()) == []
+    assert in_progress.settle("results", {ID}) == [ID]
     record = receipts.read("results", "failed", ID)
     assert (record["rule"], record["class"]) == ("convert", "killed")
     assert "was killed: it is gone" in record["message"]
@@ -105,13 +106,13 @@ def test_class_of_a_job(note, monkeypatch, state, said, kind):
 
     def ask(command, *_):
         if state is None or command == ("sacct" if "=" in state else "scontrol"):
-            raise lotus.LotusError("no answer")
+            raise slurm.LotusError("no answer")
         return f"JobId=7 JobName=x {state} Reason=None" if "=" in state else state
 
-    monkeypatch.setattr(lotus, "ask", ask)
+    monkeypatch.setattr(slurm, "ask", ask)
     path = note(slurm_job="7", pid=os.getpid())
     files.write_text(f".snakemake/slurm_logs/rule_convert/{ID}/7.log", f"all is well\n{said}\n")
-    assert running.settle("results", {ID}) == ([ID] if kind else [])
+    assert in_progress.settle("results", {ID}) == ([ID] if kind else [])
     assert path.exists() == (kind is None)
     if kind:
         record = receipts.read("results", "failed", ID)

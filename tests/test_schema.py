@@ -9,8 +9,13 @@ import yaml
 from conftest import REPOSITORY
 
 import convert
-from cmip6zarr import chunks, codecs, configuration, drs, planning, s3client
-from cmip6zarr.policy import POLICY
+from cmip6zarr.campaign import configuration
+from cmip6zarr.catalogue import drs
+from cmip6zarr.convert import codecs
+from cmip6zarr.core import chunks
+from cmip6zarr.plan import planning
+from cmip6zarr.source.policy import POLICY
+from cmip6zarr.store import s3_client
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 KEYS = SCHEMA["properties"]
@@ -93,7 +98,7 @@ def test_defaults_are_those_of_the_script():
 
 def test_defaults_of_s3_are_those_of_the_code():
     """What the schema says of each key of `s3` is what a script does that is told nothing."""
-    assert {key: said["default"] for key, said in KEYS["s3"]["properties"].items()} == asdict(s3client.Settings())
+    assert {key: said["default"] for key, said in KEYS["s3"]["properties"].items()} == asdict(s3_client.Settings())
 
 
 def test_largest_chunk_that_may_be_asked_for_can_be_written():

@@ -6,7 +6,9 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import size_report
-from cmip6zarr import receipts, sizes, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.report import sizes
+from cmip6zarr.store import zarr_store
 
 
 @pytest.fixture
@@ -47,14 +49,14 @@ def test_bytes_have_a_unit_and_three_digits(count, text):
 def test_report_adds_up(report):
     """Arrays and metadata make up the store, and the causes make up the change of size."""
     facts, told = report
-    objects = stores.list_objects(told["store"])
+    objects = zarr_store.list_objects(told["store"])
     assert (told["zarr_bytes"], told["objects"]) == (sum(objects.values()), len(objects))
     assert told["netcdf_bytes"] == facts["source_bytes"]
     assert told["ratio"] == round(told["zarr_bytes"] / told["netcdf_bytes"], 4)
     assert sum(told["causes"].values()) == told["zarr_bytes"] - told["netcdf_bytes"]
-    chunks = sum(size for key, size in objects.items() if stores.is_chunk(key))
+    chunks = sum(size for key, size in objects.items() if zarr_store.is_chunk(key))
     assert sum(array["stored_bytes"] for array in told["arrays"].values()) == chunks
-    assert sum(array["objects"] for array in told["arrays"].values()) == sum(map(stores.is_chunk, objects))
+    assert sum(array["objects"] for array in told["arrays"].values()) == sum(map(zarr_store.is_chunk, objects))
     assert {name: array["raw_bytes"] for name, array in told["arrays"].items()} == {
         name: variable["raw_bytes"] for name, variable in facts["variables"].items()
     }

@@ -9,9 +9,9 @@ import pytest
 from builders import UNITS, make_dataset
 from spoil import add_reference_time, again, broken, each, last, put
 
-from cmip6zarr import source as inventories
-from cmip6zarr.errors import Refused
-from cmip6zarr.source import take_inventory
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source import inventory as inventories
+from cmip6zarr.source.inventory import take_inventory
 
 HOURS = UNITS.replace("days", "hours")
 

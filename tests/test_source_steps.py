@@ -4,8 +4,8 @@ import pytest
 from builders import UNITS, make_dataset
 from spoil import add_reference_time, each, last, put
 
-from cmip6zarr.errors import Refused
-from cmip6zarr.source import take_inventory
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source.inventory import take_inventory
 
 HOURS = UNITS.replace("days", "hours")
 

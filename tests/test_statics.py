@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmip6zarr import statics
-from cmip6zarr.errors import Refused
-from cmip6zarr.headers import read_header
-from cmip6zarr.policy import Judge
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source import statics
+from cmip6zarr.source.headers import read_header
+from cmip6zarr.source.policy import Judge
 
 TINY = np.finfo("f8").tiny
 FILL = {"fill_value": 1e20}

@@ -11,7 +11,8 @@ from builders import dataset_id
 from conftest import REPOSITORY
 
 import status as script
-from cmip6zarr import lotus, receipts, running, status
+from cmip6zarr.campaign import status
+from cmip6zarr.job import in_progress, receipts, slurm
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDEFGH"]
 VERIFIED, LOST, FAILED, REFUSED, WORKING, GONE, WAITING, AGAIN = NAMES
@@ -29,7 +30,7 @@ def fail(results, name, kind, message="It went wrong.", time=1e9):
 
 def note(results, name, pid=None, **facts):
     started = {"rule": "verify", "started": "2026-11-24T12:00:00+00:00", "host": platform.node(), "slurm_job": None}
-    leave(results, running.FOLDER, name, **started | {"pid": pid or os.getpid()} | facts)
+    leave(results, in_progress.FOLDER, name, **started | {"pid": pid or os.getpid()} | facts)
 
 
 @pytest.fixture
@@ -129,10 +130,10 @@ def test_slurm_is_asked_once(tmp_path, monkeypatch, answer, alive):
     def ask(*command):
         questions.append(command)
         if answer is None:
-            raise lotus.LotusError("no SLURM")
+            raise slurm.LotusError("no SLURM")
         return answer
 
-    monkeypatch.setattr(lotus, "ask", ask)
+    monkeypatch.setattr(slurm, "ask", ask)
     found = status.look(tmp_path)
     assert [one["alive"] for one in found["at_work"]] == alive
     assert len(questions) == 1

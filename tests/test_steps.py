@@ -4,7 +4,7 @@ import cftime
 import numpy as np
 import pytest
 
-from cmip6zarr import steps
+from cmip6zarr.source import steps
 
 
 def days(dates, calendar):

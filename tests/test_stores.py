@@ -9,8 +9,8 @@ import zarr
 from builders import make_dataset
 from chain import take, writable, write
 
-from cmip6zarr import objects, stores
-from cmip6zarr.errors import DatasetError
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.store import backend, zarr_store
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 CHUNK = {2: "tas/1.0.0", 3: "tas/c.1.0.0"}
@@ -36,7 +36,7 @@ def readers(path):
 
 
 def content(path):
-    return {key: (path / key).read_bytes() for key in stores.list_objects(path)}
+    return {key: (path / key).read_bytes() for key in zarr_store.list_objects(path)}
 
 
 @BOTH
@@ -44,7 +44,7 @@ def content(path):
 @pytest.mark.parametrize("reader", readers(""))
 def test_unsealed_store_opens_for_nobody(unsealed, reader):
     """No reader opens a store that has not been proven."""
-    assert not stores.is_sealed(unsealed)
+    assert not zarr_store.is_sealed(unsealed)
     with pytest.raises((FileNotFoundError, ValueError), match=r"(?i)group|found|metadata"):
         readers(unsealed)[reader]()
 
@@ -53,8 +53,8 @@ def test_unsealed_store_opens_for_nobody(unsealed, reader):
 @pytest.mark.parametrize("reader", readers(""))
 def test_sealed_store_opens_for_all(unsealed, reader, zarr_format):
     """Every reader opens a sealed store and finds all its variables."""
-    stores.seal(unsealed, zarr_format)
-    assert stores.is_sealed(unsealed)
+    zarr_store.seal(unsealed, zarr_format)
+    assert zarr_store.is_sealed(unsealed)
     opened = readers(unsealed)[reader]()
     assert all(name in opened for name in ("tas", "time", "time_bnds", "lat"))
 
@@ -62,8 +62,8 @@ def test_sealed_store_opens_for_all(unsealed, reader, zarr_format):
 @BOTH
 def test_metadata_are_consolidated(unsealed, zarr_format):
     """A sealed store has the metadata of all arrays in one object."""
-    stores.seal(unsealed, zarr_format)
-    with stores.quiet():
+    zarr_store.seal(unsealed, zarr_format)
+    with zarr_store.quiet():
         consolidated = zarr.open_consolidated(unsealed).metadata.consolidated_metadata
     assert set(consolidated.metadata) == {"time", "time_bnds", "lat", "lat_bnds", "lon", "lon_bnds", "tas"}
 
@@ -72,36 +72,36 @@ def test_metadata_are_consolidated(unsealed, zarr_format):
 def test_unseal_takes_a_store_back(unsealed, zarr_format):
     """Unsealing a sealed store leaves every object as it was before, and does nothing to one that is not sealed."""
     before = content(unsealed)
-    stores.unseal(unsealed)
+    zarr_store.unseal(unsealed)
     assert content(unsealed) == before
-    stores.seal(unsealed, zarr_format)
+    zarr_store.seal(unsealed, zarr_format)
     assert content(unsealed) != before
-    stores.unseal(unsealed)
+    zarr_store.unseal(unsealed)
     assert content(unsealed) == before
 
 
 def test_unsealing_nothing_is_nothing(tmp_path):
     """Where there is no store, nothing is unsealed and nothing made."""
-    stores.unseal(tmp_path / "none.zarr")
+    zarr_store.unseal(tmp_path / "none.zarr")
     assert not (tmp_path / "none.zarr").exists()
 
 
 @BOTH
 def test_store_without_root_metadata_is_not_sealed(unsealed, zarr_format):
     """Sealing a store that lacks its root metadata is an error that names what is missing."""
-    key = stores.ROOT_KEYS[zarr_format][-1] + stores.UNSEALED
+    key = zarr_store.ROOT_KEYS[zarr_format][-1] + zarr_store.UNSEALED
     (unsealed / key).unlink()
     with pytest.raises(DatasetError, match=f"{key!r} is missing") as error:
-        stores.seal(unsealed, zarr_format)
-    assert (error.value.kind, stores.is_sealed(unsealed)) == ("store", False)
+        zarr_store.seal(unsealed, zarr_format)
+    assert (error.value.kind, zarr_store.is_sealed(unsealed)) == ("store", False)
 
 
 @BOTH
 def test_a_half_sealed_store_does_not_open(unsealed, zarr_format):
     """What makes a group of the store is renamed last: killed before it, the store does not open."""
-    for key in stores.ROOT_KEYS[zarr_format][:-1]:
-        (unsealed / (key + stores.UNSEALED)).rename(unsealed / key)
-    assert not stores.is_sealed(unsealed)
+    for key in zarr_store.ROOT_KEYS[zarr_format][:-1]:
+        (unsealed / (key + zarr_store.UNSEALED)).rename(unsealed / key)
+    assert not zarr_store.is_sealed(unsealed)
     with pytest.raises(FileNotFoundError):
         zarr.open_group(unsealed, mode="r", use_consolidated=False)
 
@@ -110,13 +110,13 @@ def test_a_half_sealed_store_does_not_open(unsealed, zarr_format):
 def test_missing_chunk_raises(unsealed, zarr_format):
     """Our reader raises for a chunk that is not there, where plain zarr reads fill values."""
     (unsealed / CHUNK[zarr_format]).unlink()
-    tas = stores.open_unsealed(unsealed)["tas"]
+    tas = zarr_store.open_unsealed(unsealed)["tas"]
     assert np.asarray(tas[:4]).shape == (4, 3, 4)
-    with pytest.raises(stores.MissingChunkError, match=f"{CHUNK[zarr_format]!r} is missing") as error:
+    with pytest.raises(zarr_store.MissingChunkError, match=f"{CHUNK[zarr_format]!r} is missing") as error:
         tas[:]
     assert error.value.kind == "chunks"
-    stores.seal(unsealed, zarr_format)
-    with stores.quiet():
+    zarr_store.seal(unsealed, zarr_format)
+    with zarr_store.quiet():
         assert (zarr.open_group(unsealed, mode="r")["tas"][4:8] == np.float32(1e20)).all()
 
 
@@ -124,9 +124,9 @@ def test_missing_chunk_raises(unsealed, zarr_format):
 def test_unsealed_store_is_read_only_unless_asked(unsealed):
     """A store is opened for reading, and for writing only where that is said."""
     with pytest.raises(ValueError, match="read-only"):
-        stores.open_unsealed(unsealed)["tas"][0] = 0
+        zarr_store.open_unsealed(unsealed)["tas"][0] = 0
     writable(unsealed)["tas"][0] = 0
-    assert (stores.open_unsealed(unsealed)["tas"][0] == 0).all()
+    assert (zarr_store.open_unsealed(unsealed)["tas"][0] == 0).all()
 
 
 @pytest.mark.parametrize("path", ["nothing.zarr", "empty.zarr"])
@@ -134,15 +134,17 @@ def test_where_there_is_no_store_is_an_error(tmp_path, path):
     """Opening what is no store is an error that says so."""
     (tmp_path / "empty.zarr").mkdir()
     with pytest.raises(DatasetError, match="no unsealed store") as error:
-        stores.open_unsealed(tmp_path / path)
+        zarr_store.open_unsealed(tmp_path / path)
     assert error.value.kind == "store"
 
 
 @BOTH
 def test_expected_chunks_are_those_written(unsealed):
     """The keys that arrays must have are those of the objects that are no metadata."""
-    expected = [key for _, array in stores.open_unsealed(unsealed).arrays() for key in stores.expected_chunks(array)]
-    assert sorted(expected) == sorted(filter(stores.is_chunk, stores.list_objects(unsealed)))
+    expected = [
+        key for _, array in zarr_store.open_unsealed(unsealed).arrays() for key in zarr_store.expected_chunks(array)
+    ]
+    assert sorted(expected) == sorted(filter(zarr_store.is_chunk, zarr_store.list_objects(unsealed)))
     assert len(expected) == 6 + 3
 
 
@@ -151,8 +153,8 @@ def test_list_objects_tells_sizes(tmp_path):
     (tmp_path / "a" / "c").mkdir(parents=True)
     (tmp_path / "a" / "c" / "0").write_bytes(b"123")
     (tmp_path / "zarr.json.unsealed").write_bytes(b"")
-    assert stores.list_objects(tmp_path) == {"a/c/0": 3, "zarr.json.unsealed": 0}
-    assert stores.list_objects(tmp_path / "none") == {}
+    assert zarr_store.list_objects(tmp_path) == {"a/c/0": 3, "zarr.json.unsealed": 0}
+    assert zarr_store.list_objects(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize(
@@ -170,26 +172,26 @@ def test_list_objects_tells_sizes(tmp_path):
 )
 def test_chunks_are_what_is_no_metadata(key, expected):
     """A key is a chunk's unless it is one of Zarr's own names, sealed or not."""
-    assert stores.is_chunk(key) is expected
+    assert zarr_store.is_chunk(key) is expected
 
 
 @BOTH
 def test_sweep_removes_a_store_of_ours(unsealed, zarr_format):
     """A store of ours goes, sealed or not, and its provenance stays for the next; without a store nothing happens."""
-    stores.seal(unsealed, zarr_format)
-    stores.sweep(unsealed, ())
+    zarr_store.seal(unsealed, zarr_format)
+    zarr_store.sweep(unsealed, ())
     assert not unsealed.exists()
-    assert objects.at(unsealed).beside(stores.PROVENANCE).is_file()
-    stores.sweep(unsealed, ())
+    assert backend.at(unsealed).beside(zarr_store.PROVENANCE).is_file()
+    zarr_store.sweep(unsealed, ())
 
 
 @BOTH
 def test_sweep_keeps_what_is_named(unsealed, zarr_format):
     """Only named objects stay; metadata, and what was cut off while it was written, go."""
-    stores.seal(unsealed, zarr_format)
+    zarr_store.seal(unsealed, zarr_format)
     (unsealed / "tas" / "c.0.0.0.77.part").write_text("cut off")
     kept = {CHUNK[zarr_format]: content(unsealed)[CHUNK[zarr_format]]}
-    stores.sweep(unsealed, kept)
+    zarr_store.sweep(unsealed, kept)
     assert content(unsealed) == kept
 
 
@@ -197,11 +199,11 @@ def test_sweep_keeps_what_is_named(unsealed, zarr_format):
 @pytest.mark.parametrize("keep", [(), (CHUNK[2], CHUNK[3])], ids=["nothing", "a chunk"])
 def test_sweep_unseals_before_it_removes(unsealed, zarr_format, monkeypatch, keep):
     """A store that is being removed opens for nobody, should the removal be killed."""
-    stores.seal(unsealed, zarr_format)
+    zarr_store.seal(unsealed, zarr_format)
     sealed = []
-    monkeypatch.setattr(objects.Folder, "clear", lambda home: sealed.append(stores.is_sealed(home)))
-    monkeypatch.setattr(objects.Folder, "delete", lambda home, _: sealed.append(stores.is_sealed(home)))
-    stores.sweep(unsealed, keep)
+    monkeypatch.setattr(backend.Folder, "clear", lambda home: sealed.append(zarr_store.is_sealed(home)))
+    monkeypatch.setattr(backend.Folder, "delete", lambda home, _: sealed.append(zarr_store.is_sealed(home)))
+    zarr_store.sweep(unsealed, keep)
     assert sealed
     assert not any(sealed)
 
@@ -219,7 +221,7 @@ def test_sweep_keeps_what_is_not_ours(tmp_path, make):
     make(tmp_path / "s.zarr")
     before = (tmp_path / "s.zarr").lstat()
     with pytest.raises(DatasetError, match=r"s\.zarr\.provenance\.json") as error:
-        stores.sweep(tmp_path / "s.zarr", ())
+        zarr_store.sweep(tmp_path / "s.zarr", ())
     assert error.value.kind == "store"
     assert (tmp_path / "s.zarr").lstat() == before
 
@@ -229,9 +231,9 @@ def test_sweep_follows_no_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("data")
     (tmp_path / "s.zarr").symlink_to("elsewhere")
-    objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).write_text("{}")
+    backend.at(tmp_path / "s.zarr").beside(zarr_store.PROVENANCE).write_text("{}")
     with pytest.raises(DatasetError):
-        stores.sweep(tmp_path / "s.zarr", ())
+        zarr_store.sweep(tmp_path / "s.zarr", ())
     assert (tmp_path / "elsewhere" / "precious").read_text() == "data"
 
 
@@ -241,13 +243,13 @@ def test_put_leaves_nothing_of_what_it_could_not_write(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(objects.Path, "replace", full)
+    monkeypatch.setattr(backend.Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        objects.at(tmp_path).put("c", [b"abc"])
+        backend.at(tmp_path).put("c", [b"abc"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_put_tells_length_and_checksum_of_what_it_wrote(tmp_path):
     """What put returns is what the object on disk gives."""
-    assert objects.at(tmp_path).put("c", [b"abc", bytes(10), memoryview(b"x")])[:2] == stores.digest(tmp_path, "c")
+    assert backend.at(tmp_path).put("c", [b"abc", bytes(10), memoryview(b"x")])[:2] == zarr_store.digest(tmp_path, "c")
     assert (tmp_path / "c").read_bytes() == b"abc" + bytes(10) + b"x"

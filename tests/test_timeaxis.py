@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmip6zarr import timeaxis
-from cmip6zarr.timeaxis import Clock, Move
+from cmip6zarr.source import time_units
+from cmip6zarr.source.time_units import Clock, Move
 
 CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
 DAYS_TO_HOURS = Move(Fraction(24), Fraction(0))
 
 
 def between(units, to_units, calendar):
-    return timeaxis.move_between(Clock(units, calendar), Clock(to_units, calendar))
+    return time_units.move_between(Clock(units, calendar), Clock(to_units, calendar))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def between(units, to_units, calendar):
 )
 def test_aliases_of_a_calendar_share_one_name(calendar, name):
     """CF's names of one calendar are one, and an empty name is the standard one."""
-    assert timeaxis.calendar_name(calendar) == name
+    assert time_units.calendar_name(calendar) == name
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_aliases_of_a_calendar_share_one_name(calendar, name):
 )
 def test_time_units_are_known_by_their_form(units, expected):
     """A text of the form `<unit> since <date>` is a time unit, whether or not the unit has a fixed length."""
-    assert timeaxis.is_time_units(units) is expected
+    assert time_units.is_time_units(units) is expected
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,25 @@ def test_units_without_fixed_length_or_date_are_refused(units, calendar, message
 def test_calendars_with_the_same_dates_move():
     """A standard reference date before 1582-10-15 is ten days and more from the proleptic one of that name."""
     clocks = [Clock("days since 1582-10-01", calendar) for calendar in ("standard", "proleptic_gregorian")]
-    assert timeaxis.move_between(*clocks) == Move(Fraction(1), Fraction(10))
+    assert time_units.move_between(*clocks) == Move(Fraction(1), Fraction(10))
     with pytest.raises(ValueError, match="have not the same dates"):
-        timeaxis.move_between(clocks[0], Clock("days since 1582-10-01", "noleap"))
+        time_units.move_between(clocks[0], Clock("days since 1582-10-01", "noleap"))
 
 
 def test_packed_numbers_move_as_they_are_stored():
     """The scale and the offset of packed numbers are part of the move, exactly."""
     packed = Clock("days since 1850-01-21", "noleap", Fraction(5, 2), Fraction(1))
     to = Clock("days since 1850-01-01", "noleap", Fraction(5, 2), Fraction(1))
-    assert timeaxis.move_between(packed, to) == Move(Fraction(1), Fraction(8))
-    assert timeaxis.move_between(packed, Clock("hours since 1850-01-01", "noleap")) == Move(Fraction(60), Fraction(504))
+    assert time_units.move_between(packed, to) == Move(Fraction(1), Fraction(8))
+    assert time_units.move_between(packed, Clock("hours since 1850-01-01", "noleap")) == Move(
+        Fraction(60), Fraction(504)
+    )
 
 
-@pytest.mark.parametrize("units", sorted(timeaxis.MICROSECONDS))
+@pytest.mark.parametrize("units", sorted(time_units.MICROSECONDS))
 def test_units_have_the_length_that_cftime_knows(units):
     """A unit is as long as it is for cftime."""
-    number = 3 * 86_400_000_000 // timeaxis.MICROSECONDS[units]
+    number = 3 * 86_400_000_000 // time_units.MICROSECONDS[units]
     assert cftime.num2date(number, f"{units} since 2000-01-01", "noleap") == cftime.DatetimeNoLeap(2000, 1, 4)
 
 
@@ -164,8 +166,8 @@ def test_moved_numbers_are_the_same_dates(calendar, unit, to_unit, reference, nu
 def test_move_there_and_back_changes_nothing(numbers, dtype):
     """Days moved to hours and back are the same bits, without error, and keep their dtype."""
     values = np.array(numbers, dtype)
-    there, error = timeaxis.move(values, DAYS_TO_HOURS)
-    back, error_back = timeaxis.move(there, Move(Fraction(1, 24), Fraction(0)))
+    there, error = time_units.move(values, DAYS_TO_HOURS)
+    back, error_back = time_units.move(there, Move(Fraction(1, 24), Fraction(0)))
     assert (error, error_back, there.dtype) == (0.0, 0.0, values.dtype)
     assert there.tolist() == [24 * n for n in numbers]
     assert back.tobytes() == values.tobytes()
@@ -182,7 +184,7 @@ def test_move_there_and_back_changes_nothing(numbers, dtype):
 )
 def test_rounding_error_of_a_move_is_reported(dtype, value, by, moved, error):
     """What does not fit the dtype is rounded to the nearest number, and the largest error is told."""
-    values, worst = timeaxis.move(np.array([0, value], dtype), by)
+    values, worst = time_units.move(np.array([0, value], dtype), by)
     assert values[1] == moved
     assert worst == error
 
@@ -192,14 +194,14 @@ def test_fill_values_and_non_numbers_do_not_move():
     payload = np.array([0x7FF8_0000_0000_BEEF], "u8").view("f8")
     values = np.array([payload[0], np.inf, -np.inf, 1e20, -999.0, 2.0])
     before = values.tobytes()
-    moved, error = timeaxis.move(values, DAYS_TO_HOURS, (np.float64(1e20), -999.0))
+    moved, error = time_units.move(values, DAYS_TO_HOURS, (np.float64(1e20), -999.0))
     assert moved[:5].tobytes() == values[:5].tobytes()
     assert (moved[5], error, values.tobytes()) == (48.0, 0.0, before)
 
 
 def test_scalars_move_too():
     """A 0-d time, as of a static reference time, moves and stays 0-d."""
-    moved, _ = timeaxis.move(np.array(2.5), DAYS_TO_HOURS)
+    moved, _ = time_units.move(np.array(2.5), DAYS_TO_HOURS)
     assert (moved.shape, moved[()]) == ((), 60.0)
 
 
@@ -207,4 +209,4 @@ def test_scalars_move_too():
 def test_integer_that_does_not_fit_raises(dtype, value, by):
     """A moved integer never wraps around."""
     with pytest.raises(OverflowError):
-        timeaxis.move(np.array([value], dtype), Move(Fraction(by), Fraction(0)))
+        time_units.move(np.array([value], dtype), Move(Fraction(by), Fraction(0)))

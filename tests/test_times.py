@@ -8,9 +8,9 @@ import xarray as xr
 from chain import leave_receipts, run_verify, take, write
 from same_files import assert_same
 
-from cmip6zarr import provenance as provenances
-from cmip6zarr import restore
-from cmip6zarr.errors import Refused
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.restore import source_files
+from cmip6zarr.store import provenance as provenances
 
 DAYS = "days since 1850-01-01"
 MONTHS = np.array([0, 31, 59, 90])
@@ -261,7 +261,8 @@ def test_dates_of_the_store_are_those_of_the_files(tmp_path, case, zarr_format):
     provenance = provenances.read(store)
     for number, path in enumerate(paths):
         assert_same(
-            restore.restore(restore.open_arrays(store, provenance), provenance, number, tmp_path / "back"), path
+            source_files.restore(source_files.open_arrays(store, provenance), provenance, number, tmp_path / "back"),
+            path,
         )
 
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spoil import last, put
 
-from cmip6zarr import chunks, codecs, planning, trial, writer
-from cmip6zarr.reader import Reader
+from cmip6zarr.convert import codec_trial, codecs, writer
+from cmip6zarr.convert.reader import Reader
+from cmip6zarr.core import chunks
+from cmip6zarr.plan import planning
 
 
 def chosen(tmp_path, preset, field):
@@ -20,7 +22,7 @@ def chosen(tmp_path, preset, field):
     plan = planning.plan(writer.arrays_of(facts, preset), {"time": 2}, 2**20, 0, 2**30, 1)
     (cut,) = (cut for cut in plan.cuts if cut.array.name == "tas")
     with Reader(facts) as reader:
-        return trial.choose(preset, reader, cut, np.dtype("<f4"))
+        return codec_trial.choose(preset, reader, cut, np.dtype("<f4"))
 
 
 def test_one_codec_needs_no_trial(tmp_path):
@@ -53,9 +55,9 @@ def test_samples_lie_in_the_array_and_are_small(shape, data):
     """Whatever the chunks, samples are parts of the array of at most the sample size, at both its ends."""
     cut_chunks = tuple(data.draw(st.integers(1, size)) for size in shape)
     array = chunks.Array("v", tuple(shape), tuple("xyz"[: len(shape)]), 8)
-    regions = trial.sampled(planning.Cut(array, cut_chunks, cut_chunks, cut_chunks, 1.0))
-    assert 1 <= len(regions) <= trial.SAMPLES
+    regions = codec_trial.sampled(planning.Cut(array, cut_chunks, cut_chunks, cut_chunks, 1.0))
+    assert 1 <= len(regions) <= codec_trial.SAMPLES
     for region in regions:
         assert all(0 <= r.start < r.stop <= size for r, size in zip(region, shape, strict=True))
-        assert np.prod([r.stop - r.start for r in region]) * 8 <= max(8, trial.SAMPLE_BYTES)
+        assert np.prod([r.stop - r.start for r in region]) * 8 <= max(8, codec_trial.SAMPLE_BYTES)
     assert (regions[0][0].start, regions[-1][0].stop) == (0, shape[0])

@@ -10,7 +10,8 @@ from chain import ID, MEMORY, accept, failed_verify, leave_receipts, proof, run_
 from kinds import VARIABLES, source
 from spoil import damage, each, last, put
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import proof as proofs
 
 
@@ -62,7 +63,7 @@ def test_difference_in_the_source_is_found(tmp_path, spoil, kind, said):
     assert record["class"] == kind
     assert said in record["message"]
     assert str(paths[-1]) in record["message"]
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def test_source_that_changes_during_verify_is_found(tmp_path, monkeypatch):
@@ -72,7 +73,7 @@ def test_source_that_changes_during_verify_is_found(tmp_path, monkeypatch):
     prove = proofs.prove
     monkeypatch.setattr(proofs, "prove", lambda *args: (prove(*args), paths[0].touch())[0])
     assert failed_verify(tmp_path)["class"] == "source"
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def test_nothing_compared_is_an_error(tmp_path):
@@ -139,7 +140,7 @@ def test_moved_times_are_compared_as_dates(tmp_path, dtype):
     last(put("time_bnds", (1, 0), fill))(paths)
     convert(paths, tmp_path)
     assert run_verify(tmp_path) == 0
-    stores.unseal(tmp_path / "s.zarr")
+    zarr_store.unseal(tmp_path / "s.zarr")
     writable(tmp_path / "s.zarr")["time"][5] = 166
     writable(tmp_path / "s.zarr")["time_bnds"][9, 0] = 5  # where the file has fill
     accept(tmp_path / "s.zarr")

@@ -10,7 +10,10 @@ from builders import UNITS, make_dataset
 from chain import ID, failed_verify, leave_receipts, run_verify, take, write
 from spoil import each, last
 
-from cmip6zarr import netcdf3, receipts, stores, timeaxis, writer
+from cmip6zarr.convert import writer
+from cmip6zarr.job import receipts
+from cmip6zarr.source import netcdf3_size, time_units
+from cmip6zarr.store import zarr_store
 
 OTHER_UNITS = [UNITS, "hours since 1850-05-01", "days since 1851-01-01"]
 
@@ -71,7 +74,7 @@ def test_provenance_that_is_not_its_files_is_found(tmp_path, monkeypatch, spoil,
     record = failed_verify(tmp_path)
     assert record["class"] == "mismatch"
     assert said in record["message"]
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def inexact(paths):
@@ -86,12 +89,12 @@ def test_times_that_do_not_come_back_by_the_move_alone(tmp_path, monkeypatch):
     paths = make_dataset(tmp_path, units=OTHER_UNITS)
     inexact(paths)
     convert(paths, tmp_path)
-    told = json.loads((tmp_path / f"s.zarr{stores.PROVENANCE}").read_text())
+    told = json.loads((tmp_path / f"s.zarr{zarr_store.PROVENANCE}").read_text())
     assert {row["variable"] for row in told["kept"]} >= {"time_bnds"}
     assert run_verify(tmp_path) == 0
 
-    right = timeaxis.Move.back.fget
-    monkeypatch.setattr(timeaxis.Move, "back", property(lambda by: replace(right(by), offset=right(by).offset + 1)))
+    right = time_units.Move.back.fget
+    monkeypatch.setattr(time_units.Move, "back", property(lambda by: replace(right(by), offset=right(by).offset + 1)))
     (tmp_path / "again").mkdir()
     convert(paths, tmp_path / "again")
     record = failed_verify(tmp_path / "again")
@@ -115,9 +118,9 @@ def test_cut_classic_file_is_found_without_the_inventory(tmp_path, monkeypatch, 
     paths = make_dataset(tmp_path, format=form, dtype=dtype, filters={})
     convert(paths, tmp_path)
     assert run_verify(tmp_path) == 0
-    stores.unseal(tmp_path / "s.zarr")
+    zarr_store.unseal(tmp_path / "s.zarr")
     paths[-1].write_bytes(paths[-1].read_bytes()[:-4])
-    monkeypatch.setattr(netcdf3, "expected_bytes", lambda _: None)
+    monkeypatch.setattr(netcdf3_size, "expected_bytes", lambda _: None)
     convert(paths, tmp_path)
     record = failed_verify(tmp_path)
     assert record["class"] == "source"

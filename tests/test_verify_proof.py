@@ -14,7 +14,8 @@ from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_verify, t
 from conftest import REPOSITORY
 from spoil import last, put
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import header, source
 
 # What verify shares with the rest: command line, receipts, where stores lie, the catalogue. None of it reads a source.
@@ -66,7 +67,7 @@ def test_file_dropped_from_the_receipt(tmp_path):
     record = failed_verify(tmp_path)
     assert f"{paths[2]}: is left out of its dataset: found no reason" in record["message"]
     assert record["class"] == "mismatch"
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def test_file_added_to_the_receipt(tmp_path):
@@ -126,7 +127,7 @@ def test_header_of_a_later_file(tmp_path, change, said):
     assert record["class"] == "mismatch"
     assert f"{paths[-1]}: " in record["message"]
     assert said in record["message"]
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def test_forged_finding_lets_no_value_be_left_out(tmp_path):
@@ -218,7 +219,7 @@ def test_store_that_xarray_cannot_open(tmp_path, monkeypatch):
     monkeypatch.setattr(xr, "open_zarr", refuse)
     record = failed_verify(tmp_path)
     assert "xarray cannot open it: ValueError: no way to open it" in record["message"]
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
 
 
 def test_array_fill_value_of_its_own(tmp_path):

@@ -10,7 +10,8 @@ from builders import make_dataset
 from chain import ID, accept, failed_verify, leave_receipts, proof, run_verify, take, writable, write
 from spoil import last, put
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import tally
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
@@ -44,7 +45,7 @@ def metadata(name, change):
     """Return what changes the metadata of an array, or of the group (""), where they lie and in their one object."""
 
     def spoil(path, zarr_format):
-        root = path / (stores.ROOT_KEYS[zarr_format][-1 if zarr_format == 3 else 1] + stores.UNSEALED)
+        root = path / (zarr_store.ROOT_KEYS[zarr_format][-1 if zarr_format == 3 else 1] + zarr_store.UNSEALED)
         if zarr_format == 3:
             own = [path / name / "zarr.json"] if name else []
             documents = {file: json.loads(file.read_text()) for file in (root, *own)}
@@ -52,7 +53,7 @@ def metadata(name, change):
             for part in (node, *(documents[file] for file in own)):
                 change(part["attributes"], part)
         else:
-            zattrs = path / name / f".zattrs{'' if name else stores.UNSEALED}"
+            zattrs = path / name / f".zattrs{'' if name else zarr_store.UNSEALED}"
             files = [root, zattrs, *([path / name / ".zarray"] if name else [])]
             documents = {file: json.loads(file.read_text()) for file in files}
             prefix, all_of_them = f"{name}/" if name else "", documents[root]["metadata"]
@@ -68,7 +69,7 @@ def values(name, index, value):
     """Return what writes values of an array anew, with a valid checksum."""
 
     def spoil(path, _):
-        with stores.quiet():
+        with zarr_store.quiet():
             writable(path)[name][index] = value
 
     return spoil
@@ -173,7 +174,7 @@ def test_equal_store_is_sealed(store, tmp_path):
     assert receipt["values_compared"] == 12 * (1 + 2 + 3 * 4) + 3 * (3 + 3 * 2 + 4 + 4 * 2)
     expected = {"mismatches": 0, "chunks_expected": 9, "chunks_missing": 0, "sealed": True, "mode": "full"}
     assert expected.items() <= receipt.items()
-    assert stores.is_sealed(store)
+    assert zarr_store.is_sealed(store)
 
 
 @BOTH
@@ -186,7 +187,7 @@ def test_difference_in_the_store_is_found(store, tmp_path, zarr_format, spoil, k
     expected = kind[zarr_format] if isinstance(kind, dict) else kind
     assert (record["rule"], record["class"]) == ("verify", expected)
     assert said in record["message"]
-    assert not stores.is_sealed(store)
+    assert not zarr_store.is_sealed(store)
     assert not receipts.path_of(tmp_path, "convert", ID).exists()  # so that the next run converts again
 
 
@@ -198,7 +199,7 @@ def test_flipped_bit_takes_a_sealed_store_back(store, tmp_path, zarr_format):
     record = failed_verify(tmp_path)
     assert record["class"] == "chunks"
     assert re.search(r"'tas/.*0\.0\.0' is changed", record["message"])
-    assert not stores.is_sealed(store)
+    assert not zarr_store.is_sealed(store)
 
 
 OWN = {2: "tas/.zattrs", 3: "tas/zarr.json"}

@@ -10,7 +10,8 @@ from chain import ID, failed_verify, leave_receipts, run_convert, run_verify, ta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmip6zarr import ledger, receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify.sums import Sums
 
 
@@ -21,7 +22,7 @@ def test_sums_of_every_object_are_those_of_the_ledger(tmp_path, codec, shards):
     take(make_dataset(tmp_path, steps=5), tmp_path)
     options = ("--codec", codec, "--chunks", '{"time": 3, "lat": 2}', "--shard-mib", shards)
     assert run_convert(tmp_path, tmp_path / "s.zarr", *options) == 0
-    arrays = dict(stores.open_unsealed(tmp_path / "s.zarr").arrays())
+    arrays = dict(zarr_store.open_unsealed(tmp_path / "s.zarr").arrays())
     raw = {key: entry.raw_xxh3 for key, entry in ledger.read(tmp_path / "s.zarr").items() if entry.raw_xxh3}
     found = {}
     for array in arrays.values():
@@ -78,5 +79,5 @@ def test_ledger_with_the_sum_of_other_values_is_found(tmp_path):
     record = failed_verify(tmp_path)
     assert record["class"] == "mismatch"
     assert f"raw_xxh3 of {line['key']!r}: found {line['raw_xxh3']!r}" in record["message"]
-    assert not stores.is_sealed(tmp_path / "s.zarr")
+    assert not zarr_store.is_sealed(tmp_path / "s.zarr")
     assert not receipts.path_of(tmp_path, "convert", ID).exists()

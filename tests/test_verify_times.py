@@ -10,9 +10,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmip6zarr import moves
-from cmip6zarr.attributes import typed
-from cmip6zarr.headers import Header, Variable
+from cmip6zarr.source import time_conversion
+from cmip6zarr.source.attributes import typed
+from cmip6zarr.source.headers import Header, Variable
 from cmip6zarr.verify import times
 from cmip6zarr.verify.times import Clock, clocks, compare
 
@@ -96,7 +96,7 @@ def test_inventory_takes_the_same_for_times(name):
         key: Variable("float64", ["x"], [10], None, [], {k: typed(v) for k, v in own.items()})
         for key, own in TIMES[name].items()
     }
-    found = moves.clocks(Header("a.nc", 1, 1, {"x": 10}, [], variables))
+    found = time_conversion.clocks(Header("a.nc", 1, 1, {"x": 10}, [], variables))
     expected = clocks(TIMES[name])
     assert {key: (clock.units, clock.calendar) for key, clock in found.items()} == {
         key: (clock.units, clock.calendar) for key, clock in expected.items()

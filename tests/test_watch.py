@@ -7,7 +7,8 @@ import pytest
 from chain import ID
 
 import inventory
-from cmip6zarr import cli, receipts, watch
+from cmip6zarr.core import open_timeout
+from cmip6zarr.job import cli, receipts
 
 OPTIONS = ["--catalogue", "c.json", "--digest", "0"]
 
@@ -16,13 +17,13 @@ OPTIONS = ["--catalogue", "c.json", "--digest", "0"]
 def told(monkeypatch):
     """Return the list of errors that the watch gives up with."""
     errors = []
-    monkeypatch.setattr(watch, "give_up", errors.append)
+    monkeypatch.setattr(open_timeout, "give_up", errors.append)
     return errors
 
 
 def test_file_that_opens_in_time_is_no_error(told):
     """Nothing is said, then or later."""
-    with watch.opening("x.nc", 0.05):
+    with open_timeout.opening("x.nc", 0.05):
         pass
     time.sleep(0.1)
     assert told == []
@@ -30,7 +31,7 @@ def test_file_that_opens_in_time_is_no_error(told):
 
 def test_file_that_does_not_open_is_told(told):
     """The error has the file and the limit."""
-    with watch.opening("x.nc", 0.01):
+    with open_timeout.opening("x.nc", 0.01):
         time.sleep(0.2)
     (error,) = told
     assert error.kind == "source"
@@ -42,7 +43,7 @@ def test_script_that_hangs_ends_with_a_record(tmp_path):
     args = inventory.parse([ID, "--results", str(tmp_path), *OPTIONS])
 
     def hang():
-        with watch.opening("/data/x.nc", 0.05):
+        with open_timeout.opening("/data/x.nc", 0.05):
             time.sleep(60)
 
     process = multiprocessing.get_context("fork").Process(target=cli.attempt, args=("inventory", args, hang))

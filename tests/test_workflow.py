@@ -21,7 +21,9 @@ from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
 from markupsafe import escape
 
-from cmip6zarr import bundles, catalogue, drs, status, stores
+from cmip6zarr.campaign import bundles, status
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.store import zarr_store
 
 pytestmark = pytest.mark.workflow
 
@@ -162,7 +164,7 @@ def test_killed_in_the_middle_of_convert(checkout, tmp_path):
     store = clone.stores / drs.store_folder(LONG)
 
     def written():
-        return [path for path in (store / "tas").rglob("*") if path.is_file() and stores.is_chunk(path.name)]
+        return [path for path in (store / "tas").rglob("*") if path.is_file() and zarr_store.is_chunk(path.name)]
 
     run = clone.start("--configfile", "chunks.yaml")
     while not written():
@@ -321,7 +323,7 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     assert re.search(
         rf"^audit: read 2 stores, \d+ objects, .*; 1 not sound: {re.escape(B)} \(rot\)$", said, re.MULTILINE
     )
-    assert not stores.is_sealed(clone.stores / drs.store_folder(B))
+    assert not zarr_store.is_sealed(clone.stores / drs.store_folder(B))
     table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
     assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "rot"}
     assert chunk.name in table["message"].to_list()[1]
@@ -429,7 +431,7 @@ def test_bundle_asks_for_what_the_rules_ask(checkout):
         "memory_mib": 512,
         "take_over": "/r",
     }
-    row = catalogue.read_catalogue(checkout.catalogue).datasets[A]
+    row = esm.read_catalogue(checkout.catalogue).datasets[A]
     for rule in RULES:
         (line,) = {line for line in said.splitlines() if f"scripts/{rule}.py {A}" in line}
         words = shlex.split(line.partition("&>")[0])

@@ -12,10 +12,12 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take, write
 from kinds import FILL, VARIABLES, source
 
-from cmip6zarr import ledger, objects, planning, receipts, stores
-from cmip6zarr.codecs import PRESETS
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.reader import Reader
+from cmip6zarr.convert.codecs import PRESETS
+from cmip6zarr.convert.reader import Reader
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import receipts
+from cmip6zarr.plan import planning
+from cmip6zarr.store import backend, ledger, zarr_store
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -42,8 +44,8 @@ def test_every_bit_of_a_variable_is_kept(tmp_path, name, zarr_format):
     """Each kind of variable has in the store the bits and the dimensions that it has in the files."""
     paths = source(tmp_path, [name])
     write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format, {"time": 2})
-    with stores.quiet():
-        array = stores.open_unsealed(tmp_path / "s.zarr")[name]
+    with zarr_store.quiet():
+        array = zarr_store.open_unsealed(tmp_path / "s.zarr")[name]
         found = np.asarray(array[...])
     expected = whole(paths, name)
     assert found.shape == expected.shape
@@ -65,9 +67,9 @@ def test_xarray_reads_the_store_as_the_files(tmp_path, zarr_format):
     variables = {name: v for name, v in VARIABLES.items() if zarr_format == 2 or name != "character-fill"}
     paths = source(tmp_path, variables)[:1]
     write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format)
-    stores.seal(tmp_path / "s.zarr", zarr_format)
+    zarr_store.seal(tmp_path / "s.zarr", zarr_format)
     times = xr.coders.CFDatetimeCoder(use_cftime=True)
-    with stores.quiet(), xr.open_dataset(paths[0], decode_times=times) as expected:
+    with zarr_store.quiet(), xr.open_dataset(paths[0], decode_times=times) as expected:
         xr.testing.assert_identical(xr.open_zarr(tmp_path / "s.zarr", decode_times=times).load(), expected.load())
 
 
@@ -90,7 +92,7 @@ def test_attributes_of_all_types_are_kept(tmp_path, zarr_format):
     """Attributes of the dataset and of a variable have the values that they have in the first file."""
     (path,) = make_dataset(tmp_path, files=1, attributes=ATTRIBUTES, field_attributes=ATTRIBUTES)
     write(take([path], tmp_path), tmp_path / "s.zarr", zarr_format)
-    group = stores.open_unsealed(tmp_path / "s.zarr")
+    group = zarr_store.open_unsealed(tmp_path / "s.zarr")
     for attributes in (dict(group.attrs), dict(group["tas"].attrs)):
         for name, value in ATTRIBUTES.items():
             np.testing.assert_array_equal(attributes[name], value, strict=False)
@@ -108,8 +110,8 @@ def test_many_slabs_and_threads_write_the_same_objects(tmp_path, monkeypatch, za
     monkeypatch.setattr(planning, "LEAST_SLAB_BYTES", 1)
     cuts = write(facts, many, zarr_format, {"time": 2, "lat": 32}, scheduler=scheduler).cuts
     assert len(list(next(cut for cut in cuts if cut.array.name == "tas").slabs())) > 4
-    assert stores.list_objects(one).keys() == stores.list_objects(many).keys()
-    assert all((one / key).read_bytes() == (many / key).read_bytes() for key in stores.list_objects(one))
+    assert zarr_store.list_objects(one).keys() == zarr_store.list_objects(many).keys()
+    assert all((one / key).read_bytes() == (many / key).read_bytes() for key in zarr_store.list_objects(one))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -121,7 +123,7 @@ def test_every_preset_keeps_bits_in_chunks_and_shards(tmp_path, preset, zarr_for
     assert run_convert(tmp_path, tmp_path / "s.zarr", *options) == 0
     assert run_verify(tmp_path) == 0
     assert receipts.read(tmp_path, "verify", ID)["chunks_expected"] == shards + 6
-    with stores.quiet():
+    with zarr_store.quiet():
         assert zarr.open_group(tmp_path / "s.zarr", mode="r")["tas"].chunks == (4, 60, 50)
 
 
@@ -134,14 +136,14 @@ def test_every_planned_chunk_is_written(tmp_path, zarr_format):
             nc["fill"][:] = FILL
             nc["static"][:] = 0
     plan = write(take(paths, tmp_path), tmp_path / "s.zarr", zarr_format, {"time": 1})
-    written = [key for key in stores.list_objects(tmp_path / "s.zarr") if stores.is_chunk(key)]
+    written = [key for key in zarr_store.list_objects(tmp_path / "s.zarr") if zarr_store.is_chunk(key)]
     assert len(written) == plan.objects == 5 + 4
 
 
 def test_static_variables_stay_static(tmp_path):
     """What does not depend on time in the files does not in the store."""
     write(take(make_dataset(tmp_path), tmp_path), tmp_path / "s.zarr")
-    group = stores.open_unsealed(tmp_path / "s.zarr")
+    group = zarr_store.open_unsealed(tmp_path / "s.zarr")
     assert {name: array.shape for name, array in group.arrays()} == {
         "time": (12,),
         "time_bnds": (12, 2),
@@ -159,11 +161,11 @@ def test_store_of_ours_is_replaced(tmp_path, seal):
     path = tmp_path / "s.zarr"
     write(take(make_dataset(tmp_path), tmp_path), path, 2)
     if seal:
-        stores.seal(path, 2)
+        zarr_store.seal(path, 2)
     (path / "stray").touch()
     write(take(make_dataset(tmp_path, files=1), tmp_path), path, 3)
-    assert stores.open_unsealed(path)["tas"].shape == (4, 3, 4)
-    assert not [key for key in stores.list_objects(path) if "zgroup" in key or key == "stray"]
+    assert zarr_store.open_unsealed(path)["tas"].shape == (4, 3, 4)
+    assert not [key for key in zarr_store.list_objects(path) if "zgroup" in key or key == "stray"]
 
 
 def test_foreign_folder_is_not_touched(tmp_path):
@@ -175,14 +177,14 @@ def test_foreign_folder_is_not_touched(tmp_path):
         write(take(make_dataset(tmp_path), tmp_path), path)
     assert error.value.kind == "store"
     assert [file.name for file in path.iterdir()] == ["precious"]
-    assert not objects.at(path).beside(stores.PROVENANCE).exists()
+    assert not backend.at(path).beside(zarr_store.PROVENANCE).exists()
 
 
 def test_provenance_lies_beside_the_store(tmp_path):
     """What the store's attributes do not say, file by file, is kept beside it."""
     facts = take(make_dataset(tmp_path), tmp_path)
     write(facts, tmp_path / "s.zarr")
-    kept = json.loads(objects.at(tmp_path / "s.zarr").beside(stores.PROVENANCE).read_text())
+    kept = json.loads(backend.at(tmp_path / "s.zarr").beside(zarr_store.PROVENANCE).read_text())
     assert (kept["dataset"], kept["files"]) == (facts["dataset"], ledger.lasting(facts["files"]))
     assert [row["attribute"] for row in kept["differing_attributes"]] == ["tracking_id"]
 
@@ -192,11 +194,11 @@ def test_source_that_changed_since_the_inventory_is_caught(tmp_path):
     paths, path = make_dataset(tmp_path), tmp_path / "s.zarr"
     facts = take(paths, tmp_path)
     write(facts, path)
-    stores.seal(path, 3)
+    zarr_store.seal(path, 3)
     paths[1].touch()
     with pytest.raises(DatasetError, match="has changed since the inventory") as error:
         write(facts, path)
-    assert (error.value.kind, stores.is_sealed(path)) == ("source", True)
+    assert (error.value.kind, zarr_store.is_sealed(path)) == ("source", True)
 
 
 def test_source_that_changes_while_it_is_read_is_caught(tmp_path, monkeypatch):

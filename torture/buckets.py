@@ -17,7 +17,8 @@ from s3 import reading
 from s3.faultproxy import FaultProxy
 from s3.server import Server, without_aws
 
-from cmip6zarr import ledger, receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import ledger, zarr_store
 
 BUCKET = "torture"
 PATIENT, HASTY = {"retry_seconds": 120}, {"retry_seconds": 2}
@@ -77,7 +78,9 @@ class BucketBench(Bench):
     def noted(self) -> set[str]:
         """Return the keys of the chunks that the ledger of the store has, which is a file until it is sealed."""
         path = self.results / "ledger" / f"{ID}.jsonl"
-        return {key for key in ledger.parse(path.read_bytes())[1] if stores.is_chunk(key)} if path.exists() else set()
+        return (
+            {key for key in ledger.parse(path.read_bytes())[1] if zarr_store.is_chunk(key)} if path.exists() else set()
+        )
 
     def equal(self) -> bool:
         """Tell whether the sealed store, read without the proxy and without our code, is what the files hold."""
@@ -105,7 +108,7 @@ class Ordeal(Outcome):
         bench.proxy.reset()
         if calm:
             calm()
-        sealed = stores.is_sealed(bench.store)
+        sealed = zarr_store.is_sealed(bench.store)
         self.promise(sealed == (done is None), f"sealed: {sealed}; {done and done.stderr[-500:]}")
         self.promise(not sealed or bench.equal(), "a wrong store is sealed")
         if done is None:

@@ -23,7 +23,9 @@ from builders import dataset_id, make_catalogue, make_dataset  # noqa: E402
 import audit  # noqa: E402, F401
 import campaign  # noqa: E402, F401
 import size_report  # noqa: E402, F401
-from cmip6zarr import catalogue, ledger, receipts, stores  # noqa: E402
+from cmip6zarr.catalogue import esm  # noqa: E402
+from cmip6zarr.job import receipts  # noqa: E402
+from cmip6zarr.store import ledger, zarr_store  # noqa: E402
 
 ID = dataset_id()
 RULE = ("--chunks", '{"time": 1}')
@@ -53,7 +55,7 @@ class Bench:
         self.paths = make_dataset(folder / "nc", files=3, steps=steps // 3, lat=lat, lon=lon, chunks=(1, lat, lon))
         self.catalogue = make_catalogue(folder / "nc", folder / "catalogue.json")
         self.results, self.store = folder / "results", folder / "s.zarr"
-        row = chain.ROWS[str(self.results), ID] = catalogue.read_catalogue(str(self.catalogue)).datasets[ID]
+        row = chain.ROWS[str(self.results), ID] = esm.read_catalogue(str(self.catalogue)).datasets[ID]
         self.digest = row.digest
         self.take_inventory()
 
@@ -120,12 +122,16 @@ class Bench:
 
     def written(self) -> set[str]:
         """Return the keys of all chunks that are whole in the store."""
-        return {key for key in stores.list_objects(self.store) if stores.is_chunk(key) and not key.endswith(".part")}
+        return {
+            key for key in zarr_store.list_objects(self.store) if zarr_store.is_chunk(key) and not key.endswith(".part")
+        }
 
     def noted(self) -> set[str]:
         """Return the keys of the chunks that the ledger has."""
         path = ledger.path_of(self.store)
-        return {key for key in ledger.parse(path.read_bytes())[1] if stores.is_chunk(key)} if path.exists() else set()
+        return (
+            {key for key in ledger.parse(path.read_bytes())[1] if zarr_store.is_chunk(key)} if path.exists() else set()
+        )
 
     def equal(self) -> bool:
         """Tell whether the sealed store, read by xarray, is what the files hold."""

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from common import ID, ROOT, Bench, Outcome, chain
 
-from cmip6zarr import audit, hdf5, receipts, stores
+from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.job import receipts
+from cmip6zarr.store import audit, zarr_store
 
 TMPFS_MIB = 4
 
@@ -27,7 +29,7 @@ def rot(folder: Path, count: int) -> Outcome:
     for rule in ("convert", "verify"):
         if bench.run(rule).returncode:
             raise SystemExit(f"{rule} failed")
-    keys = sorted(stores.list_objects(bench.store))
+    keys = sorted(zarr_store.list_objects(bench.store))
     convert = receipts.path_of(bench.results, "convert", ID)
     receipt = convert.read_text()
     while told.count < count:
@@ -45,10 +47,10 @@ def rot(folder: Path, count: int) -> Outcome:
             )
         found = [problem["key"] for problem in audit.problems(bench.store)]
         told.promise(found == [key], f"audit: {way} of {key}: {found}")
-        told.promise(verified(bench) == 1 and not stores.is_sealed(bench.store), f"verify: {way} of {key} not seen")
+        told.promise(verified(bench) == 1 and not zarr_store.is_sealed(bench.store), f"verify: {way} of {key} not seen")
         named = key in bench.failed()["message"]
         told.promise(named, f"verify: {way} of {key} not named: {bench.failed()['message']}")
-        path.write_bytes(right) if key not in stores.ALL_ROOT_KEYS else None
+        path.write_bytes(right) if key not in zarr_store.ALL_ROOT_KEYS else None
         restore_root(bench, key, right)
         convert.write_text(receipt)
         told.promise(verified(bench) == 0, f"{way} of {key}: not sealed again when it was mended")
@@ -58,16 +60,16 @@ def rot(folder: Path, count: int) -> Outcome:
 
 def verified(bench: Bench) -> int:
     """Run verify in this process, of which there are too many to start one each, and return its exit code."""
-    hdf5.layouts.cache_clear()
+    hdf5_chunks.layouts.cache_clear()
     with redirect_stderr(StringIO()):
         return chain.run_verify(bench.results)
 
 
 def restore_root(bench: Bench, key: str, right: bytes) -> None:
     """Put root metadata back under the name that it has in the unsealed store."""
-    for name in stores.ALL_ROOT_KEYS & {key}:
+    for name in zarr_store.ALL_ROOT_KEYS & {key}:
         (bench.store / name).unlink(missing_ok=True)
-        (bench.store / stores.held(name)).write_bytes(right)
+        (bench.store / zarr_store.held(name)).write_bytes(right)
 
 
 def full_disk(folder: Path) -> Outcome:
@@ -82,7 +84,9 @@ def full_disk(folder: Path) -> Outcome:
         told.count += 1
         told.promise(done.returncode == 1 and bench.failed().get("class") == "space", "not refused beforehand")
         told.promise(not bench.store.exists(), "a store was begun")
-        unlimited = "import convert, cmip6zarr.space as s; s.check = lambda *_: None; raise SystemExit(convert.main())"
+        unlimited = (
+            "import convert, cmip6zarr.store.disk_space as d; d.check = lambda *_: 0; raise SystemExit(convert.main())"
+        )
         command = [sys.executable, "-c", unlimited, *bench.command("convert")[2:]]
         done = subprocess.run(
             command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
@@ -90,7 +94,7 @@ def full_disk(folder: Path) -> Outcome:
         told.count += 1
         told.promise(done.returncode == 1 and bench.failed().get("class") == "space", f"mid-way: {bench.failed()}")
         told.promise(
-            not bench.has("convert") and not stores.is_sealed(bench.store), "a receipt or a seal without a store"
+            not bench.has("convert") and not zarr_store.is_sealed(bench.store), "a receipt or a seal without a store"
         )
         noted = len(bench.noted())
         subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
@@ -136,11 +140,11 @@ def failing_calls(folder: Path, count: int) -> Outcome:
         words = f"{call} {error} at {when}: class {record.get('class')}, {done.stderr[-200:]}"
         told.promise(not record or record["class"] in expected, words)
         told.promise(bool(record) or "Errno" in done.stderr, f"{words}: no word of it")
-        told.promise(not stores.is_sealed(bench.store), f"{call} {error}: sealed")
+        told.promise(not zarr_store.is_sealed(bench.store), f"{call} {error}: sealed")
         bench.take_inventory()
         told.promise(bench.run("convert").returncode == 0, f"{call} {error} at {when}: did not recover")
         told.promise(bench.run("verify").returncode == 0, f"{call} {error} at {when}: not verified after")
-        stores.unseal(bench.store)
+        zarr_store.unseal(bench.store)
     told.promise(bench.run("verify").returncode == 0 and bench.equal(), "not what the files hold")
     told.said = "classed, no receipt, nothing sealed; the next run recovered"
     return told
@@ -160,7 +164,7 @@ def two_runs(folder: Path, count: int) -> Outcome:
             told.promise("another process is writing" in said[codes.index(1)], f"the loser says: {said}")
         told.promise(0 in codes, f"none won: {said}")
         told.promise(bench.run("convert").returncode == 0 and bench.run("verify").returncode == 0, "not verified after")
-        stores.unseal(bench.store)
+        zarr_store.unseal(bench.store)
     told.said = "one wins, the other says which store is taken"
     return told
 
@@ -177,8 +181,8 @@ CHANGES = {
 def secretly_flip(path: Path) -> None:
     """Flip a bit of a chunk of values and give the file its time back, as a bad disk does."""
     times, data = (path.stat().st_atime_ns, path.stat().st_mtime_ns), path.read_bytes()
-    hdf5.layouts.cache_clear()
-    offset, size, _ = hdf5.layouts(str(path))["tas"].index.get((0, 0, 0))
+    hdf5_chunks.layouts.cache_clear()
+    offset, size, _ = hdf5_chunks.layouts(str(path))["tas"].index.get((0, 0, 0))
     middle = offset + size // 2
     path.write_bytes(bytes([*data[:middle], data[middle] ^ 8, *data[middle + 1 :]]))
     os.utime(path, ns=times)
@@ -196,7 +200,9 @@ def moving_sources(folder: Path) -> Outcome:
             told.count += 1
             code = next((code for rule in rules if (code := bench.run(rule).returncode)), 0)
             record, words = bench.failed(), f"{what} before {rules[0]}"
-            told.promise(code == 1 and not stores.is_sealed(bench.store), f"{words}: exit {code}, sealed or not seen")
+            told.promise(
+                code == 1 and not zarr_store.is_sealed(bench.store), f"{words}: exit {code}, sealed or not seen"
+            )
             told.promise(record.get("class") in ("source", "mismatch"), f"{words}: class {record.get('class')}")
             told.promise(str(bench.paths[1]) in record.get("message", ""), f"{words}: file not named: {record}")
     told.said = "seen, classed, the file named, nothing sealed"

@@ -24,7 +24,9 @@ import numpy as np
 import yaml
 from common import ID, ROOT, audit, campaign, chain, make_dataset, size_report
 
-from cmip6zarr import hdf5, receipts, stores
+from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 SCHEMA = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text())
 HANG_SECONDS = 60
@@ -113,7 +115,7 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
             return told_by_campaign(folder)
     else:
         change(folder / "s.zarr.ledger.jsonl", chance)
-    hdf5.layouts.cache_clear()
+    hdf5_chunks.layouts.cache_clear()
     runs = [lambda: chain.run_convert(results, store), lambda: chain.run_verify(results)]
     if kind.startswith("netcdf"):
         runs.insert(0, lambda: chain.run_inventory(ID, folder / "catalogue.json", results))
@@ -144,7 +146,7 @@ def told_by_campaign(folder: Path) -> str:
 def right(folder: Path) -> bool:
     """Tell whether a sealed store holds what the netCDF library reads from the files as they are."""
     facts = receipts.read(folder / "results", "inventory", ID)
-    field = stores.open_sealed(folder / "s.zarr")["tas"]
+    field = zarr_store.open_sealed(folder / "s.zarr")["tas"]
     for file in facts["files"]:
         with netCDF4.Dataset(file["path"]) as nc:
             nc.set_auto_maskandscale(False)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from common import ID, ROOT, Bench, Outcome
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 ROW = 10  # kills of one store, one after another, before it is left to finish
 
@@ -28,7 +29,7 @@ def kill_convert(folder: Path, count: int) -> Outcome:
         told.count += 1
         # What is in the store but not yet in the ledger is written again: at most what is being written.
         most_redone = max(most_redone, len(bench.written() - bench.noted()) if bench.store.exists() else 0)
-        told.promise(not stores.is_sealed(bench.store), f"sealed by convert after {after:.3f} s")
+        told.promise(not zarr_store.is_sealed(bench.store), f"sealed by convert after {after:.3f} s")
         if told.count % ROW == 0 or told.count == count:
             noted = len(bench.noted() & bench.written()) if bench.store.exists() else 0
             done = bench.run("convert")
@@ -56,19 +57,19 @@ def kill_verify(folder: Path, count: int) -> Outcome:
     number = 0
     while told.count < count:
         spoilt = (number := number + 1) % 2 == 1
-        stores.unseal(bench.store)
+        zarr_store.unseal(bench.store)
         chunk.write_bytes(wrong if spoilt else right)
         convert.write_text(receipt)
         receipts.path_of(bench.results, "verify", ID).unlink(missing_ok=True)
         after = chance.uniform(0, whole)
         told.count += bench.kill("verify", after)
-        sealed = stores.is_sealed(bench.store)
+        sealed = zarr_store.is_sealed(bench.store)
         told.promise(not (spoilt and sealed), f"a wrong store was sealed, killed after {after:.3f} s")
         told.promise(bench.has("verify") <= sealed, "a receipt says verified of a store that is not sealed")
         seconds += after
         if sealed:
             bench.kill("size_report", chance.uniform(0, 0.5))
-            told.promise(stores.is_sealed(bench.store), "size_report unsealed a store")
+            told.promise(zarr_store.is_sealed(bench.store), "size_report unsealed a store")
     chunk.write_bytes(right)
     convert.write_text(receipt)
     for rule in ("verify", "size_report"):

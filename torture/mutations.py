@@ -22,7 +22,10 @@ from mutants.datasets import DATASETS, Small
 from mutants.declared import FAULTS, Fault, put_in
 
 import bundle
-from cmip6zarr import bundles, catalogue, receipts, stores
+from cmip6zarr.campaign import bundles
+from cmip6zarr.catalogue import esm
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 
 LEAST_FAULTS = 12
 """Tried however small the share: spread over all parts, some ten seconds."""
@@ -55,16 +58,16 @@ class Bank:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._rows: dict[str, catalogue.Dataset] = {}
+        self._rows: dict[str, esm.Dataset] = {}
         self._ended: dict[str, Ended] = {}
 
-    def row(self, name: str) -> catalogue.Dataset:
+    def row(self, name: str) -> esm.Dataset:
         """Return the row of the catalogue of a dataset."""
         if name not in self._rows:
             folder = self.folder / "sources" / name.replace(" ", "-")
             paths = DATASETS[name].make(folder)
             chain.list_files({chain.ID: paths}, folder / "catalogue.json")
-            self._rows[name] = catalogue.read_catalogue(str(folder / "catalogue.json")).datasets[chain.ID]
+            self._rows[name] = esm.read_catalogue(str(folder / "catalogue.json")).datasets[chain.ID]
         return self._rows[name]
 
     def sound(self, name: str) -> Ended:
@@ -88,7 +91,7 @@ class Bank:
         return ended(out, self.folder)
 
 
-def configuration(small: Small, row: catalogue.Dataset, folder: Path) -> dict:
+def configuration(small: Small, row: esm.Dataset, folder: Path) -> dict:
     """Return the workflow's configuration for a dataset."""
     listed = Path(row.files[0]).parent
     while not (listed / "catalogue.json").exists():
@@ -97,7 +100,7 @@ def configuration(small: Small, row: catalogue.Dataset, folder: Path) -> dict:
     return chain.configuration(**change, policy=small.policy, **small.config)
 
 
-def take(row: catalogue.Dataset, small: Small, fault: Fault | None, folder: Path) -> None:
+def take(row: esm.Dataset, small: Small, fault: Fault | None, folder: Path) -> None:
     """Run the rules with a fault in this process; how often it was met is left in `calls`."""
     out = folder / "out"
     config = configuration(small, row, folder)
@@ -118,7 +121,7 @@ def ended(out: Path, folder: Path) -> Ended:
     failed = receipts.path_of(out, "failed", chain.ID)
     record = json.loads(failed.read_text()) if failed.exists() else {}
     found = list((out / "stores").rglob("*.zarr"))
-    sealed = any(stores.is_sealed(store) for store in found)
+    sealed = any(zarr_store.is_sealed(store) for store in found)
     verified = receipts.path_of(out, "verify", chain.ID).exists()
     answer = record.get("class") or ("verified" if verified else "killed")
     digest = hashlib.sha256()

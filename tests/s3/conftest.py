@@ -6,7 +6,7 @@ import uuid
 import pytest
 import s3fs
 
-from cmip6zarr import s3client
+from cmip6zarr.store import s3_client
 from s3.server import Server, binary, certify, without_aws
 
 
@@ -39,7 +39,7 @@ def enter(server, monkeypatch):
         monkeypatch.delenv(name)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    for known in (s3client.client, s3client._session, s3client._credentials):
+    for known in (s3_client.client, s3_client._session, s3_client._credentials):
         known.cache_clear()  # of the server before
     s3fs.S3FileSystem.clear_instance_cache()
     bucket = f"test-{uuid.uuid4().hex[:12]}"

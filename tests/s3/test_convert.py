@@ -18,8 +18,10 @@ import campaign
 import restore
 import size_report
 import verify
-from cmip6zarr import audit as audits
-from cmip6zarr import drs, ledger, receipts, s3client, stores
+from cmip6zarr.catalogue import drs
+from cmip6zarr.job import receipts
+from cmip6zarr.store import audit as audits
+from cmip6zarr.store import ledger, s3_client, zarr_store
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 
@@ -89,7 +91,7 @@ def test_store_over_tls(results, paths, tls_bucket, monkeypatch):
     compare(url, paths)
     for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name)
-    s3client.client.cache_clear()
+    s3_client.client.cache_clear()
     assert run_convert(results, url, *RULE) == 1
     assert said(results)["class"] == "store"
     assert "certificate" in said(results)["message"].lower()
@@ -184,7 +186,7 @@ def test_object_that_verify_doubts_is_read_before_it_is_kept(results, paths, url
         assert run_verify(results, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 1
     assert said(results)["class"] == "chunks"
     assert "'tas/c.2.0.0' is changed" in said(results)["message"]
-    assert not stores.is_sealed(url)
+    assert not zarr_store.is_sealed(url)
     with FaultProxy(server) as proxy:
         assert run_convert(results, url, *RULE, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 0
         read = [request.path for request in proxy.requests if request.operation == "GET" and "/tas/c" in request.path]
@@ -201,7 +203,7 @@ def test_object_that_does_not_arrive_is_never_fill(results, url, server, key):
         proxy.rule("404", "GET", f"/{key}$")
         assert run_verify(results, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 1
     assert said(results)["class"] in ("chunks", "store", "mismatch")
-    assert not stores.is_sealed(url)
+    assert not zarr_store.is_sealed(url)
     assert run_convert(results, url, *RULE) == 0
     assert run_verify(results) == 0
 
@@ -219,7 +221,7 @@ def test_upload_that_fails_is_sent_again_or_found(results, paths, url, server, a
     assert code == (1 if action == "swallow" else 0)
     if code:
         assert said(results)["class"] == "chunks"
-        assert not stores.is_sealed(url)
+        assert not zarr_store.is_sealed(url)
         assert run_convert(results, url, *RULE) == 0
         assert run_verify(results) == 0
     compare(url, paths)

@@ -6,7 +6,8 @@ from chain import run_convert, run_inventory, run_verify
 from conftest import REPOSITORY
 
 import demo
-from cmip6zarr import catalogue, drs, receipts
+from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.job import receipts
 from s3.reading import compare
 from s3.test_convert import FORMS
 
@@ -19,7 +20,7 @@ def listed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     assert demo.main([str(folder)]) == 0
     select = yaml.safe_load((REPOSITORY / "config" / "demo.yaml").read_text())["select"]
-    return folder / "catalogue.json", list(catalogue.read_catalogue(folder / "catalogue.json", select).datasets)
+    return folder / "catalogue.json", list(esm.read_catalogue(folder / "catalogue.json", select).datasets)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

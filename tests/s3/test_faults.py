@@ -9,7 +9,8 @@ import pytest
 from builders import DEFLATED, make_dataset
 from chain import ID, run_convert, run_verify, take
 
-from cmip6zarr import receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import zarr_store
 from s3.faultproxy import FaultProxy
 from s3.reading import compare
 
@@ -120,7 +121,7 @@ def test_fails_for_good(workflow, proxy, url, paths):
     assert workflow.verify(retry_seconds=2) == 1
     assert workflow.failure()["class"] in ("store", "chunks")
     assert "tas/c." in workflow.failure()["message"]
-    assert not stores.is_sealed(url)
+    assert not zarr_store.is_sealed(url)
     proxy.reset()
     assert workflow.convert() == 0
     assert workflow.resumed() == OBJECTS

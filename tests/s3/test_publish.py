@@ -8,7 +8,8 @@ from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
 import publish
-from cmip6zarr import audit, ledger, receipts, stores
+from cmip6zarr.job import receipts
+from cmip6zarr.store import audit, ledger, zarr_store
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 
@@ -53,7 +54,7 @@ def test_copy_goes_on(paths, url, tmp_path, server):
         proxy.rule("403", "PUT", re.escape(in_order[6]) + "$")
         assert run_publish(tmp_path, url, endpoint_url=proxy.endpoint, concurrency=1) == 1
         assert receipts.read(tmp_path, "failed", ID)["class"] == "store"
-        assert not stores.is_sealed(url)
+        assert not zarr_store.is_sealed(url)
         proxy.reset()
         assert run_publish(tmp_path, url, endpoint_url=proxy.endpoint) == 0
         again = {r.path.partition("s.zarr/")[2] for r in proxy.requests if r.operation == "PUT" and "/tas/c" in r.path}
@@ -71,6 +72,6 @@ def test_copy_that_is_not_right_is_not_sealed(paths, url, tmp_path, server, acti
     if action == "swallow":
         assert code == 1
         assert receipts.read(tmp_path, "failed", ID)["class"] == "publish"
-        assert not stores.is_sealed(url)
+        assert not zarr_store.is_sealed(url)
         assert run_publish(tmp_path, url) == 0
     compare(url, paths)

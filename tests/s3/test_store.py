@@ -16,9 +16,10 @@ from chain import ID, run_convert, run_verify, take
 
 import size_report
 import verify
-from cmip6zarr import ledger, objects, receipts, s3client, stores
-from cmip6zarr.errors import DatasetError
-from cmip6zarr.ledger import Entry, Ledger
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import receipts
+from cmip6zarr.store import backend, ledger, s3_client, zarr_store
+from cmip6zarr.store.ledger import Entry, Ledger
 from s3.faultproxy import FaultProxy
 from s3.reading import keys
 
@@ -34,7 +35,7 @@ def url(bucket):
 
 def home(url, folder, **settings):
     """Return the home of a store as the campaign sees it whose results are in a folder."""
-    return objects.at(url, s3client.Settings(**settings), Path(folder, "ledger", "d.jsonl"))
+    return backend.at(url, s3_client.Settings(**settings), Path(folder, "ledger", "d.jsonl"))
 
 
 def test_put_list_digest_delete(url, tmp_path):
@@ -135,11 +136,11 @@ def test_second_campaign_is_told(url, tmp_path):
         assert list(book.begin(FIRST)) == ["v/c.0"]
         book.complete()
         one.put("zarr.json.unsealed", [b"{}"])
-    stores.seal(one, 3)
+    zarr_store.seal(one, 3)
     with Ledger(other) as book:  # knows from the store what the first has written
         assert list(book.begin(FIRST)) == ["v/c.0"]
     with pytest.raises(DatasetError, match=r"other.* is writing"):
-        stores.seal(one, 3)
+        zarr_store.seal(one, 3)
 
 
 def test_stopped_writer_changes_nothing_more(url, tmp_path, monkeypatch):
@@ -161,13 +162,13 @@ def test_stopped_writer_changes_nothing_more(url, tmp_path, monkeypatch):
                     change()
                 assert error.value.kind == "busy"
             monkeypatch.undo()
-            for now in (book.complete, lambda: stores.seal(one, 3), one.release):  # whenever it was asked before
+            for now in (book.complete, lambda: zarr_store.seal(one, 3), one.release):  # whenever it was asked before
                 with pytest.raises(DatasetError, match=r"other.* is writing this store"):
                     now()
             theirs.complete()
-            stores.seal(other, 3)
+            zarr_store.seal(other, 3)
         with pytest.raises(DatasetError, match="expected this campaign's own"):
-            stores.seal(one, 3)
+            zarr_store.seal(one, 3)
     assert (other.read("v/c.0"), other.list()) == (b"other", {"v/c.0": 5, "zarr.json": 2})
 
 
@@ -210,7 +211,7 @@ def test_writer_that_lost_the_store_does_not_seal(url, tmp_path, bucket, server)
     server.client.put_object(Bucket=bucket, Key="s.zarr.writer.json", Body=theirs.encode())
     assert run_verify(tmp_path) == 1
     assert receipts.read(tmp_path, "failed", ID)["class"] == "busy"
-    assert not stores.is_sealed(url)
+    assert not zarr_store.is_sealed(url)
 
 
 def test_what_is_not_ours_stays(url, tmp_path, bucket, server):
@@ -279,7 +280,7 @@ def test_profile_of_the_users_files(url, tmp_path, server, monkeypatch, bucket):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    s3client._session.cache_clear()
+    s3_client._session.cache_clear()
     take(make_dataset(tmp_path), tmp_path)
     option = ["--s3", json.dumps({"profile": "mine"})]
     assert run_convert(tmp_path, url, *option) == 0

@@ -10,8 +10,8 @@ import time
 import pytest
 import queues
 
-from cmip6zarr import lotus, running
-from cmip6zarr.lotus import QOS, Request
+from cmip6zarr.job import in_progress, slurm
+from cmip6zarr.job.slurm import QOS, Request
 
 pytestmark = [pytest.mark.slurm_accounting, pytest.mark.usefixtures("queue")]
 
@@ -50,7 +50,7 @@ def most(name: str, partition: str | None = None, **more) -> Request:
 def test_limits_of_a_qos(name):
     """SLURM accepts the most that we think it grants, and refuses what we refuse beyond it."""
     qos = QOS[name]
-    assert lotus.excess(most(name)) is None
+    assert slurm.excess(most(name)) is None
     job, said = sbatch(most(name), "--hold", "--wrap=true")
     assert job, said
     subprocess.run(["scancel", job], check=True)
@@ -59,7 +59,7 @@ def test_limits_of_a_qos(name):
     beyond += [{"mem_mb": int(qos.mem_mb * 1.03)}] if qos.mem_mb < float("inf") else []
     for change in beyond:
         request = most(name, **change)
-        assert f"QoS {name} would not take" in lotus.excess(request)
+        assert f"QoS {name} would not take" in slurm.excess(request)
         job, said = sbatch(request, "--hold", "--wrap=true")
         assert not job
         assert "QOSMax" in said
@@ -68,7 +68,7 @@ def test_limits_of_a_qos(name):
 def test_wrong_partition_waits_for_ever():
     """SLURM accepts a QoS that the partition does not have, and never starts the job: we refuse it."""
     request = most("standard", "debug", minutes=1, mem_mb=100)
-    assert "would wait for ever" in lotus.excess(request)
+    assert "would wait for ever" in slurm.excess(request)
     job, said = sbatch(request, "--output=/dev/null", "--wrap=true")
     assert job, said
     time.sleep(5)
@@ -78,12 +78,12 @@ def test_wrong_partition_waits_for_ever():
 
 def test_accounts():
     """The accounts that we ask for are those that SLURM takes."""
-    assert "mygws" in lotus.accounts_of_user()
+    assert "mygws" in slurm.accounts_of_user()
     job, said = sbatch(Request("convert", "others", "standard", "short", 1, 100, 1), "--wrap=true")
     assert not job
     assert "Invalid account" in said
-    with pytest.raises(lotus.LotusError, match="found LOTUS_ACCOUNT=others; expected one of mygws"):
-        lotus.check_requests([Request("convert", "others", "standard", "short", 1, 100, 1)], lotus.accounts_of_user())
+    with pytest.raises(slurm.LotusError, match="found LOTUS_ACCOUNT=others; expected one of mygws"):
+        slurm.check_requests([Request("convert", "others", "standard", "short", 1, 100, 1)], slurm.accounts_of_user())
 
 
 def test_what_is_remembered_of_a_job(tmp_path, monkeypatch):
@@ -105,19 +105,19 @@ def test_what_is_remembered_of_a_job(tmp_path, monkeypatch):
     for job in jobs.values():
         while squeue(job, "%T") in ("PENDING", "RUNNING", "COMPLETING"):
             time.sleep(0.2)
-    ask = lotus.ask
+    ask = slurm.ask
 
     def forgetful(command, *options):
         if command == "scontrol":
-            raise lotus.LotusError("Invalid job id specified")
+            raise slurm.LotusError("Invalid job id specified")
         return ask(command, *options)
 
-    monkeypatch.setattr(lotus, "ask", forgetful)
+    monkeypatch.setattr(slurm, "ask", forgetful)
     time.sleep(2)  # slurmdbd is told a little later
-    told = {kind: running.of_job(job, "convert", kind) for kind, job in jobs.items()}
+    told = {kind: in_progress.of_job(job, "convert", kind) for kind, job in jobs.items()}
     said = subprocess.run(["sacct", "-X", "-o", "JobID,State,QOS,ReqMem,Elapsed"], capture_output=True, text=True)
     print(said.stdout)
     assert {kind: found for kind, (found, _) in told.items()} == {kind: kind for kind in jobs}, told
     (tmp_path / ".snakemake").rename(tmp_path / "gone")
-    states = {kind: running.of_job(job, "convert", kind)[0] for kind, job in jobs.items()}
+    states = {kind: in_progress.of_job(job, "convert", kind)[0] for kind, job in jobs.items()}
     assert states | {"memory": None} == {kind: kind for kind in jobs} | {"memory": None}

@@ -12,7 +12,9 @@ from builders import dataset_id, make_catalogue, make_dataset
 from clones import assert_converted, finish
 from queues import QUICK
 
-from cmip6zarr import drs, ledger, lotus, receipts
+from cmip6zarr.catalogue import drs
+from cmip6zarr.job import receipts, slurm
+from cmip6zarr.store import ledger
 
 pytestmark = pytest.mark.slurm
 
@@ -97,7 +99,7 @@ def jobs_of(queue, clone):
     """Return {number of a bundle: its jobs} of all that was ever seen in the queue of a campaign."""
     jobs = {}
     for job, name, *_, told in queue.lines():
-        if name.startswith(lotus.jobname(clone.results)):
+        if name.startswith(slurm.jobname(clone.results)):
             jobs.setdefault(int(told.removeprefix("rule_bundle_wildcards_")[:6]), set()).add(job)
     return jobs
 

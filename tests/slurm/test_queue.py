@@ -18,7 +18,7 @@ from builders import dataset_id, make_catalogue, make_dataset
 from clones import RULES, A, B, assert_converted, chain, finish, read_rows, write_rows
 from queues import QUICK
 
-from cmip6zarr import drs
+from cmip6zarr.catalogue import drs
 
 pytestmark = pytest.mark.slurm
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from .declared import fault
 
-SOURCE, HEADERS = "cmip6zarr.source", "cmip6zarr.headers"
+SOURCE, HEADERS = "cmip6zarr.source.inventory", "cmip6zarr.source.headers"
 
 
 @fault("inventory", f"{SOURCE}:expand", "plain", says=r"\.nc")
@@ -25,7 +25,7 @@ def file_doubled(expand, files):
     return [*expand(files), expand(files)[0]]
 
 
-@fault("inventory", "cmip6zarr.policy:Judge.keep", "plain", says=r"\.nc")
+@fault("inventory", "cmip6zarr.source.policy:Judge.keep", "plain", says=r"\.nc")
 def sound_file_left_out(keep, judge, items, check, path_of):
     """A sound file is left out, with a reason that is not true."""
     kept = keep(judge, items, check, path_of)
@@ -162,14 +162,14 @@ def fill_value_unseen(variable_header, *args):
     return variable
 
 
-@fault("inventory", "cmip6zarr.attributes:read_attribute", "plain", says="title")
+@fault("inventory", "cmip6zarr.source.attributes:read_attribute", "plain", says="title")
 def text_cut(read_attribute, item, name):
     """Texts of attributes lose their last letter."""
     value = read_attribute(item, name)
     return value[:-1] if name == "title" else value
 
 
-@fault("inventory", "cmip6zarr.attributes:typed", "kinds", says="two-fills.*missing_value")
+@fault("inventory", "cmip6zarr.source.attributes:typed", "kinds", says="two-fills.*missing_value")
 def number_of_an_attribute_changed(typed, value):
     """A number in an attribute has another sign."""
     kind, plain = typed(value)
@@ -205,7 +205,7 @@ def grid_not_compared(check_static, *args):  # noqa: ARG001
     return []
 
 
-@fault("inventory", "cmip6zarr.policy:Judge.__init__", "other grid", says="lat")
+@fault("inventory", "cmip6zarr.source.policy:Judge.__init__", "other grid", says="lat")
 def grid_called_noise(start, judge, policy):
     """Any shift of the grid is taken for noise."""
     start(judge, policy | {"coordinate_tolerance": 1.0})
@@ -222,20 +222,20 @@ def calendar_not_compared(calendar_of, header, time_name):  # noqa: ARG001
     return "360_day"
 
 
-@fault("inventory", "cmip6zarr.continuity:same_steps", "other shared steps", says="tas")
+@fault("inventory", "cmip6zarr.source.continuity:same_steps", "other shared steps", says="tas")
 def trimmed_unseen(same_steps, *args):  # noqa: ARG001
     """Steps that two files share are left out though their values differ."""
     return True
 
 
-@fault("inventory", "cmip6zarr.netcdf3:expected_bytes", "cut off", says=r"\.nc")
+@fault("inventory", "cmip6zarr.source.netcdf3_size:expected_bytes", "cut off", says=r"\.nc")
 def cut_file_unseen(expected_bytes, path):
     """A classic file whose end is missing is taken for whole: the library reads zeros."""
 
 
 @fault(
     "inventory",
-    "cmip6zarr.continuity:check_steps",
+    "cmip6zarr.source.continuity:check_steps",
     "gap",
     says="time",
     listed="a gap loses nothing that the row's files hold: the store has their steps with their own times",

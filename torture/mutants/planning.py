@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from .declared import fault
 
-PLANNING, CHUNKS, WRITER = "cmip6zarr.planning", "cmip6zarr.chunks", "cmip6zarr.writer"
+PLANNING, CHUNKS, WRITER = "cmip6zarr.plan.planning", "cmip6zarr.core.chunks", "cmip6zarr.convert.writer"
 
 
 @fault("planning", f"{CHUNKS}:regions", "plain", "shards", says="chunks|values compared")

@@ -6,7 +6,7 @@ import numpy as np
 
 from .declared import fault
 
-HDF5, READER, PLANES = "cmip6zarr.hdf5", "cmip6zarr.reader", "cmip6zarr.planes"
+HDF5, READER, PLANES = "cmip6zarr.convert.hdf5_chunks", "cmip6zarr.convert.reader", "cmip6zarr.convert.shuffled_chunks"
 
 
 @fault("reading", f"{READER}:Reader._parts", "plain", "streamed", says=r"time|tas")
@@ -162,7 +162,7 @@ def single_precision(read, reader, name, file, region, target):
         target[...] = (target + 0.001).astype("f4")
 
 
-@fault("reading", "cmip6zarr.headers:open_raw", "classic", says="tas")
+@fault("reading", "cmip6zarr.source.headers:open_raw", "classic", says="tas")
 def scale_applied(open_raw, path):
     """Packed values are unpacked as they are read."""
     nc = open_raw(path)

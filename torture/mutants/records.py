@@ -2,7 +2,8 @@
 
 from .declared import fault
 
-WRITER, LEDGER, ORIGINALS = "cmip6zarr.writer", "cmip6zarr.ledger", "cmip6zarr.originals"
+DIFFERING = "cmip6zarr.source.inventory:differing_attributes"
+WRITER, LEDGER, ORIGINALS = "cmip6zarr.convert.writer", "cmip6zarr.store.ledger", "cmip6zarr.source.file_form"
 PROVENANCE = f"{WRITER}:provenance"
 
 
@@ -104,7 +105,7 @@ def storage_in_provenance(provenance, inventory):
     return found | {"form": form | {"variables": form["variables"] | {"tas": tas | {"storage": storage}}}}
 
 
-@fault("provenance", "cmip6zarr.source:differing_attributes", "differing", says="provenance|comment|tracking_id")
+@fault("provenance", DIFFERING, "differing", says="provenance|comment|tracking_id")
 def differing_attribute_of_another_file(differing_attributes, headers, ranges):
     """An attribute that one file alone has is given to another."""
     rows = differing_attributes(headers, ranges)
@@ -113,7 +114,7 @@ def differing_attribute_of_another_file(differing_attributes, headers, ranges):
     return rows
 
 
-@fault("provenance", "cmip6zarr.source:differing_attributes", "differing", says="provenance|comment|tracking_id")
+@fault("provenance", DIFFERING, "differing", says="provenance|comment|tracking_id")
 def differing_attributes_lost(differing_attributes, headers, ranges):  # noqa: ARG001
     """Attributes that differ between files are written down nowhere."""
     return []
@@ -132,7 +133,7 @@ def order_in_provenance(form, *args):
     return found | {"order": found["order"][::-1]}
 
 
-@fault("provenance", "cmip6zarr.attributes:exact", "exact", says="provenance")
+@fault("provenance", "cmip6zarr.source.attributes:exact", "exact", says="provenance")
 def exact_form_lost(exact, *args):
     """Bytes of attributes that their typed form does not hold are lost."""
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from .declared import fault
 
-TIMEAXIS, MOVES = "cmip6zarr.timeaxis", "cmip6zarr.moves"
+TIMEAXIS, MOVES = "cmip6zarr.source.time_units", "cmip6zarr.source.time_conversion"
 BOTH = ("units", "units v2")
 
 

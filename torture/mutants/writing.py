@@ -7,7 +7,7 @@ import numpy as np
 
 from .declared import fault
 
-ENCODING, CODECS, SHARDS = "cmip6zarr.encoding", "cmip6zarr.codecs", "cmip6zarr.shards"
+ENCODING, CODECS, SHARDS = "cmip6zarr.convert.encoding", "cmip6zarr.convert.codecs", "cmip6zarr.convert.shards"
 FORMATS = ("plain", "v2")
 INDEX = struct.Struct("<QQ")
 
@@ -161,7 +161,7 @@ def checksum_wrong(checksum, data):
 
 def with_index(parts: list, change) -> list:
     """Return the parts of a shard with its index, a list of (offset, bytes), changed, and the right checksum of it."""
-    from cmip6zarr import codecs
+    from cmip6zarr.convert import codecs
 
     *chunks, table, _ = parts
     entries = change(list(INDEX.iter_unpack(table)))
@@ -245,14 +245,14 @@ def sibling(array, name: str):
     return SimpleNamespace(path=name, metadata=array.metadata, dtype=array.dtype)
 
 
-@fault("writing", "cmip6zarr.objects:Folder.put", *FORMATS, says="chunk|zarr cannot read it")
+@fault("writing", "cmip6zarr.store.backend:Folder.put", *FORMATS, says="chunk|zarr cannot read it")
 def object_cut(put, folder, key, parts):
     """Objects lose their last bytes when they are written, and the ledger has the checksum of what is there."""
     data = b"".join(map(bytes, parts))
     return put(folder, key, [data[:-5]])
 
 
-@fault("writing", "cmip6zarr.objects:Folder.put", "plain", says="stray")
+@fault("writing", "cmip6zarr.store.backend:Folder.put", "plain", says="stray")
 def stray_object(put, folder, key, parts):
     """Beside each chunk another object is left."""
     parts = [bytes(part) for part in parts]
@@ -274,20 +274,20 @@ def text_lost(write_texts, reader, cut, array):
         array[-1] = ""
 
 
-@fault("writing", "cmip6zarr.writer:scheduler", "plain", says="chunk")
+@fault("writing", "cmip6zarr.convert.writer:scheduler", "plain", says="chunk")
 def task_dropped(scheduler, *args):
     """The last task of every graph is not done."""
     get = scheduler(*args)
     return lambda graph, keys: get(graph, keys[:-1]) if len(keys) > 1 else get(graph, keys)
 
 
-@fault("writing", "cmip6zarr.stores:chunk_key", "plain", says="chunk|tas")
+@fault("writing", "cmip6zarr.store.zarr_store:chunk_key", "plain", says="chunk|tas")
 def chunk_key_swapped(chunk_key, array, index):
     """Keys have their indices in the other order."""
     return chunk_key(array, index[::-1])
 
 
-@fault("writing", "cmip6zarr.stores:expected_chunks", "plain", says="chunk|values compared")
+@fault("writing", "cmip6zarr.store.zarr_store:expected_chunks", "plain", says="chunk|values compared")
 def expected_chunks_forgotten(expected_chunks, array):
     """The last chunk of every array is not expected."""
     return expected_chunks(array)[:-1]

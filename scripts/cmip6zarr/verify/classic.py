@@ -5,9 +5,9 @@ from pathlib import Path
 
 import netCDF4
 
-from ..errors import DatasetError
-from .header import Header
-from .source import FETCH
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.verify.header import Header
+from cmip6zarr.verify.source import FETCH
 
 # NetCDF classic format specification: bytes of a count and of an offset, by the fourth byte of the file.
 COUNT_BYTES, OFFSET_BYTES = {1: 4, 2: 4, 5: 8}, {1: 4, 2: 8, 5: 8}

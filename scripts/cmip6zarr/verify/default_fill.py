@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .tally import Tally
+from cmip6zarr.verify.tally import Tally
 
 # NC_FILL_* of netcdf.h. Bytes and characters have every value as data, and no fill by default.
 DEFAULT_FILL = {

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import netCDF4
 import numpy as np
 
-from . import held
+from cmip6zarr.verify import held
 
 # The functions of the library are found through the extension module, whatever file it is linked with.
 NETCDF = ctypes.CDLL(netCDF4._netCDF4.__file__)

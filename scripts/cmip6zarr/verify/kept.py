@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from .source import Source
-from .tally import Tally, bits
-from .values import blocks, missing_numbers
+from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.tally import Tally, bits
+from cmip6zarr.verify.values import blocks, missing_numbers
 
 
 def compare_kept(told: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DatasetError
-from . import header as headers
-from .header import Header
-from .meaning import disagreements, fill_of, plain_attributes
-from .order import other_steps, out_of_order, place_within, times_of
-from .source import Source
-from .static import drift
-from .tally import Tally
-from .times import clocks
-from .values import differences, missing_numbers
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.verify import header as headers
+from cmip6zarr.verify.header import Header
+from cmip6zarr.verify.meaning import disagreements, fill_of, plain_attributes
+from cmip6zarr.verify.order import other_steps, out_of_order, place_within, times_of
+from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.static import drift
+from cmip6zarr.verify.tally import Tally
+from cmip6zarr.verify.times import clocks
+from cmip6zarr.verify.values import differences, missing_numbers
 
 LEAVE_OUT = "leave_out"
 

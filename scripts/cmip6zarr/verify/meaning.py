@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .header import Header, Variable
-from .tally import equal
-from .times import CALENDARS, GREGORIAN, clocks
+from cmip6zarr.verify.header import Header, Variable
+from cmip6zarr.verify.tally import equal
+from cmip6zarr.verify.times import CALENDARS, GREGORIAN, clocks
 
 # What names a dataset: two values of one of them are two datasets.
 IDENTITY = (

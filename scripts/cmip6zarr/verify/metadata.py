@@ -6,9 +6,9 @@ import struct
 import numpy as np
 import zarr
 
-from .header import USER_DEFINED, Attribute, Header, Variable
-from .meaning import fill_of, is_numeric
-from .tally import Tally, equal
+from cmip6zarr.verify.header import USER_DEFINED, Attribute, Header, Variable
+from cmip6zarr.verify.meaning import fill_of, is_numeric
+from cmip6zarr.verify.tally import Tally, equal
 
 ABSENT = object()
 

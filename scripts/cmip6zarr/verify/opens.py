@@ -2,8 +2,8 @@
 
 import warnings
 
-from .. import stores
-from .tally import Tally
+from cmip6zarr.store import zarr_store
+from cmip6zarr.verify.tally import Tally
 
 # xarray makes an object of each time of most calendars, when it opens a store: 200 bytes each.
 MOST_INDEXED_STEPS = 100_000
@@ -18,7 +18,7 @@ def check_opens(path, source_path: str, longest: int, tally: Tally) -> None:
     # 0.5 s of CPU, which only a full proof needs.
     import xarray as xr
 
-    root = stores.UnsealedStore(stores.open_store(path))
+    root = zarr_store.UnsealedStore(zarr_store.open_store(path))
     # Without dask, whose import costs as much again and which opens nothing.
     options = {"create_default_indexes": longest <= MOST_INDEXED_STEPS, "chunks": None}
     with warnings.catch_warnings():

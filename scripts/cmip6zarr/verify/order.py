@@ -6,11 +6,11 @@ from math import prod
 
 import numpy as np
 
-from .meaning import plain_attributes
-from .source import Source
-from .tally import Tally
-from .times import Clock, clocks
-from .values import BLOCK_BYTES, differences, missing_numbers
+from cmip6zarr.verify.meaning import plain_attributes
+from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.tally import Tally
+from cmip6zarr.verify.times import Clock, clocks
+from cmip6zarr.verify.values import BLOCK_BYTES, differences, missing_numbers
 
 
 def times_of(source: Source, time_name: str) -> np.ndarray:

@@ -6,15 +6,15 @@ import zlib
 
 import numpy as np
 
-from .. import objects, stores
-from ..errors import DatasetError
-from .header import USER_DEFINED, Attribute, Header
-from .kept import compare_kept, compare_moved
-from .meaning import plain_attributes
-from .source import Source
-from .stored import compare_stored
-from .tally import Tally
-from .times import Clock, clocks
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.verify.header import USER_DEFINED, Attribute, Header
+from cmip6zarr.verify.kept import compare_kept, compare_moved
+from cmip6zarr.verify.meaning import plain_attributes
+from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.stored import compare_stored
+from cmip6zarr.verify.tally import Tally
+from cmip6zarr.verify.times import Clock, clocks
 
 AGAIN = "Run again: the dataset will be converted again."
 RANGE = ("path", "bytes", "mtime_ns", "steps", "skip", "start", "stop")
@@ -31,9 +31,9 @@ def check_provenance(
     Ranges of files and findings are those of the inventory, whose ranges the values have proven. `arrays` are those of
     the store, {name: zarr.Array}. Raises DatasetError (`mismatch`) where the provenance cannot be read as one.
     """
-    home = objects.at(path)
+    home = backend.at(path)
     try:
-        told = json.loads(home.read_beside(stores.PROVENANCE) or b"")
+        told = json.loads(home.read_beside(zarr_store.PROVENANCE) or b"")
         headers = [source.header for source in sources]
         compare_summary(told, inventory, headers, time_name, tally)
         for number, header in enumerate(headers):
@@ -43,7 +43,7 @@ def check_provenance(
         if not tally.mismatches:
             compare_moved(told, arrays, sources, time_name, memory_bytes, tally)
     except LIBRARY_ERRORS as error:
-        message = f"{path}{stores.PROVENANCE}: the provenance cannot be read: {type(error).__name__}: {error}."
+        message = f"{path}{zarr_store.PROVENANCE}: the provenance cannot be read: {type(error).__name__}: {error}."
         raise DatasetError("mismatch", message, AGAIN) from error
 
 

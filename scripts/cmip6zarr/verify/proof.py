@@ -3,26 +3,26 @@
 import numpy as np
 import zarr
 
-from .. import stores
-from ..errors import DatasetError
-from ..progress import Progress
-from . import default_fill
-from . import header as headers
-from .classic import check_whole
-from .header import USER_DEFINED, Header
-from .left_out import check_left_out
-from .meaning import POLICY, RULE, disagreements, plain_attributes, time_axis
-from .metadata import compare_metadata
-from .opens import check_opens
-from .order import check_order
-from .origin import check_provenance
-from .row import ANEW
-from .source import FETCH, Source
-from .static import drift
-from .sums import Sums, compare_sums
-from .tally import MOST_NAMED, Tally, equal
-from .times import Clock, clocks
-from .values import CONVERT_AGAIN, compare_variable, size_of
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.progress import Progress
+from cmip6zarr.store import zarr_store
+from cmip6zarr.verify import default_fill
+from cmip6zarr.verify import header as headers
+from cmip6zarr.verify.classic import check_whole
+from cmip6zarr.verify.header import USER_DEFINED, Header
+from cmip6zarr.verify.left_out import check_left_out
+from cmip6zarr.verify.meaning import POLICY, RULE, disagreements, plain_attributes, time_axis
+from cmip6zarr.verify.metadata import compare_metadata
+from cmip6zarr.verify.opens import check_opens
+from cmip6zarr.verify.order import check_order
+from cmip6zarr.verify.origin import check_provenance
+from cmip6zarr.verify.row import ANEW
+from cmip6zarr.verify.source import FETCH, Source
+from cmip6zarr.verify.static import drift
+from cmip6zarr.verify.sums import Sums, compare_sums
+from cmip6zarr.verify.tally import MOST_NAMED, Tally, equal
+from cmip6zarr.verify.times import Clock, clocks
+from cmip6zarr.verify.values import CONVERT_AGAIN, compare_variable, size_of
 
 DEFAULTS = {"coordinate_tolerance": 1e-12}
 """Of a policy that says nothing; each reason to refuse is `refuse`."""
@@ -180,8 +180,8 @@ def judge_drift(
 
 def prove_objects(path, arrays: dict) -> dict:
     """Return how many chunks a store's arrays must have, and have; raises DatasetError (`chunks`) for any other."""
-    expected = {key for array in arrays.values() for key in stores.expected_chunks(array)}
-    listed = {key for key in stores.list_objects(path) if stores.is_chunk(key)}
+    expected = {key for array in arrays.values() for key in zarr_store.expected_chunks(array)}
+    listed = {key for key in zarr_store.list_objects(path) if zarr_store.is_chunk(key)}
     missing, stray = sorted(expected - listed), sorted(listed - expected)
     if missing or stray:
         message = (
@@ -194,7 +194,7 @@ def prove_objects(path, arrays: dict) -> dict:
 
 def compare_consolidated(path, arrays: dict, tally: Tally) -> None:
     """Note a mismatch where the consolidated metadata are not each array's own."""
-    consolidated = dict(stores.open_unsealed(path, consolidated=True).arrays())
+    consolidated = dict(zarr_store.open_unsealed(path, consolidated=True).arrays())
     tally.same("consolidated arrays", sorted(consolidated), sorted(arrays))
     for name in arrays.keys() & consolidated.keys():
         ours, theirs = (each[name].metadata.to_dict() for each in (arrays, consolidated))

@@ -5,8 +5,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from ..catalogue import CatalogueError, Dataset, read_dataset
-from ..errors import DatasetError
+from cmip6zarr.catalogue.esm import CatalogueError, Dataset, read_dataset
+from cmip6zarr.core.errors import DatasetError
 
 ANEW = "Run again: the dataset starts anew."
 

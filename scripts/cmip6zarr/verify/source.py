@@ -6,8 +6,8 @@ from math import ceil, prod
 import netCDF4
 import numpy as np
 
-from ..errors import LIBRARY_ERRORS, DatasetError
-from .header import Header
+from cmip6zarr.core.errors import LIBRARY_ERRORS, DatasetError
+from cmip6zarr.verify.header import Header
 
 FETCH = "Fetch the file again, then run again."
 # The library takes 6.6 kB for each chunk of one read, and keeps 0.1 kB of each that it has ever read of an open file.

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .header import Variable
-from .tally import bits
-from .values import missing_numbers
+from cmip6zarr.verify.header import Variable
+from cmip6zarr.verify.tally import bits
+from cmip6zarr.verify.values import missing_numbers
 
 
 def drift(found: np.ndarray, expected: np.ndarray, variable: Variable, tolerance: float) -> str | None:

@@ -2,8 +2,8 @@
 
 import netCDF4
 
-from .header import USER_DEFINED, Header
-from .tally import Tally
+from cmip6zarr.verify.header import USER_DEFINED, Header
+from cmip6zarr.verify.tally import Tally
 
 # Number of an HDF5 filter -> its word in netCDF4-python.
 FILTERS = {1: "zlib", 2: "shuffle", 3: "fletcher32", 4: "szip", 307: "bzip2", 32015: "zstd"}

@@ -10,8 +10,8 @@ import numpy as np
 import xxhash
 import zarr
 
-from ..stores import chunk_key
-from .tally import Tally
+from cmip6zarr.store.zarr_store import chunk_key
+from cmip6zarr.verify.tally import Tally
 
 # Their bytes are sorted at once: few enough for the processor's cache.
 PIECE_VALUES = 2**16

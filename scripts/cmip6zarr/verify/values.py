@@ -6,15 +6,15 @@ from math import prod
 import numpy as np
 import zarr
 
-from ..chunks import Array, regions, shard_shape
-from ..errors import DatasetError
-from ..progress import Progress
-from . import default_fill, times
-from .header import Variable
-from .source import Source
-from .sums import Sums
-from .tally import Tally, bits
-from .times import Clock
+from cmip6zarr.core.chunks import Array, regions, shard_shape
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.progress import Progress
+from cmip6zarr.verify import default_fill, times
+from cmip6zarr.verify.header import Variable
+from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.sums import Sums
+from cmip6zarr.verify.tally import Tally, bits
+from cmip6zarr.verify.times import Clock
 
 # Compared at once, if no shard is larger: enough that the cost of a call is nothing.
 BLOCK_BYTES = 32 * 2**20

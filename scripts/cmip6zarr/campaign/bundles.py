@@ -1,0 +1,79 @@
+"""Many small datasets as one job: which belong together, and what is asked of them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cmip6zarr import RECIPE
+from cmip6zarr.catalogue import drs
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job.cli import ASKED
+from cmip6zarr.store import s3_client
+
+FILE_BYTES = 100 * 2**20
+"""A file of unknown size: about a century of a monthly field on a grid of one degree, compressed."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Datasets that one job takes through all rules; the id changes when they, or what is asked, do."""
+
+    id: str
+    datasets: tuple[str, ...]
+    source_bytes: int
+
+
+def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
+    """Return the options of a rule's script for a dataset, but for how a bucket is asked, from the configuration."""
+    listed = {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
+    if rule == "inventory":
+        return listed
+    if rule == "convert":
+        store = drs.store_place(config["store_root"], row.id)
+        chunks = json.dumps(config["chunks"]).strip('"')
+        names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads", "take_over")
+        return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
+    return listed | {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
+
+
+def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
+    """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
+    told = {rule: options(rule, config, row) | {"recipe": RECIPE} for rule in ASKED}
+    return {rule: {name: told[rule][name] for name in names} for rule, names in ASKED.items()}
+
+
+def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
+    """Return the command line of a rule's script for a dataset, without the name of the script."""
+    told = options(rule, config, row) | ({} if rule == "inventory" else {"s3": s3_client.option(config["s3"])})
+    words = [word for name, value in told.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [row.id, "--results", str(results), *words]
+
+
+def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
+    """Return the bundles of a catalogue's datasets, in order: as many as the configuration's `bundle` lets into one.
+
+    A dataset of more bytes than that is a bundle of its own. Bytes are the catalogue's, or FILE_BYTES for each file: to
+    ask the file system for 100,000 datasets takes minutes, and what receipts say changes while a campaign runs. So a
+    bundle is the same in the process that submits it and in the job, and on every later day.
+    """
+    most, most_bytes = config["bundle"]["datasets"], config["bundle"]["gib"] * 2**30
+    made: list[list[Dataset]] = []
+    sizes: list[int] = []
+    for row in datasets.values():
+        size = len(row.files) * FILE_BYTES if row.source_bytes is None else row.source_bytes
+        if not made or len(made[-1]) == most or sizes[-1] + size > most_bytes:
+            made.append([])
+            sizes.append(0)
+        made[-1].append(row)
+        sizes[-1] += size
+    return [
+        Bundle(f"{number:06d}-{digest(some, config)}", tuple(row.id for row in some), size)
+        for number, (some, size) in enumerate(zip(made, sizes, strict=True))
+    ]
+
+
+def digest(rows: list[Dataset], config: Mapping) -> str:
+    """Return twelve hex digits that change when rows, what is asked of them, the policy or RECIPE do."""
+    facts = [asked(config, rows[0]), config["policy"], [row.digest for row in rows]]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

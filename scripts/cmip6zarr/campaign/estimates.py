@@ -1,0 +1,278 @@
+"""What a campaign will take, before it begins: bytes, objects, jobs, core-hours, and the limits that it would meet.
+
+A sample of the datasets is looked at, by their inventories where there are any, else by the sizes of their files; the
+others are taken to be like them, file by file.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from statistics import mean
+
+from cmip6zarr.catalogue import drs, row_files
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.convert.writer import arrays_of
+from cmip6zarr.core.chunks import MIB
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.job import receipts, slurm
+from cmip6zarr.job.cli import RULES
+from cmip6zarr.plan import planning
+from cmip6zarr.store import s3_client
+from cmip6zarr.store.backend import Home, at
+
+MOST_LOOKED_AT = 2000
+"""Datasets: on a network file system a look at a file takes up to a millisecond."""
+
+RAW_PER_SOURCE = 2.5
+"""Bytes before compression for each of a file: the benchmark's files (docs/performance.md) keep 0.4 of them."""
+
+STORED_PER_SOURCE = {"balanced": 0.98, "fast": 1.29, "small": 0.86, "portable": 0.98}
+"""Preset -> bytes of a store for each of its files, in the benchmark; `portable`, not in it, is at most `balanced`."""
+
+CONVERT_CPU_SECONDS = {"balanced": 5.14, "fast": 3.94, "small": 13.13, "portable": 13.13}
+VERIFY_CPU_SECONDS = 5.56
+BENCHMARK_BYTES = 1080 * MIB
+"""Preset -> CPU seconds of so many bytes before compression, in the benchmark; `portable` tries codecs as `small` does.
+"""
+
+DATASET_CPU_SECONDS = 1.9
+BUNDLED_CPU_SECONDS = 0.28
+"""Of all rules for a dataset of next to nothing: mostly the start of four processes (docs/performance.md)."""
+
+JOB_SECONDS = 5
+"""What SLURM and two starts of Snakemake take for a job, as seen on a SLURM of one node."""
+
+OTHER_ARRAYS = 6
+"""Beside the field of a dataset without inventory: time, latitude and longitude with their bounds."""
+
+FEW_BYTES = 1000
+"""About what a metadata object has, and a coordinate."""
+
+MOST_LISTED = 5
+"""Largest datasets that are named."""
+
+LEAST_FINISHED = 20
+"""Finished datasets from which figures are taken instead of those of the benchmark."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is reckoned with, by what `source` says: bytes for bytes, CPU seconds for a dataset and for a raw byte."""
+
+    source: str
+    raw_per_source: float
+    stored_per_source: float
+    dataset_seconds: float
+    raw_byte_seconds: float
+
+    def cpu_seconds(self, raw_bytes: float, datasets: float = 1) -> float:
+        return datasets * self.dataset_seconds + raw_bytes * self.raw_byte_seconds
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one dataset will take.
+
+    `objects` are those of a store, None where not even the plan can be guessed, `folder_files` the most in one folder,
+    `small_objects` those below the limit. `problem` is what the plan says where it cannot be made.
+    """
+
+    dataset: str
+    files: int
+    source_bytes: int
+    raw_bytes: int
+    by_inventory: bool
+    missing_files: int = 0
+    objects: int | None = None
+    inodes: int | None = None
+    folder_files: int = 0
+    small_objects: int = 0
+    planned_bytes: int = 0
+    problem: str | None = None
+
+
+def assumed(config: Mapping) -> Figures:
+    """Return the figures of the benchmark for a configuration."""
+    codec = config["codec"]
+    return Figures(
+        "the benchmark in docs/performance.md",
+        RAW_PER_SOURCE,
+        STORED_PER_SOURCE[codec],
+        BUNDLED_CPU_SECONDS if config["bundle"]["datasets"] else DATASET_CPU_SECONDS,
+        (CONVERT_CPU_SECONDS[codec] + VERIFY_CPU_SECONDS) / BENCHMARK_BYTES,
+    )
+
+
+def measured(config: Mapping, finished: Iterable[str]) -> Figures:
+    """Return the figures of the campaign's own receipts, those of the benchmark where too few datasets are finished."""
+    figures, results = assumed(config), config["results"]
+    found = [{rule: receipts.find(results, rule, name) for rule in RULES} for name in spread(list(finished))]
+    found = [facts for facts in found if all(facts.values())]
+    if len(found) < LEAST_FINISHED:
+        return figures
+    netcdf, raw, stored = (
+        sum(facts["size_report"][key] for facts in found) for key in ("netcdf_bytes", "raw_bytes", "zarr_bytes")
+    )
+    took = sum(facts[rule]["cpu_seconds"] for facts in found for rule in RULES)
+    slower = took / figures.cpu_seconds(raw, len(found))
+    source = f"{len(found)} finished datasets of this campaign ({slower:.2f} of the benchmark's CPU time)"
+    seconds = (slower * figures.dataset_seconds, slower * figures.raw_byte_seconds)
+    return Figures(source, raw / netcdf, stored / netcdf, *seconds)
+
+
+def spread(names: list) -> list:
+    """Return at most MOST_LOOKED_AT of a list, evenly spread over it.
+
+    >>> len(spread(list(range(10**6)))), spread([1, 2, 3])
+    (2000, [1, 2, 3])
+    """
+    number = min(len(names), MOST_LOOKED_AT)
+    return [names[i * len(names) // number] for i in range(number)]
+
+
+def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
+    """Return what one dataset will take, from the receipt of its inventory, else from the sizes of its files."""
+    inventory = receipts.find(config["results"], "inventory", row.id)
+    if inventory and inventory["row"] == row.digest:
+        return by_plan(row, inventory, config, figures)
+    try:
+        paths = row_files.expand(row.files)
+    except Refused:
+        paths = row.files
+    sizes = [size for path in paths if (size := _size(path)) is not None]
+    source_bytes, missing = sum(sizes), len(paths) - len(sizes)
+    estimate = Estimate(row.id, len(row.files), source_bytes, 0, False, missing)
+    return by_size(estimate, config, figures)
+
+
+def by_plan(row: Dataset, inventory: Mapping, config: Mapping, figures: Figures) -> Estimate:
+    """Return what the plan of a dataset says, the one that convert would make."""
+    source_bytes, raw_bytes = inventory["source_bytes"], inventory["raw_bytes"]
+    known = Estimate(row.id, len(inventory["files"]), source_bytes, raw_bytes, True)
+    rule = None if config["chunks"] == "auto" else config["chunks"]
+    sizes = (int(config[f"{name}_mib"] * MIB) for name in ("chunk", "shard", "memory"))
+    threads = config["threads"] if config["scheduler"] == "threads" else 1
+    uploads = home_of(row.id, config).uploads
+    try:
+        plan = planning.plan(arrays_of(inventory, config["codec"]), rule, *sizes, threads, uploads)
+    except planning.PlanError as error:
+        return replace(known, problem=str(error))
+    stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)
+    small = config["limits"]["small_file_bytes"]
+    chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < small) for cut in plan.cuts]
+    return store(known, chunks, config, plan.planned_bytes)
+
+
+def home_of(dataset: str, config: Mapping) -> Home:
+    """Return where the store of a dataset will lie; a bucket is not asked."""
+    place = drs.store_place(config["store_root"], dataset)
+    return at(place, s3_client.settings(s3_client.option(config["s3"])))
+
+
+def by_size(estimate: Estimate, config: Mapping, figures: Figures) -> Estimate:
+    """Return an estimate with what can be said without an inventory: objects only where chunks have a size in bytes."""
+    raw_bytes = round(estimate.source_bytes * figures.raw_per_source)
+    estimate = replace(estimate, raw_bytes=raw_bytes)
+    if config["chunks"] != "auto":
+        return estimate
+    size = max(config["chunk_mib"], config["shard_mib"]) * MIB
+    object_bytes = min(size, raw_bytes) * figures.stored_per_source / figures.raw_per_source
+    small = config["limits"]["small_file_bytes"]
+    others = [(1, small > FEW_BYTES)] * OTHER_ARRAYS
+    return store(estimate, [(ceil(raw_bytes / size), object_bytes < small), *others], config)
+
+
+def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Mapping, planned_bytes: int = 0) -> Estimate:
+    """Return an estimate with the files of a store: (number, whether they are small) of each array's chunks."""
+    arrays = len(chunks)
+    # zarr.json of the root and each array; .zgroup, .zattrs and .zmetadata, and .zarray and .zattrs of each array.
+    metadata = arrays + 1 if config["zarr_format"] == 3 else 2 * arrays + 3
+    small = config["limits"]["small_file_bytes"] > FEW_BYTES
+    objects = sum(number for number, _ in chunks) + metadata
+    return replace(
+        estimate,
+        objects=objects,
+        # A folder for the store and each array; ledger and provenance beside the store.
+        inodes=objects + arrays + 1 + 2,
+        folder_files=max((number for number, _ in chunks), default=0) + metadata // (arrays + 1),
+        small_objects=metadata * small + sum(number for number, is_small in chunks if is_small),
+        planned_bytes=planned_bytes,
+    )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What all datasets that are left will take; `jobs` by (rule, QoS), `objects` and `inodes` None if not known."""
+
+    datasets: int
+    files: int
+    looked_at: int
+    by_inventory: int
+    missing_files: int
+    source_bytes: float
+    raw_bytes: float
+    stored_bytes: float
+    objects: float | None
+    inodes: float | None
+    small_objects: float
+    folder_files: int
+    folder_dataset: str | None
+    cpu_hours: float
+    jobs: dict[tuple[str, str | None], float]
+    memory_mib: int
+    largest: tuple[Estimate, ...]
+    problems: tuple[Estimate, ...]
+
+
+def forecast(rows: list[Dataset], bundles: int, config: Mapping, figures: Figures) -> Forecast:
+    """Return the forecast for some datasets, which so many bundles hold (0: each rule of each dataset is a job)."""
+    estimates = [look(row, config, figures) for row in spread(rows)]
+    files = sum(len(row.files) for row in rows)
+    times = files / max(1, sum(len(row.files) for row in spread(rows)))
+    told = [estimate for estimate in estimates if estimate.objects is not None]
+    raw_bytes = times * sum(estimate.raw_bytes for estimate in estimates)
+    jobs = jobs_of(estimates, len(rows), bundles, config)
+    widest = max(told, key=lambda estimate: estimate.folder_files, default=None)
+    cpu_seconds = figures.cpu_seconds(raw_bytes, len(rows)) + JOB_SECONDS * sum(jobs.values())
+    return Forecast(
+        datasets=len(rows),
+        files=files,
+        looked_at=len(estimates),
+        by_inventory=sum(estimate.by_inventory for estimate in estimates),
+        missing_files=sum(estimate.missing_files for estimate in estimates),
+        source_bytes=times * sum(estimate.source_bytes for estimate in estimates),
+        raw_bytes=raw_bytes,
+        stored_bytes=times * sum(estimate.source_bytes for estimate in estimates) * figures.stored_per_source,
+        objects=len(rows) * mean(estimate.objects for estimate in told) if told else None,
+        inodes=len(rows) * mean(estimate.inodes for estimate in told) if told else None,
+        small_objects=len(rows) * mean(estimate.small_objects for estimate in told) if told else 0,
+        folder_files=widest.folder_files if widest else 0,
+        folder_dataset=widest.dataset if widest else None,
+        cpu_hours=cpu_seconds / 3600,
+        jobs=jobs,
+        memory_mib=ceil(max((estimate.planned_bytes for estimate in estimates), default=0) / MIB),
+        largest=tuple(sorted(estimates, key=lambda estimate: -estimate.source_bytes)[:MOST_LISTED]),
+        problems=tuple(estimate for estimate in estimates if estimate.problem),
+    )
+
+
+def jobs_of(estimates: list[Estimate], datasets: int, bundles: int, config: Mapping) -> dict[tuple[str, str], float]:
+    """Return {(rule, QoS): jobs} of so many datasets like these, as they would be asked for at the first try."""
+    if bundles:
+        return {("bundle", _qos("bundle", None, config)): bundles}
+    counts = Counter((rule, _qos(rule, estimate.raw_bytes, config)) for rule in RULES for estimate in estimates)
+    return {job: number * datasets / len(estimates) for job, number in counts.items()}
+
+
+def _qos(rule: str, raw_bytes: int | None, config: Mapping) -> str | None:
+    mem_mb = slurm.memory_mb(rule, config["memory_mib"])
+    return slurm.granted("standard", config["threads"], mem_mb, slurm.minutes_for(rule, raw_bytes))[0]

@@ -1,0 +1,65 @@
+"""What was let pass of a verified dataset: the findings of inventory and of verify, together."""
+
+from collections import Counter
+
+from cmip6zarr.job import receipts
+
+VERIFIED, WITH_FINDINGS = "verified", "verified, with findings"
+"""States of a dataset whose store is sealed: nothing was let pass, or something was."""
+
+SEALED = (VERIFIED, WITH_FINDINGS)
+
+FOLDER = "findings"
+"""In the results: a record for each verified dataset that has findings, as `failed` has one for each failure."""
+
+
+def together(inventory: dict, verified: dict) -> list[dict]:
+    """Return the findings of two receipts; of what both have found about a file, inventory's alone."""
+    ours = inventory.get("findings", [])
+    known = {(finding["kind"], finding.get("file")) for finding in ours}
+    theirs = verified.get("findings", [])
+    return ours + [finding for finding in theirs if (finding["kind"], finding.get("file")) not in known]
+
+
+def counts(inventory: dict, verified: dict) -> dict:
+    """Return how many findings a dataset has, files that were left out, steps that gaps leave out, and {kind: number}.
+
+    Receipts of older versions do not list the files that were left out; their findings name them.
+    """
+    found = together(inventory, verified)
+    files_left_out = inventory.get("left_out", [f for f in found if f.get("policy") == "leave_out"])
+    return {
+        "findings": len(found),
+        "files_left_out": len(files_left_out),
+        "steps_missing": sum(finding.get("steps_missing", 0) for finding in found),
+        "kinds": dict(Counter(finding["kind"] for finding in found).most_common()),
+    }
+
+
+def of_receipts(results, dataset: str) -> tuple[dict, dict]:
+    """Return the receipts of inventory and of verify of a dataset; an empty one in place of what is no receipt."""
+    inventory, verified = (receipts.find(results, rule, dataset) or {} for rule in ("inventory", "verify"))
+    return inventory, verified
+
+
+def leave(results, dataset: str, inventory: dict, verified: dict) -> dict:
+    """Leave the record of a dataset's findings, or take it away if there are none, and return their counts."""
+    path, found = receipts.path_of(results, FOLDER, dataset), together(inventory, verified)
+    if found:
+        left_out = inventory.get("left_out", [])
+        receipts.write(path, {"dataset": dataset, "findings": found, "left_out": left_out})
+    else:
+        path.unlink(missing_ok=True)
+    return counts(inventory, verified)
+
+
+def words(counted: dict) -> str:
+    """Return counts in words.
+
+    >>> words({"findings": 3, "files_left_out": 1, "steps_missing": 12, "kinds": {"gap": 2, "empty": 1}})
+    'gap 2, empty 1; 1 file left out; 12 steps missing'
+    """
+    told = [", ".join(f"{kind} {number}" for kind, number in counted["kinds"].items())]
+    for number, what in ((counted["files_left_out"], "file{} left out"), (counted["steps_missing"], "step{} missing")):
+        told += [f"{number} {what.format('' if number == 1 else 's')}"] if number else []
+    return "; ".join(told)

@@ -1,0 +1,72 @@
+"""Sources that are others since their stores were sealed: each run names them, and leaves the stores as they are."""
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+
+from cmip6zarr.catalogue import row_files
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import receipts
+
+LOOKS = 16
+"""Looks at files at a time."""
+
+MOST_TOLD = 10  # stores
+
+
+def changed(rows: Sequence[Dataset], results: Path, table: pl.DataFrame) -> dict[str, list[str]]:
+    """Return {dataset: which of its files have changed, or came, since its inventory} of finished datasets."""
+    made_ns = dict(table.select("dataset", "inventory_mtime_ns").iter_rows())
+
+    def look(part: Sequence[Dataset]) -> dict[str, list[str]]:
+        found = {row.id: changes(row.files, results, row.id, made_ns[row.id]) for row in part}
+        return {name: words for name, words in found.items() if words}
+
+    return side_by_side(look, rows)
+
+
+def told(changed: Mapping[str, list[str]]) -> str | None:
+    """Return what is said of stores whose sources have changed since they were sealed; None if there is none.
+
+    >>> told({"a": ["/d/1.nc has changed", "/d/2.nc is new"], "b": ["/e/1.nc is new"]})[:96]
+    '2 sealed stores have other sources now: a (/d/1.nc has changed, and 1 more); b (/e/1.nc is new).'
+    """
+    if not changed:
+        return None
+    each = [
+        f"{name} ({words[0]}{f', and {len(words) - 1} more' * (len(words) > 1)})" for name, words in changed.items()
+    ]
+    each = each[:MOST_TOLD] + [f"and {len(each) - MOST_TOLD} more"] * (len(each) > MOST_TOLD)
+    remedy = "They stay as they are. To convert one again, remove its receipt in results/inventory/ and run again."
+    return f"{len(changed)} sealed stores have other sources now: {'; '.join(each)}. {remedy}"
+
+
+def changes(files, results, dataset: str, made_ns: int) -> list[str]:
+    """Return in words which files of a row are others than those of an inventory that was written at `made_ns`.
+
+    A file whose status (ctime) is older is not compared. Files that are gone are none: a store may outlive its sources.
+    """
+    young = [file for file in row_files.seen(files) if (file["ctime_ns"] or 0) > made_ns]
+    if not young:
+        return []
+    inventory = receipts.find(results, "inventory", dataset) or {"files": [], "left_out": young}
+    known = {file["path"]: file for file in inventory["files"]}
+    known |= {file["path"]: {} for file in inventory.get("left_out", ())}
+    found = [f"{file['path']} is new" for file in young if file["path"] not in known]
+    for file in young:
+        before = known.get(file["path"], {})
+        if any(before.get(name, file[name]) != file[name] for name in ("bytes", "mtime_ns")):
+            found.append(f"{file['path']} has changed")
+    return found
+
+
+def side_by_side(look: Callable[[Sequence], dict], all_of: Sequence) -> dict:
+    """Return what `look` finds in each of the parts into which it divides all.
+
+    On a network file system a look at a file is a question to a server.
+    """
+    with ThreadPoolExecutor(LOOKS) as pool:
+        return dict(ChainMap(*pool.map(look, [all_of[start::LOOKS] for start in range(LOOKS)])))

@@ -1,0 +1,69 @@
+"""Sealed stores that a run would write again because a setting is another than when they were written.
+
+A setting that was forgotten or mistyped must not cost an archive: each has to be allowed, with its new value.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from cmip6zarr.campaign import bundles
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.job import receipts
+
+SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")
+"""Keys of the configuration that decide what a store is like, as receipts of convert have them."""
+
+
+def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Mapping) -> dict[tuple, int]:
+    """Return {(setting, value of the stores, value now): number of sealed stores} of the datasets that are left.
+
+    A store is sealed where there is a receipt of verify. Settings that key `replace` of the configuration allows, with
+    the value that they have now, do not count.
+    """
+    results = Path(config["results"])
+    sealed = {path.stem for path in (results / "verify").glob("*.json")}
+    found: Counter = Counter()
+    for name in sealed.intersection(left):
+        before = (receipts.find(results, "convert", name) or {}).get("asked", {})
+        now = bundles.asked(config, listed[name])["convert"]
+        found.update(
+            (setting, str(before[setting]), str(now[setting]))
+            for setting in SETTINGS
+            if setting in before and before[setting] != now[setting] and not allowed(setting, config)
+        )
+    return dict(found)
+
+
+def allowed(setting: str, config: Mapping) -> bool:
+    """Tell whether the configuration allows that sealed stores are written again for the value of a setting.
+
+    Within braces on its command line Snakemake takes numbers for texts.
+    """
+    return setting in config["replace"] and as_text(config["replace"][setting]) == as_text(config[setting])
+
+
+def as_text(value) -> str:
+    """Return the value of a setting, a scalar or a mapping of scalars, as text.
+
+    >>> as_text({"time": 4}) == as_text({"time": "4"}), as_text(4)
+    (True, '4')
+    """
+    return str({key: str(each) for key, each in value.items()}) if isinstance(value, Mapping) else str(value)
+
+
+def refusal(found: Mapping[tuple, int], config: Mapping) -> str | None:
+    """Return why a run does not begin: how many sealed stores, which settings, and what to do; None if nothing is lost.
+
+    >>> config = {"codec": "fast"}
+    >>> refusal({("codec", "small", "fast"): 12}, config)[:89]
+    '12 sealed stores would be written again: codec is fast, and was small when they were made'
+    """
+    if not found:
+        return None
+    told = [
+        f"{count:,} sealed stores would be written again: {setting} is {now}, and was {before} when they were made"
+        for (setting, before, now), count in sorted(found.items())
+    ]
+    change = ", ".join(f"{setting}: {config[setting]}" for setting in sorted({setting for setting, *_ in found}))
+    return f"{'; '.join(told)}. Set it back, or allow that once with --config 'replace={{{change}}}'."

@@ -1,0 +1,141 @@
+"""A look at a campaign from outside: names of receipts, records of failure, notes of what is at work.
+
+It changes nothing, and reads no receipt: whether they still hold is for the next run to say.
+"""
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cmip6zarr.campaign import findings
+from cmip6zarr.core.text import printable
+from cmip6zarr.job import in_progress, receipts, slurm
+
+LISTED = "datasets.txt"
+"""The ids in the catalogue when the last run began, one a line, in the results."""
+
+FOLDERS = ("inventory", "size_report", "failed", findings.FOLDER, in_progress.FOLDER)
+
+MOST_PRINTED = 10
+"""Datasets at work, and failures, that are shown."""
+
+STATES = (*findings.SEALED, "at work", "gone", "waiting", "refused", "failed")
+"""`gone`: its note says that it is at work, but the process is no more; the next run says why, and does it again."""
+
+CLASSES = ("refused", "memory", "walltime", "node", "cancelled", "killed", "space", "store", "source", "busy", "bug")
+"""The classes that the config key `rerun` knows; any run does the others again."""
+
+COMMAND = "snakemake --cores 1 --profile lotus"
+
+
+def look(results: Path) -> dict:
+    """Return what there is to know, ready for JSON: counts by state and class, what is at work, the newest failures."""
+    there = {folder: _names(results / folder) for folder in FOLDERS}
+    listed = _listed(results) or set().union(*there.values())
+    work = _at_work(results, there[in_progress.FOLDER] & listed)
+    states = Counter("gone" if note["alive"] is False else "at work" for note in work)
+    idle = listed - {note["dataset"] for note in work}
+    failures = [failure for name in there["failed"] & idle if (failure := _failure(results, name))]
+    failures.sort(key=lambda failure: (failure["time"], failure["dataset"]), reverse=True)
+    classes = Counter(failure["class"] for failure in failures)
+    states["refused"], states["failed"] = classes["refused"], len(failures) - classes["refused"]
+    sealed = there["size_report"] & idle - there["failed"]
+    states[findings.WITH_FINDINGS] = len(sealed & there[findings.FOLDER])
+    states[findings.VERIFIED] = len(sealed - there[findings.FOLDER])
+    states["waiting"] = len(listed) - states.total()
+    return {
+        "results": str(results),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "datasets": len(listed),
+        "states": {state: states[state] for state in STATES},
+        "classes": dict(classes.most_common()),
+        "rerun": {kind: rerun(kind) for kind, _ in classes.most_common()},
+        "at_work": work,
+        "newest_failures": failures[:MOST_PRINTED],
+    }
+
+
+def rerun(kind: str) -> str:
+    """Return the command that does datasets of a class of failure again.
+
+    >>> rerun("memory"), rerun("rot")
+    ('snakemake --cores 1 --profile lotus --config rerun=memory', 'snakemake --cores 1 --profile lotus')
+    """
+    return f"{COMMAND} --config rerun={kind}" if kind in CLASSES else COMMAND
+
+
+def lines(status: dict, width: int) -> Iterator[str]:
+    """Yield what a look has found as lines of at most `width` letters, none of which could move a terminal's cursor."""
+    for line in _lines(status):
+        line = printable(line)
+        yield line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _lines(status: dict) -> Iterator[str]:
+    yield f"{status['results']}: {status['datasets']} datasets"
+    for state, number in status["states"].items():
+        if number:
+            yield f"  {state:<23} {number:>7}"
+    work = status["at_work"]
+    if work:
+        yield "At work"
+    for note in work[:MOST_PRINTED]:
+        where = f"job {note['slurm_job']}" if note["slurm_job"] else f"process {note['pid']}"
+        gone = {None: " (SLURM does not say)", False: " (gone)", True: ""}[note["alive"]]
+        yield f"  {note['rule']:<11} since {note['started'][:16]}  {where} on {note['host']}{gone}  {note['dataset']}"
+    if len(work) > MOST_PRINTED:
+        yield f"  ... and {len(work) - MOST_PRINTED} more"
+    if status["classes"]:
+        yield "What to run again, when its cause is gone"
+    for kind, number in status["classes"].items():
+        yield f"  {number:>7} {kind:<10} {status['rerun'][kind]}"
+    if status["newest_failures"]:
+        yield "Newest failures"
+    for failure in status["newest_failures"]:
+        head = "  {time:.16} {rule} {class}: ".format_map(failure)
+        yield f"{head}{failure['dataset']}: {failure['message']}"
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.json")}
+
+
+def _listed(results: Path) -> set[str]:
+    try:
+        return set((results / LISTED).read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def _failure(results: Path, name: str) -> dict | None:
+    """Return a record of failure and when it was written; None where a job has just taken it away."""
+    unread = {"rule": "?", "class": "receipt", "message": "It is not as it was written.", "remedy": "Run again."}
+    record = receipts.find(results, "failed", name) or unread
+    try:
+        written = receipts.path_of(results, "failed", name).stat().st_mtime
+    except FileNotFoundError:
+        return None
+    time = datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
+    return {"dataset": name, "time": time} | {key: record[key] for key in unread}
+
+
+def _at_work(results: Path, names: set[str]) -> list[dict]:
+    """Return the notes of what is at work, the oldest first, with `alive`: None where nobody can say."""
+    notes = [note for name in names if (note := receipts.find(results, in_progress.FOLDER, name))]
+    in_queue = _in_queue() if any(note["slurm_job"] for note in notes) else None
+    for note in notes:
+        if note["slurm_job"]:
+            note["alive"] = None if in_queue is None else note["slurm_job"] in in_queue
+        else:
+            note["alive"] = in_progress.is_process(note["pid"]) if note["host"] == platform.node() else None
+    return sorted(notes, key=lambda note: (note["started"], note["dataset"]))
+
+
+def _in_queue() -> set[str] | None:
+    """Return the jobs of the user that SLURM has, asking it once; None if it gives no answer."""
+    try:
+        return set(slurm.ask("squeue", "--me", "--noheader", "--format=%i").split())
+    except slurm.LotusError:
+        return None

@@ -1,0 +1,243 @@
+"""The campaign as a whole, from the receipts of its datasets: states, the size table, the catalogue of stores."""
+
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from cmip6zarr.campaign import findings
+from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
+from cmip6zarr.catalogue import drs, row_files
+from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.core.text import human
+from cmip6zarr.job import receipts
+from cmip6zarr.store.backend import SCHEME
+
+COLUMNS = {
+    "dataset": pl.String,
+    "files": pl.Int64,
+    "shape": pl.String,
+    "chunks": pl.String,
+    "codec": pl.String,
+    "raw_bytes": pl.Int64,
+    "netcdf_bytes": pl.Int64,
+    "zarr_bytes": pl.Int64,
+    "ratio": pl.Float64,
+    "objects": pl.Int64,
+    "values_compared": pl.Int64,
+    "findings": pl.Int64,
+    "files_left_out": pl.Int64,
+    "steps_missing": pl.Int64,
+    "convert_planned_mib": pl.Int64,
+    "convert_peak_rss_mib": pl.Int64,
+    "reason": pl.String,
+}
+"""The size table: what a size_report receipt says, one row a dataset."""
+
+SIZED = COLUMNS | {
+    "store": pl.String,
+    "zarr_format": pl.Int64,
+    "time_range": pl.String,
+    "nc_path": pl.String,
+    "verified": pl.String,
+    "chunk_objects": pl.Int64,
+    "look": pl.String,
+    "cpu_seconds": pl.Float64,
+    "let_pass": pl.String,
+    "kinds": pl.List(pl.String),
+}
+"""All that is taken from the receipt, which is read once: also for the catalogue of stores, and for the report."""
+
+AUDIT = {
+    "dataset": pl.String,
+    "verdict": pl.String,
+    "objects": pl.Int64,
+    "stored_bytes": pl.Int64,
+    "seconds": pl.Float64,
+    "message": pl.String,
+}
+"""The table of the last audit, one row a store that was asked."""
+
+STORES = {
+    "description": "Zarr stores that were compared with their NetCDF files bit by bit",
+    "column": "zstore",
+    "format": "zarr",
+    "aggregations": [],
+}
+"""What distinguishes the catalogue of stores from one of NetCDF files."""
+
+MOST_PRINTED = 50  # rows of the table on a terminal
+
+
+def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[str]:
+    """Return the datasets that were refused with the same row, files and policy: the answer would be the same."""
+    failed = Path(results, "failed")
+    names = {file.stem for file in failed.glob("*.json")}
+    refused = set()
+    for name in names & datasets.keys():
+        record = receipts.find(results, "failed", name) or {"class": None}
+        same = record.get("row") == datasets[name].digest and record.get("policy") == policy
+        if record["class"] == "refused" and same and record.get("files") == row_files.seen(datasets[name].files):
+            refused.add(name)
+    return refused
+
+
+def state(name: str, results) -> str:
+    """Return the state of a dataset: one of SEALED, the class of its failure (`refused` is one), or waiting."""
+    return _standing(name, results)[0]
+
+
+def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
+    """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order."""
+    states, rows = {}, []
+    for name in names:
+        states[name], sized = _standing(name, results)
+        if sized:
+            # As tuples: of 100,000 receipts the rest would be gigabytes.
+            told = sized | {
+                "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
+                "look": sized.get("look", {}).get("picture"),
+                **{column: sized["let_pass"][column] for column in ("findings", "files_left_out", "steps_missing")},
+                "let_pass": findings.words(sized["let_pass"]),
+                "kinds": list(sized["let_pass"]["kinds"]),
+            }
+            rows.append(tuple(told[column] for column in SIZED))
+    return states, pl.DataFrame(rows, SIZED, orient="row")
+
+
+def _standing(name: str, results) -> tuple[str, dict | None]:
+    """Return the state of a dataset, and the size report of one that is sealed."""
+    if receipts.path_of(results, "failed", name).is_file():
+        return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"], None
+    if not receipts.path_of(results, "size_report", name).is_file():
+        return "waiting", None
+    sized = receipts.find(results, "size_report", name)
+    if not sized:
+        return "receipt", None
+    if "let_pass" not in sized:  # of an older version
+        sized["let_pass"] = findings.counts(*findings.of_receipts(results, name))
+    return (WITH_FINDINGS if sized["let_pass"]["findings"] else VERIFIED), sized
+
+
+def audit_table(names, results) -> pl.DataFrame:
+    """Return what the last audit said of the stores that it asked, sound or not."""
+    rows = []
+    for name in names:
+        if receipts.path_of(results, "audit", name).is_file() and (facts := receipts.find(results, "audit", name)):
+            rows.append({"verdict": "sound"} | facts)
+    return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
+
+
+def audited(table: pl.DataFrame) -> str:
+    """Return in a line what the last audit has read, and the stores that were not sound, of the table AUDIT.
+
+    >>> columns = ("dataset", "verdict", "objects", "stored_bytes")
+    >>> audited(pl.DataFrame([("a", "sound", 3, 10**6), ("b", "rot", 4, 10**6)], columns, orient="row"))
+    'audit: read 2 stores, 7 objects, 2 MB; 1 not sound: b (rot)'
+    >>> audited(pl.DataFrame([("a", "sound", 3, 10**6)], columns, orient="row"))
+    'audit: read 1 stores, 3 objects, 1 MB; all sound'
+    """
+    bad = table.filter(pl.col("verdict") != "sound")
+    words = [f"{name} ({verdict})" for name, verdict in bad.select("dataset", "verdict").head(MOST_PRINTED).iter_rows()]
+    words += [f"and {bad.height - MOST_PRINTED} more"] * (bad.height > MOST_PRINTED)
+    objects, size = (table[column].sum() for column in ("objects", "stored_bytes"))
+    found = f"{bad.height} not sound: {', '.join(words)}" if words else "all sound"
+    return f"audit: read {table.height:,} stores, {objects:,} objects, {human(size)}; {found}"
+
+
+def store_table(sized: pl.DataFrame) -> pl.DataFrame:
+    """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof."""
+    facets = [dict(zip(drs.FACETS, name.split("."), strict=True)) for name in sized["dataset"]]
+    table = pl.DataFrame(facets, dict.fromkeys(drs.FACETS, pl.String)).with_columns(
+        pl.Series("dcpp_init_year", [drs.init_year(one["member_id"]) for one in facets], pl.Int64)
+    )
+    told = (
+        *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
+        *("findings", "files_left_out", "steps_missing"),
+    )
+    stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
+    return table.with_columns(sized["time_range"], stores, *(sized[column] for column in told))
+
+
+def _url(store: str) -> str:
+    """Return the URL of a store for intake-esm, which passes storage options.
+
+    zarr takes these with a URL only, and `file:` does not count as one.
+    """
+    return store if store.startswith(SCHEME) else f"local://{Path(store).absolute()}"
+
+
+def printed(table: pl.DataFrame, width: int) -> str:
+    """Return the size table for a terminal of `width` characters: the reason is cut to what is left of a line.
+
+    Of an id it shows source, experiment, member, table, variable and grid; the table on disk has all of it.
+    """
+    head = ("dataset", "files", "chunks", "NetCDF", "Zarr", "ratio", "objects", "MiB used", "why")
+    rows = [
+        (
+            ".".join(row["dataset"].split(".")[3:9]),
+            str(row["files"]),
+            row["chunks"].replace(" ", ""),
+            human(row["netcdf_bytes"]),
+            human(row["zarr_bytes"]),
+            f"{row['ratio']:.2f}",
+            str(row["objects"]),
+            str(row["convert_peak_rss_mib"]),
+            row["reason"],
+        )
+        for row in table.head(MOST_PRINTED).iter_rows(named=True)
+    ]
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head) - 1)]
+    left = max(20, width - sum(widths) - 2 * len(widths))
+
+    def line(cells):
+        name, *numbers, why = cells
+        padded = [name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]
+        return "  ".join((*padded, why if len(why) <= left else why[: left - 1] + "…"))
+
+    more = [f"... and {table.height - MOST_PRINTED} more"] if table.height > MOST_PRINTED else []
+    return "\n".join([line(head), *map(line, rows), *more])
+
+
+def total(table: pl.DataFrame) -> str:
+    """Return one line: datasets, files, bytes in and out of the whole table."""
+    files, netcdf, stored, objects = (table[c].sum() for c in ("files", "netcdf_bytes", "zarr_bytes", "objects"))
+    ratio = f" ({stored / netcdf:.2f})" if netcdf else ""
+    return f"{table.height} stores from {files} files: {human(netcdf)} -> {human(stored)}{ratio} in {objects} objects"
+
+
+def bigger(table: pl.DataFrame) -> list[str]:
+    """Return a line for each store that is bigger than its NetCDF files, the biggest first."""
+    rows = table.filter(pl.col("zarr_bytes") > pl.col("netcdf_bytes")).sort("ratio", descending=True)
+    lines = [
+        f"  bigger than NetCDF ({row['ratio']:.2f}): {row['dataset']}: {row['reason']}"
+        for row in rows.head(MOST_PRINTED).iter_rows(named=True)
+    ]
+    return lines + ([f"  ... and {rows.height - MOST_PRINTED} more"] if rows.height > MOST_PRINTED else [])
+
+
+def with_findings(table: pl.DataFrame) -> list[str]:
+    """Return a line for each store of the table SIZED with findings, those with the most steps missing first.
+
+    A last line says of how many stores no value was compared.
+    """
+    rows = table.filter(pl.col("findings") > 0).sort("steps_missing", "files_left_out", "findings", descending=True)
+    shown = rows.head(MOST_PRINTED).iter_rows(named=True)
+    lines = [f"  {WITH_FINDINGS}: {row['dataset']}: {row['let_pass']}" for row in shown]
+    lines += [f"  ... and {rows.height - MOST_PRINTED} more"] if rows.height > MOST_PRINTED else []
+    unread = table.filter(pl.col("verified") == "checksums").height
+    return lines + ([f"  verified by checksums alone, no value was compared: {unread} stores"] if unread else [])
+
+
+def counted(states: dict[str, str]) -> str:
+    """Return one line: how many datasets are in each state.
+
+    >>> counted({"a": "verified", "b": "refused", "c": "verified, with findings"})
+    '3 datasets: 2 verified (1 with findings), 1 refused'
+    """
+    counts = Counter(VERIFIED if state in SEALED else state for state in states.values())
+    more = sum(state == WITH_FINDINGS for state in states.values())
+    verified = f"{VERIFIED} ({more} with findings)" if more else VERIFIED
+    plain = {"refused": "refused", "waiting": "waiting", VERIFIED: verified}
+    words = (f"{n} {plain.get(word, f'failed ({word})')}" for word, n in counts.most_common())
+    return f"{len(states)} datasets: {', '.join(words)}"

@@ -1,0 +1,1 @@
+"""Which datasets there are, and which files each has."""

@@ -1,0 +1,54 @@
+"""Choose a variable's codec by trying a preset's on a few of its chunks."""
+
+import time
+
+import numpy as np
+
+from cmip6zarr.convert.codecs import PRESETS, Blosc, Pcodec
+from cmip6zarr.convert.reader import Reader
+from cmip6zarr.plan.planning import Cut
+
+SAMPLES = 3  # chunks: at the beginning, in the middle and at the end
+SAMPLE_BYTES = 4 * 2**20  # of each
+SMALL_BYTES = 2**16  # an array for which no trial is worth its time
+
+
+def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blosc | Pcodec, dict]:
+    """Return the codec of a preset that makes the sampled chunks of an array smallest, and the figures of the trial.
+
+    The figures are {codec: {bytes, raw_bytes, cpu_seconds}}; they are empty where there is nothing to choose.
+    """
+    candidates = [codec for codec in PRESETS[preset] if codec.fits(dtype)]
+    if len(candidates) == 1 or dtype.kind not in "fiu" or cut.array.bytes <= SMALL_BYTES:
+        return candidates[0], {}
+    samples = [sample(reader, cut, region, dtype) for region in sampled(cut)]
+    figures = {}
+    for codec in candidates:
+        start = time.thread_time()
+        size = sum(len(codec.encode(values)) for values in samples)
+        figures[codec.name] = {
+            "bytes": size,
+            "raw_bytes": sum(values.nbytes for values in samples),
+            "cpu_seconds": round(time.thread_time() - start, 3),
+        }
+    return min(candidates, key=lambda codec: figures[codec.name]["bytes"]), figures
+
+
+def sampled(cut: Cut) -> list[tuple[slice, ...]]:
+    """Return the regions that are tried: parts of a few chunks, spread over the first axis."""
+    chunk, shape = list(cut.chunks), cut.array.shape
+    for axis in range(len(chunk)):
+        over = -(-int(np.prod(chunk)) * cut.array.itemsize // SAMPLE_BYTES)
+        chunk[axis] = max(1, chunk[axis] // max(1, over))
+    last = shape[0] - min(chunk[0], shape[0])
+    starts = dict.fromkeys(last * i // (SAMPLES - 1) for i in range(SAMPLES))
+    rest = [slice(0, min(n, size)) for n, size in zip(chunk[1:], shape[1:], strict=True)]
+    return [(slice(start, start + min(chunk[0], shape[0])), *rest) for start in starts]
+
+
+def sample(reader: Reader, cut: Cut, region: tuple[slice, ...], dtype: np.dtype) -> np.ndarray:
+    """Return the values of a region of an array."""
+    values = np.empty([axis.stop - axis.start for axis in region], dtype)
+    for _, fill in reader.jobs(cut.array, region, values):
+        fill()
+    return values

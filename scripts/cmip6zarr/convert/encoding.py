@@ -1,0 +1,95 @@
+"""What a NetCDF variable becomes in Zarr: dtype, fill value, attributes, and the array that has them.
+
+The choices make plain `xarray.open_zarr` decode what `xarray.open_dataset` decodes from the source, in both formats.
+"""
+
+import base64
+import struct
+
+import numpy as np
+import zarr
+
+from cmip6zarr.convert.codecs import Blosc, Form, Pcodec
+from cmip6zarr.source.attributes import untyped
+from cmip6zarr.source.fill_values import fill_of
+
+TEXT = np.dtype(object)
+"""The dtype of texts of variable length in memory."""
+
+
+def plain(attribute: list):
+    """Return a typed attribute as JSON has it: text, number, list; the type of a number is lost."""
+    value = untyped(attribute)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def fill_value(variable: dict):
+    """Return `_FillValue` in the variable's dtype (a numpy scalar or text), or None if it has none."""
+    attribute = variable["attributes"].get("_FillValue")
+    return None if attribute is None else fill_of(attribute, variable["dtype"])
+
+
+def attributes(variable: dict, zarr_format: int) -> dict:
+    """Return the attributes of a variable's array.
+
+    Zarr v2 keeps `_FillValue` as the array's fill value and dimension names as an attribute. In v3 `_FillValue` is an
+    attribute, spelled as xarray reads it (floats as base64 of a little-endian double, so that NaN has a spelling).
+    """
+    plains = {name: plain(value) for name, value in variable["attributes"].items() if name != "_FillValue"}
+    fill = fill_value(variable)
+    if zarr_format == 2:
+        return plains | {"_ARRAY_DIMENSIONS": variable["dims"]}
+    if fill is None:
+        return plains
+    if isinstance(fill, np.floating):
+        return plains | {"_FillValue": base64.standard_b64encode(struct.pack("<d", float(fill))).decode()}
+    if isinstance(fill, bytes | str):
+        return (
+            plains  # xarray cannot open a store that has one of characters or texts; the array's own fill value has it
+        )
+    return plains | {"_FillValue": fill.item()}
+
+
+def dtype_of(variable: dict) -> np.dtype:
+    """Return the dtype of a variable's values in memory: little-endian, TEXT for texts of variable length."""
+    return TEXT if variable["dtype"] == "str" else np.dtype(variable["dtype"]).newbyteorder("<")
+
+
+def create_array(
+    group: zarr.Group,
+    name: str,
+    variable: dict,
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...],
+    codec: Blosc | Pcodec,
+) -> zarr.Array:
+    """Create the array of a variable; every chunk of it will be written: an absent one is a lost one.
+
+    Chunk keys have dots: slashes would make a folder for each chunk and dimension.
+    """
+    dtype, fill, zarr_format = dtype_of(variable), fill_value(variable), group.metadata.zarr_format
+    text = dtype == TEXT
+    if zarr_format == 2:
+        own = {"compressors": codec.v2(), "fill_value": fill}
+    else:
+        own = codec.v3(np.dtype("u1") if text else dtype) | {
+            "dimension_names": variable["dims"],
+            "fill_value": fill if fill is not None else "" if text else dtype.type(),
+            "chunk_key_encoding": {"name": "default", "separator": "."},
+            "shards": shards if shards != chunks else None,
+        }
+    return group.create_array(
+        name,
+        shape=variable["shape"],
+        dtype=str if text else dtype,
+        chunks=chunks,
+        attributes=attributes(variable, zarr_format),
+        config={"write_empty_chunks": True},
+        **own,
+    )
+
+
+def form_of(array: zarr.Array, codec: Blosc | Pcodec) -> Form:
+    """Return how blocks of an array of numbers or characters become objects."""
+    beyond = array.dtype.type() if array.fill_value is None else array.fill_value
+    return Form(array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3)

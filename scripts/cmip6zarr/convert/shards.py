@@ -1,0 +1,163 @@
+"""Write the shards of one array: read, compress, put, and note in the ledger; one writer each, each once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from math import prod
+
+import numpy as np
+import zarr
+
+from cmip6zarr.convert import encoding, shuffled_chunks
+from cmip6zarr.convert.codecs import Form
+from cmip6zarr.convert.hdf5_chunks import Region
+from cmip6zarr.convert.reader import Reader, moved
+from cmip6zarr.core import chunks
+from cmip6zarr.core.buffers import scratch
+from cmip6zarr.core.progress import Progress
+from cmip6zarr.plan.planning import Cut
+from cmip6zarr.store import zarr_store
+from cmip6zarr.store.backend import Put
+from cmip6zarr.store.ledger import Entry, Ledger, RawSum
+
+TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
+
+
+@dataclass(frozen=True)
+class Target:
+    """The array that is being written: its home's `put`, the ledger, and what an earlier run has left of it.
+
+    `kept` are the keys of objects that are there already.
+    """
+
+    put_object: Put
+    array: zarr.Array
+    form: Form
+    ledger: Ledger
+    kept: frozenset[str]
+    progress: Progress
+
+    def key(self, region: Region) -> str:
+        """Return the key of the object of the shard at a region."""
+        index = tuple(r.start // shard for r, shard in zip(region, self.form.shards, strict=True))
+        return zarr_store.chunk_key(self.array, index)
+
+    def missing(self, regions: Iterator[Region]) -> Iterator[Region]:
+        """Yield those of the regions whose shards are not there."""
+        for region in regions:
+            if self.key(region) in self.kept:
+                self.progress.keep(self.bytes_of(region))
+            else:
+                yield region
+
+    def bytes_of(self, region: Region) -> int:
+        """Return the bytes of the values at a region."""
+        return prod(r.stop - r.start for r in region) * self.array.dtype.itemsize
+
+    def put(self, region: Region, encode_chunk: Callable[[Region, RawSum], list]) -> None:
+        """Write the shard at a region; `encode_chunk` returns a chunk at a region of the shard, and sums its values."""
+        raw = RawSum(self.array.dtype.itemsize)
+        shape = tuple(r.stop - r.start for r in region)
+        parts = self.form.encode(shape, lambda part: encode_chunk(part, raw))
+        key = self.key(region)
+
+        def note(made):
+            # What is there already when it is written down, and no sooner.
+            self.ledger.add(Entry(key, self.array.path, *made, raw_xxh3=raw.hexdigest()))
+            self.progress.add(self.bytes_of(region))
+
+        self.put_object(key, parts, note)
+
+
+def write_apart(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:
+    """Write the shards of an array, each by one task.
+
+    Native chunks that lie as Blosc shuffles are handed over as they are. Everything else is read into a buffer of the
+    thread first, a shard at a time.
+    """
+    form, dtype = target.form, target.array.dtype
+
+    def write(shard):
+        origin = [r.start for r in shard]
+        slab = []  # the values of the shard, once they are needed
+
+        def encode_chunk(part, raw):
+            stream = stream_of(reader, cut, moved(part, origin), raw, form) if cut.streamed else None
+            if stream is not None:
+                return form.checked(stream)
+            if not slab:
+                shape = [r.stop - r.start for r in shard]
+                slab.append(scratch.get("slab", prod(shape) * dtype.itemsize).view(dtype).reshape(shape))
+                for _, fill in reader.jobs(cut.array, shard, slab[0]):
+                    fill()
+            return form.encode_values(slab[0][part], raw)
+
+        target.put(shard, encode_chunk)
+
+    shards = target.missing(cut.slabs())
+    while some := list(islice(shards, TASKS)):
+        get({("shard", i): (write, shard) for i, shard in enumerate(some)}, [("shard", i) for i in range(len(some))])
+
+
+def stream_of(reader: Reader, cut: Cut, region: Region, raw: RawSum, form: Form) -> np.ndarray | None:
+    """Return a chunk compressed block by block, or None if a file is laid out in another way than the plan was told."""
+    native = reader.native_chunks(cut.array, region)
+    if not native:
+        return None
+    beyond = np.asarray(form.beyond, native[0].layout.dtype).tobytes()
+    blocks = shuffled_chunks.blocks(native, prod(cut.chunks) // prod(cut.array.native[0]), chunks.BLOCK_BYTES, beyond)
+    itemsize = cut.array.itemsize
+    return form.codec.encode_shuffled(summed(blocks, raw), prod(cut.chunks) * itemsize, itemsize)
+
+
+def summed(blocks: Iterator[np.ndarray], raw: RawSum) -> Iterator[np.ndarray]:
+    """Yield shuffled blocks once they are in the sum."""
+    for block in blocks:
+        raw.update_shuffled(block)
+        yield block
+
+
+def write_slabs(reader: Reader, cut: Cut, target: Target, get: Callable) -> None:
+    """Write the shards of an array slab by slab."""
+    # One buffer for all slabs: new memory would cost as much as compressing into it.
+    buffer = np.empty([min(n, size) for n, size in zip(cut.slab, cut.array.shape, strict=True)], target.array.dtype)
+    for slab in cut.slabs():
+        shards = list(target.missing(cut.shards_of(slab)))
+        if shards:
+            values = buffer[(..., *(slice(0, axis.stop - axis.start) for axis in slab))]
+            get(*slab_graph(reader, cut, slab, shards, values, target))
+
+
+def slab_graph(reader: Reader, cut: Cut, slab: Region, shards: list[Region], values: np.ndarray, target: Target):
+    """Return the dask graph, and its keys, that reads one slab into `values` and writes shards of it.
+
+    Each shard waits for its own pieces only. Shards are compressed and written here: through zarr it takes a tenth more
+    CPU, and an event loop between threads.
+    """
+    origin = [axis.start for axis in slab]
+
+    def write(region, _pieces):
+        block = values[(..., *(slice(r.start - o, r.stop - o) for r, o in zip(region, origin, strict=True)))]
+        target.put(region, lambda part, raw: target.form.encode_values(block[part], raw))
+
+    jobs = list(reader.jobs(cut.array, slab, values))
+    graph = {}
+    for i, region in enumerate(shards):
+        needed = [j for j, (part, _) in enumerate(jobs) if overlap(part, region)]
+        graph |= {("piece", j): (jobs[j][1],) for j in needed}
+        graph["shard", i] = (write, region, [("piece", j) for j in needed])
+    return graph, [("shard", i) for i in range(len(shards))]
+
+
+def overlap(a: Region, b: Region) -> bool:
+    """Tell whether two regions share a value."""
+    return all(x.start < y.stop and y.start < x.stop for x, y in zip(a, b, strict=True))
+
+
+def write_texts(reader: Reader, cut: Cut, array: zarr.Array) -> None:
+    """Write an array of texts through zarr; they are few and have no dtype of bytes."""
+    for region in cut.slabs():
+        values = np.empty([r.stop - r.start for r in region], encoding.TEXT)
+        for _, fill in reader.jobs(cut.array, region, values):
+            fill()
+        array[region or ...] = values

@@ -1,0 +1,196 @@
+"""What the command lines of the rules share: arguments, exit codes, and what is left behind by success or failure."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from cmip6zarr import RECIPE
+from cmip6zarr.catalogue import drs
+from cmip6zarr.core import open_timeout
+from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
+from cmip6zarr.job import in_progress, receipts
+from cmip6zarr.store import backend, s3_client
+
+OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+"""Exit codes of the scripts; only 0 comes with a receipt."""
+
+RULES = ("inventory", "convert", "verify", "size_report")
+"""What a dataset passes through, in order; `audit` comes any time later."""
+
+ASKED = {
+    "inventory": ("digest",),
+    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "verify": ("mode",),
+}
+"""What decides what a rule makes of a dataset, RECIPE and options of its script; its receipt has them."""
+
+UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
+"""Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
+
+What is only asked of a sealed store, or copied, proves nothing wrong but by `rot` and `ledger`: a store that does not
+answer is still there."""
+
+PASSING = ("store", "busy", "cancelled")
+"""Kinds of failure that a second try may cure; any other is an answer, and the same answer would come again."""
+
+
+def dataset_id(text: str) -> str:
+    """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
+    if not drs.is_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dataset id: {'.'.join(drs.FACETS)}")
+    return text
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a rule's script: the dataset, and where receipts are read and written."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
+    arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
+    arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
+    arguments.add_argument("--bundle", help="id of the bundle whose job this is")
+    return arguments
+
+
+def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option that says how a store in a bucket is asked, and return the parser."""
+    told = "JSON: the configuration's s3; needed for stores at s3://, where the environment and ~/.aws do not say all"
+    arguments.add_argument("--s3", type=s3_client.settings, default="{}", help=told)
+    return arguments
+
+
+def add_take_over(arguments: argparse.ArgumentParser) -> None:
+    """Add the option that lets stores of other results be replaced."""
+    told = "folder of results, as the failure names it, whose stores may be written anew for these"
+    # Snakemake leaves an empty text out of a command.
+    arguments.add_argument("--take-over", nargs="?", default="", const="", help=told)
+
+
+def home(args: argparse.Namespace, store: str) -> backend.Home:
+    """Return the home of the store of a rule's dataset, to be written or read."""
+    return backend.at(store, args.s3, Path(args.results, "ledger", f"{args.dataset}.jsonl"))
+
+
+def peak_rss_mib() -> int:
+    """Return the most memory that this process has had, in MiB (Linux; elsewhere 0).
+
+    `VmHWM` and not `ru_maxrss`, which begins with the size of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def asked(rule: str, args: argparse.Namespace) -> dict:
+    """Return what a rule was asked to make of a dataset."""
+    told = vars(args) | {"recipe": RECIPE}
+    return {name: told[name] for name in ASKED.get(rule, ())}
+
+
+def fault(error: BaseException) -> tuple[str, str]:
+    """Return the class of a failure that the program did not foresee, and what to do about it.
+
+    >>> fault(OSError(FULL[0], "No space left on device"))[0], fault(ValueError())[0]
+    ('space', 'bug')
+    """
+    if type(error).__module__.startswith(("obstore", "botocore")):
+        return "store", "See the log for the traceback, and to the store, then run again."
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "space", ROOM
+    faults = {MemoryError: "memory", OSError: "store", KeyboardInterrupt: "cancelled"}
+    kind = next((word for fault, word in faults.items() if isinstance(error, fault)), "bug")
+    return kind, "See the log for the traceback, then run again."
+
+
+def answer(rule: str, args: argparse.Namespace) -> dict | None:
+    """Return the record of failure that makes another try of a rule needless: the try before ended with an answer."""
+    failed, note = (receipts.path_of(args.results, folder, args.dataset) for folder in ("failed", in_progress.FOLDER))
+    if args.attempt == 1 or note.is_file() or not failed.is_file():
+        return None
+    record = receipts.read(args.results, "failed", args.dataset)
+    # What was killed has not answered.
+    said = "signal" not in record and record["class"] not in PASSING
+    return record if record["rule"] == rule and said else None
+
+
+def voided(rule: str) -> tuple[str, ...]:
+    """Return the rules whose receipts are void when a rule is at work on their dataset.
+
+    >>> voided("verify"), voided("publish")
+    (('verify', 'size_report', 'audit'), ('publish',))
+    """
+    return (*RULES[RULES.index(rule) :], "audit") if rule in RULES else (rule,)
+
+
+def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
+    """Run `work` for a dataset and return the exit code of the script.
+
+    The facts that `work` returns become the rule's receipt; the dataset, the seconds of `work`, and the CPU seconds and
+    peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, message, remedy and the
+    `context`) becomes the dataset's record of failure, and goes to stderr; no receipt is left. What is not a
+    DatasetError is a fault of the program or of the machine: it is recorded too, and raised again. While it works, a
+    note of it lies in `running/`. Where another process is at work on the dataset, nothing of that one is touched: what
+    reads a sealed store waits for it, and any other rule fails. Where nothing can be written, stderr says so alone.
+    """
+    if record := answer(rule, args):
+        said = DatasetError(record["class"], record["message"], record["remedy"])
+        print(f"{rule}: {args.dataset} is not tried again: {said}", file=sys.stderr)
+        return REFUSED if said.kind == "refused" else FAILED
+    try:
+        with in_progress.begin(args.results, rule, args.dataset, args.bundle, wait=rule not in RULES) as note:
+            try:
+                return _attempt(rule, args, work, context)
+            finally:
+                in_progress.end(args.results, args.dataset, note)
+    except DatasetError as error:
+        print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], context: dict) -> int:
+    receipt = receipts.path_of(args.results, rule, args.dataset)
+    failed = receipts.path_of(args.results, "failed", args.dataset)
+    # What later rules said of the dataset is void from now on, even if this process is killed.
+    for void in voided(rule):
+        receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
+    start = time.perf_counter()
+
+    def record(kind, message, remedy):
+        facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
+        receipts.write(failed, facts | context)
+
+    def give_up(error):
+        print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
+        with suppress(DatasetError):  # nothing can be written
+            record(error.kind, error.message, error.remedy)
+        in_progress.end(args.results, args.dataset)
+        os._exit(FAILED)  # the thread that hangs cannot be asked to
+
+    open_timeout.give_up = give_up
+    try:
+        facts = work()
+        spent = {
+            "seconds": round(time.perf_counter() - start, 3),
+            "cpu_seconds": round(time.process_time(), 3),
+            "peak_rss_mib": peak_rss_mib(),
+        }
+        receipts.write(receipt, {"dataset": args.dataset} | facts | {"asked": asked(rule, args)} | spent)
+        failed.unlink(missing_ok=True)
+    except DatasetError as error:
+        refused = isinstance(error, Refused)
+        print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
+        record("refused" if refused else error.kind, error.message, error.remedy)
+        if error.kind in UNTRUE and (rule in RULES or error.kind in ("rot", "ledger")):
+            receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
+        return REFUSED if refused else FAILED
+    except BaseException as error:
+        kind, remedy = fault(error)
+        with suppress(DatasetError):  # nothing can be written; the traceback says the rest
+            record(kind, f"{type(error).__name__}: {error}", remedy)
+        raise
+    return OK

@@ -1,0 +1,1 @@
+"""Write the source files again from a store and its provenance."""

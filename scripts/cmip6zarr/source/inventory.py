@@ -1,0 +1,283 @@
+"""The source of a dataset: its NetCDF files in time order, and whether they are fit to become one store."""
+
+from math import prod
+
+import numpy as np
+
+from cmip6zarr.catalogue.row_files import expand
+from cmip6zarr.core.errors import Refused
+from cmip6zarr.source import file_form, time_units
+from cmip6zarr.source.attributes import missing_values
+from cmip6zarr.source.consistency import check_identity, check_meaning, check_structure, differing_attributes
+from cmip6zarr.source.continuity import check_order
+from cmip6zarr.source.fill_values import check_fill_values
+from cmip6zarr.source.headers import File, Header, Variable, read_header, read_whole
+from cmip6zarr.source.policy import Judge, remedy, without_leave_out
+from cmip6zarr.source.statics import check_static
+from cmip6zarr.source.time_conversion import clocks, common_dtypes, move_of, move_times, note_moves
+from cmip6zarr.source.time_units import GREGORIAN, date
+
+# Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
+MOST_DEFLATED = 1032
+HARMLESS_BYTES = 2**30
+# Inventory holds all times of a dataset in memory, 40 bytes for each; every ten minutes are 8 million in 160 years.
+MOST_STEPS = 2**23
+STRING_BYTES = 32  # taken for one text of variable length where sizes are planned
+
+
+def take_inventory(files, policy: dict) -> dict:
+    """Read the headers and coordinates of a dataset's files and return the facts of its inventory receipt.
+
+    `files` are paths, or one glob pattern; `policy` overrides POLICY. No data is read (but for steps that two files
+    share, where the policy trims them). Raises Refused with file, variable, found, expected and remedy.
+    """
+    paths = expand(files)
+    try:
+        return inventory_of(paths, Judge(policy))
+    except Refused as refusal:
+        if len(paths) == 1:
+            refusal.remedy = without_leave_out(refusal.remedy)
+        raise
+
+
+def inventory_of(paths: list[str], judge: Judge) -> dict:
+    """Return the facts of the inventory receipt of these files, which the judge lets pass."""
+    headers = judge.keep(paths, lambda path: look(path, judge), str)
+    if not headers:
+        raise judge.none_left()
+    time_name = time_axis(headers[0])
+    check_inflation(headers, time_name, judge)
+    if time_name is None:
+        if len(headers) > 1:
+            raise no_time_axis(headers)
+        return facts([File(headers[0], np.empty(0), np.empty(0))], None, judge)
+    calendar = calendar_of(headers[0], time_name)
+    sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar), lambda header: header.path)
+    if not sources:
+        raise judge.none_left()
+    sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
+    first = sources[0].header
+    dtypes = common_dtypes(sources, time_name)
+    sources[1:] = judge.keep(
+        sources[1:], lambda file: compare(file, first, time_name, dtypes, judge), lambda file: file.header.path
+    )
+    move_times(sources[0], first, time_name, dtypes)
+    sources[1:] = judge.keep(
+        sources[1:], lambda file: move_times(file, first, time_name, dtypes), lambda file: file.header.path
+    )
+    calendar = calendar_of(first, time_name)
+    sources = check_order(sources, time_name, calendar, judge)
+    note_moves(sources, judge)
+    return facts(sources, time_name, judge, calendar)
+
+
+def look(path: str, judge: Judge) -> Header:
+    """Return the header of a file; a finding names what it holds and no store can hold, where the policy drops that."""
+    header = read_header(path, drop=judge.policy["unseen"] == "drop")
+    if header.unseen:
+        message = f"{path}: converted without {', '.join(header.unseen)}; restore does not give the file back."
+        judge.note("unseen", "drop", message, file=path)
+    return header
+
+
+def time_axis(header: Header) -> str | None:
+    """Return the name of the time coordinate, and of its one dimension: it has units `... since ...`."""
+    names = [
+        name
+        for name, variable in header.variables.items()
+        if variable.dims == [name] and time_units.is_time_units(variable.attributes.get("units", [0, 0])[1])
+    ]
+    if len(names) > 1 and "time" not in names:
+        raise Refused("structure", f"{header.path}: {names} all look like the time axis.", "Name one of them 'time'.")
+    return "time" if "time" in names else names[0] if names else None
+
+
+def no_time_axis(headers: list[Header]) -> Refused:
+    """Return the refusal of several files that no time axis joins; it names what may have been meant for one."""
+    found = []
+    for name, variable in headers[0].variables.items():
+        told = {key: value[1] for key, value in variable.attributes.items()}
+        named = name.lower() in ("time", "times", "xtime") or told.get("standard_name") == "time"
+        if named or told.get("axis") == "T" or "since" in str(told.get("units")):
+            found.append(f"{name!r} of dimensions {variable.dims} in units {told.get('units')!r}")
+    message = (
+        f"{headers[1].path}: no time axis joins it to {headers[0].path}: found "
+        f"{'; '.join(found) or f'none among {sorted(headers[0].variables)}'}; expected a variable of one dimension, "
+        "named like that, in units such as 'days since 1850-01-01'."
+    )
+    return Refused("structure", message, "Correct the files, or make a dataset of each.")
+
+
+def calendar_of(header: Header, time_name: str) -> str:
+    """Return the calendar of a file's time axis by its one name."""
+    return time_units.calendar_name(str(header.variables[time_name].attributes.get("calendar", ["char", ""])[1]))
+
+
+def read_time(header: Header, time_name: str, calendar: str) -> File:
+    """Return a file with its time values; raises Refused for no steps, other calendar or units, disorder, NaN."""
+    path = header.path
+    if time_name not in header.variables:
+        found = sorted(header.variables)
+        message = f"{path}: variable {time_name!r}: found none among {found}, expected the time coordinate."
+        raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
+    if header.variables[time_name].dims != [time_name]:
+        message = (
+            f"{path}: dimensions of {time_name!r}: found {header.variables[time_name].dims}, expected {[time_name]}."
+        )
+        raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
+    if header.variables[time_name].shape == [0]:
+        message = f"{path}: {time_name!r} has 0 steps, expected at least 1."
+        raise Refused("empty", message, remedy("empty", "leave_out", "Fetch the file again"))
+    found = calendar_of(header, time_name)
+    if found != calendar and not {found, calendar} <= GREGORIAN:
+        message = f"{path}: calendar of {time_name!r} is {found!r}, expected {calendar!r} as in the first file."
+        raise Refused("calendar", message, remedy("calendar", "leave_out", "Convert the files separately"))
+    clock = clocks(header).get(time_name)
+    if clock is None:
+        units = header.variables[time_name].attributes.get("units", [None, None])[1]
+        message = f"{path}: {time_name}:units is {units!r}, expected units since a date, as in the first file."
+        raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file"))
+    raw = read_whole(header, time_name)
+    try:
+        days = time_units.days_of(raw, clock)
+    except (ValueError, OverflowError) as error:
+        message = f"{path}: {time_name}:units is {clock.units!r} in calendar {found!r}: {error}."
+        raise Refused("time_units", message, remedy("time_units", "leave_out", "Correct the file")) from error
+    missing = ~np.isfinite(days) | np.isin(raw, missing_values(header.variables[time_name].attributes))
+    if missing.any() or (np.diff(days) <= 0).any():
+        where = int(np.argmax(missing)) if missing.any() else int(np.argmax(np.diff(days) <= 0)) + 1
+        message = (
+            f"{path}: {time_name}[{where}] is {raw[where]} after {raw[max(0, where - 1)]}, expected increasing numbers."
+        )
+        raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file"))
+    try:
+        date(days[0], found), date(days[-1], found)
+    except (ValueError, OverflowError) as error:
+        message = f"{path}: {time_name} from {raw[0]} to {raw[-1]} in {clock.units!r}: {error}."
+        raise Refused("time_order", message, remedy("time_order", "leave_out", "Correct the file")) from error
+    return File(header, raw, days)
+
+
+def compare(file: File, first: Header, time_name: str, dtypes: dict[str, str], judge: Judge) -> File:
+    """Return the file if it agrees with the first in names, structure, meaning and static variables; raises Refused.
+
+    `dtypes` are those of times that the store has wider than one of the files.
+    """
+    check_identity(file.header, first, judge)
+    check_structure(file.header, first, time_name, dtypes)
+    ours, theirs = clocks(first), clocks(file.header)
+    check_meaning(file.header, first, ours.keys() & theirs.keys(), judge)
+    moved = {n for n, clock in theirs.items() if n in ours and move_of(file.header.path, n, clock, ours[n])}
+    static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in moved]
+    check_static(file.header, first, static, judge)
+    return file
+
+
+def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: str = "") -> dict:
+    """Return the inventory receipt: files with their index ranges, variables, time, findings, verdict."""
+    first, forms = sources[0].header, [file_form.form(file.header, time_name) for file in sources]
+    dropped = check_fill_values(first, judge)
+    file_form.keep_static(sources, judge.findings)
+    counts = [len(file.time) - file.skip for file in sources]
+    stops = np.cumsum(counts).tolist()
+    ranges = [(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+    files = [
+        {
+            "path": file.header.path,
+            "bytes": file.header.bytes,
+            "mtime_ns": file.header.mtime_ns,
+            "inode": file.header.inode,
+            "ctime_ns": file.header.ctime_ns,
+            "steps": len(file.time),
+            "skip": file.skip,
+            "start": start,
+            "stop": stop,
+            "moves": {name: [str(by.scale), str(by.offset)] for name, by in file.moves.items()},
+            "form": file_form.unlike(form, forms[0]),
+        }
+        for file, (start, stop), form in zip(sources, ranges, forms, strict=True)
+    ]
+    variables = {name: variable_facts(name, sources, time_name, stops[-1]) for name in first.variables}
+    for name, attribute in dropped.items():
+        variables[name]["dropped"] = {"_FillValue": attribute}
+        variables[name]["attributes"] = {n: a for n, a in first.variables[name].attributes.items() if n != "_FillValue"}
+    raw_bytes = sum(v["raw_bytes"] for v in variables.values())
+    time = None
+    if time_name:
+        time = {
+            "variable": time_name,
+            "steps": stops[-1],
+            "start": date(sources[0].days[0], calendar),
+            "end": date(sources[-1].days[-1], calendar),
+            "calendar": calendar,
+            "units": first.variables[time_name].attributes["units"][1],
+        }
+    return {
+        "files": files,
+        "source_bytes": sum(file["bytes"] for file in files),
+        "raw_bytes": raw_bytes,
+        "dims": {name: stops[-1] if name == time_name else size for name, size in first.dims.items()},
+        "unlimited": first.unlimited,
+        "variables": variables,
+        "attributes": first.attributes,
+        "differing_attributes": differing_attributes([file.header for file in sources], ranges),
+        "form": forms[0],
+        "kept": file_form.shared([file.kept for file in sources]),
+        "time": time,
+        "verdict": "ok",
+        "policy": judge.policy,
+        "findings": judge.findings,
+        "left_out": judge.left_out,
+    }
+
+
+def variable_facts(name: str, sources: list[File], time_name: str | None, steps: int) -> dict:
+    """Return what the receipt says of a variable; `layouts` are its distinct native chunks and filters in the files."""
+    first = sources[0].header.variables[name]
+    dtype = sources[0].dtypes.get(name, first.dtype)
+    shape = [steps if dim == time_name else size for dim, size in zip(first.dims, first.shape, strict=True)]
+    itemsize = STRING_BYTES if dtype == "str" else np.dtype(dtype).itemsize
+    layouts: list[dict] = []
+    for variable in (file.header.variables[name] for file in sources):
+        layout = {"chunks": variable.chunks, "filters": variable.filters}
+        if layout not in layouts:
+            layouts.append(layout)
+    return {
+        "dtype": dtype,
+        "dims": first.dims,
+        "shape": shape,
+        "static": time_name not in first.dims,
+        "raw_bytes": int(np.prod(shape, dtype=object)) * itemsize,
+        "layouts": layouts,
+        "attributes": first.attributes,
+    }
+
+
+def check_inflation(headers: list[Header], time_name: str | None, judge: Judge) -> None:
+    """Raise Refused (`inflation`) if a store would hold far more than its source can: values that nobody wrote.
+
+    Likewise for more times than are read into memory. No value is read before this.
+    """
+    raw_bytes = sum(bytes_of(variable) for variable in headers[0].variables.values())
+    raw_bytes += sum(bytes_of(v) for header in headers[1:] for v in header.variables.values() if time_name in v.dims)
+    source_bytes = sum(header.bytes for header in headers)
+    if raw_bytes > HARMLESS_BYTES and raw_bytes > MOST_DEFLATED * source_bytes:
+        message = (
+            f"{headers[0].path}: the store would hold {raw_bytes / 1e9:.0f} GB from {source_bytes / 1e9:.6f} GB in "
+            f"{len(headers)} files: found {raw_bytes // source_bytes} times as much, expected at most {MOST_DEFLATED} "
+            "(deflate's limit); nearly all of it was never written and is fill."
+        )
+        judge.lift(Refused("inflation", message, remedy("inflation", "convert", "Look at the file")), "convert")
+    steps = sum(header.dims.get(time_name, 0) for header in headers)
+    if steps > MOST_STEPS:
+        message = (
+            f"{headers[0].path}: {time_name!r} has {steps} steps in {len(headers)} files, expected at most "
+            f"{MOST_STEPS}, which is what inventory has memory for."
+        )
+        judge.lift(Refused("inflation", message, remedy("inflation", "convert", "Look at the file")), "convert")
+
+
+def bytes_of(variable: Variable) -> int:
+    """Return the bytes of a variable of a file before compression."""
+    itemsize = STRING_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
+    return prod(variable.shape) * itemsize

@@ -1,0 +1,96 @@
+"""What may be done about a source that is not fit to convert as it is."""
+
+import re
+
+from cmip6zarr.core.errors import Refused
+
+POLICY = {
+    "unreadable": "refuse",
+    "empty": "refuse",
+    "structure": "refuse",
+    "unseen": "refuse",
+    "identity": "refuse",
+    "encoding": "refuse",
+    "fill_value": "refuse",
+    "calendar": "refuse",
+    "time_units": "refuse",
+    "time_order": "refuse",
+    "gap": "refuse",
+    "overlap": "refuse",
+    "irregular": "refuse",
+    "coordinates": "refuse",
+    "coordinate_tolerance": 1e-12,
+    "inflation": "refuse",
+}
+"""What may be done about each kind of refusal; the choices are in config/config.schema.yaml."""
+
+
+ACCEPTED = "accept"
+"""Stands for the choice in a finding about what no policy refuses."""
+
+
+def remedy(kind: str, choice: str, otherwise: str) -> str:
+    """Return what to do about a refusal that the policy can lift."""
+    return f"{otherwise}, or set policy.{kind} to {choice}."
+
+
+def without_leave_out(remedy: str) -> str:
+    """Return a remedy that does not offer `leave_out`, for a dataset of which no file would be left.
+
+    >>> without_leave_out("Fetch the file again, or set policy.unreadable to leave_out.")
+    'Fetch the file again.'
+    >>> without_leave_out("Correct it, or set policy.coordinates to first (keep the first file's) or leave_out.")
+    "Correct it, or set policy.coordinates to first (keep the first file's)."
+    """
+    return re.sub(r"(, or set policy\.\w+ to| or) leave_out\.$", ".", remedy)
+
+
+class Judge:
+    """Applies the policy: a refusal is raised unless the policy lifts it, and then it is a finding.
+
+    `findings` are `{kind, policy, message}`, with `file`, `variable` and `steps_missing` (of a gap) where there is one;
+    `left_out` has `{path, kind, message}` of each file that the policy leaves out.
+    """
+
+    def __init__(self, policy: dict):
+        self.policy = POLICY | policy
+        self.findings: list[dict] = []
+        self.left_out: list[dict] = []
+        self._first: Refused | None = None
+
+    def note(self, kind: str, choice: str, message: str, **details) -> None:
+        """Add a finding; `details` are its further keys."""
+        self.findings.append({"kind": kind, "policy": choice, "message": message} | details)
+
+    def lift(self, refusal: Refused, *choices: str, **details) -> str:
+        """Return the policy's choice if it is one of `choices` and note the finding; else raise the refusal."""
+        choice = self.policy[refusal.kind]
+        if choice not in choices:
+            raise refusal
+        self.note(refusal.kind, choice, refusal.message, **details)
+        return choice
+
+    def leave_out(self, path: str, refusal: Refused, choice: str = "leave_out") -> None:
+        """Leave out the file at `path` if `choice` is what the policy says of the refusal; else raise that."""
+        self.lift(refusal, choice, file=path)
+        self.left_out.append({"path": path, "kind": refusal.kind, "message": refusal.message})
+        self._first = self._first or refusal
+
+    def keep(self, items: list, check, path_of) -> list:
+        """Return what `check` returns for each item; a refused one's file is left out if the policy says so.
+
+        `path_of` returns the path of an item's file.
+        """
+        kept = []
+        for item in items:
+            try:
+                kept.append(check(item))
+            except Refused as refusal:
+                self.leave_out(path_of(item), refusal)
+        return kept
+
+    def none_left(self) -> Refused:
+        """Return the refusal of a dataset of which every file is left out: the reason of the first one."""
+        count = len(self.left_out)
+        message = self._first.message if count == 1 else f"{self._first.message} None of {count} files would be left."
+        return Refused(self._first.kind, message, without_leave_out(self._first.remedy))

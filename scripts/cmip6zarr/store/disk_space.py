@@ -1,0 +1,35 @@
+"""Is there room for a store, in bytes and in files?"""
+
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.text import human
+from cmip6zarr.store.backend import at
+
+# Of the NetCDF bytes: no preset has made more of a compressed source, and less is no use to begin with.
+MOST_GROWTH = 1.5
+BLOCK_BYTES = 4096  # what a small file takes
+
+
+def needed_bytes(inventory: dict, objects: int) -> int:
+    """Return the bytes that a store is expected to take at most: no more than its values, nor half as much again as its
+    files."""
+    values = min(inventory["raw_bytes"], int(MOST_GROWTH * inventory["source_bytes"]))
+    return values + objects * BLOCK_BYTES
+
+
+def check(path, inventory: dict, objects: int, kept: dict) -> None:
+    """Raise DatasetError (`space`) unless there is room for what a store still lacks, as far as its home can tell.
+
+    `kept` are the ledger entries of objects that are there. A quota is seen only by file systems that show it as their
+    size.
+    """
+    room = at(path).room()
+    if room is None:
+        return
+    bytes_, files = needed_bytes(inventory, objects) - sum(e.bytes for e in kept.values()), objects - len(kept)
+    free = room.f_bavail * room.f_frsize
+    if bytes_ > free:
+        message = f"{path}: the store may take another {human(bytes_)}, and its file system has room for {human(free)}."
+        raise DatasetError("space", message, "Make room or choose another store_root, then run again: it goes on.")
+    if room.f_files and files > room.f_favail:
+        message = f"{path}: the store takes another {files} files, and its file system has room for {room.f_favail}."
+        raise DatasetError("space", message, "Use larger chunks or shards, or another store_root, then run again.")
