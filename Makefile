@@ -51,6 +51,7 @@ check: .venv/test demo/catalogue.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/snakemake --lint
 
 bench: .venv/bench

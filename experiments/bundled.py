@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+
+import yaml
 
 import clones
 import queues
-import yaml
 from builders import make_catalogue, make_dataset
-
 from cmip6zarr.job import cli, receipts
 
 LOCAL = ("--cores", "2", "--keep-going")

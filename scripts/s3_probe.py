@@ -17,7 +17,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cmip6zarr import probe
+import s3_checks
 from cmip6zarr.job import cli
 from cmip6zarr.store.s3 import URL
 
@@ -88,7 +88,7 @@ def connect(args: argparse.Namespace, **settings):
         raise Unusable(f"{error}. {CREDENTIALS if isinstance(error, BotoCoreError) else ELSEWHERE}") from None
 
 
-def reach(store: probe.Store) -> None:
+def reach(store: s3_checks.Store) -> None:
     """Raise Unusable if the store does not answer, or these keys may not list, write, read and delete."""
     where = f"s3://{store.bucket} at {store.client.meta.endpoint_url}"
     try:
@@ -99,7 +99,7 @@ def reach(store: probe.Store) -> None:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         # Without a code in it the answer is not of S3's kind; botocore then has the status for it.
-        told = "as no S3 store does" if code.isdigit() else f"with {probe.status(error)} {code}"
+        told = "as no S3 store does" if code.isdigit() else f"with {s3_checks.status(error)} {code}"
         said = f"{error.operation_name} was answered {told}"
         raise Unusable(f"{where}: {said}. {REMEDIES.get(code, ELSEWHERE)}") from None
     except BotoCoreError as error:
@@ -128,9 +128,9 @@ def main(argv=None) -> int:
     base = f"{prefix}/_probe-{secrets.token_hex(6)}/".lstrip("/")
     needed = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
     try:
-        reach(probe.Store(connect(args, **SOON, **needed), None, bucket, base))
+        reach(s3_checks.Store(connect(args, **SOON, **needed), None, bucket, base))
         client, usual = connect(args, **PATIENT, **needed), connect(args, **PATIENT)
-        found = probe.outcomes(probe.Store(client, usual, bucket, base))
+        found = s3_checks.outcomes(s3_checks.Store(client, usual, bucket, base))
     except Unusable as error:
         print(f"s3_probe: {error}", file=sys.stderr)
         return cli.FAILED

@@ -11,15 +11,15 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from conftest import REPOSITORY
 
+import s3_checks
 import s3_probe
-from cmip6zarr import probe
+from conftest import REPOSITORY
 from s3.faultproxy import FaultProxy
 
 pytestmark = pytest.mark.s3
 
-CHECKS = [check.__name__ for check in probe.CHECKS]
+CHECKS = [check.__name__ for check in s3_checks.CHECKS]
 MEASURED = {"listed_within_seconds", "head_ms", "put_mib_per_second", "get_mib_per_second"}
 CONDITIONAL = {"conditional_create", "one_wins_race", "conditional_update"}
 
@@ -108,7 +108,7 @@ def test_store_that_answers_501(capsys, server, bucket, proxy):
 )
 def test_every_check_can_fail(capsys, monkeypatch, server, bucket, proxy, rule, code, expected):
     """What a store does wrong is found by the check that is for it; nothing is left behind."""
-    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(s3_checks, "PATIENCE_SECONDS", 0.3)
     proxy.rule(*rule)
     done, found, _ = ask(capsys, f"s3://{bucket}/x")
     assert expected.items() <= differing(found).items()
@@ -225,5 +225,5 @@ def test_server_dies_in_between(capsys, bucket, proxy, monkeypatch):
         return True
 
     monkeypatch.setattr(s3_probe, "PATIENT", s3_probe.SOON)
-    monkeypatch.setattr(probe, "CHECKS", (probe.stored_right, dies))
+    monkeypatch.setattr(s3_checks, "CHECKS", (s3_checks.stored_right, dies))
     assert f"Delete what is left below s3://{bucket}/x/_probe-" in refused(capsys, f"s3://{bucket}/x")

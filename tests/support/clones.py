@@ -1,0 +1,148 @@
+"""Copies of the checkout, in which tests run Snakemake as a user types it."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import xarray as xr
+
+from builders import dataset_id, make_catalogue, make_dataset
+from cmip6zarr.catalogue import drs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOTUS = ("--cores", "1", "--profile", "lotus")
+HERE = (*LOTUS, "--executor", "local")
+"""The profile on a machine without SLURM."""
+
+RULES = ("inventory", "convert", "verify", "size_report")
+ENDS = ("datasets", "campaign", "all")
+TABLES = {"sizes.tsv", "catalogue/stores.json", "catalogue/stores.csv"}
+A, B = (dataset_id(source_id=f"MODEL-{letter}") for letter in "AB")
+"""What every clone's catalogue holds."""
+
+
+class Clone:
+    """A copy of the checkout, with the catalogue that its configuration names."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.catalogue = folder / "demo" / "catalogue.json"
+        self.results = folder / "results"
+        self.stores = self.results / "stores"
+
+    def start(self, *args: str) -> subprocess.Popen:
+        """Start `snakemake` with these arguments, in a process group of its own; it says all on stdout."""
+        command = (sys.executable, "-m", "snakemake", *(args if "--cores" in args else ("--cores", "2", *args)))
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=self.folder, env=variables, start_new_session=True, **pipes)
+
+    def snakemake(self, *args: str, expect: int = 0) -> str:
+        """Run `snakemake` to its end and return what it said; its exit code must be `expect`."""
+        return finish(self.start(*args), expect)
+
+    def plans(self, *commands: tuple[str, ...]) -> list[set[tuple[str, str]]]:
+        """Return (rule, dataset) of all jobs that `snakemake` would run, for each of some commands; no dataset is ''.
+
+        The dry runs go on side by side: starting is what they spend their time on.
+        """
+        runs = [self.start("-n", *args) for args in commands]
+        return [planned(finish(run)) for run in runs]
+
+    def plan(self, *args: str) -> set[tuple[str, str]]:
+        """Return the one of `plans` for one command."""
+        return self.plans(args)[0]
+
+    def files(self) -> dict[str, int]:
+        """Return {name: time of change} of all that stands in the results, but for logs."""
+        found = (path for path in self.results.rglob("*") if path.is_file() and "logs" not in path.parts)
+        return {path.relative_to(self.results).as_posix(): path.stat().st_mtime_ns for path in found}
+
+    def copy(self, folder: Path) -> "Clone":
+        """Return a copy that is as old as this one, file by file."""
+        return Clone(shutil.copytree(self.folder, folder, symlinks=True))
+
+
+def finish(run: subprocess.Popen, expect: int = 0) -> str:
+    """Wait for a started command and return what it said; its exit code must be `expect`."""
+    said, _ = run.communicate()
+    assert run.returncode == expect, said
+    return said
+
+
+def planned(said: str) -> set[tuple[str, str]]:
+    """Return (rule, dataset or bundle) of the jobs that a dry run speaks of, which must be as many as it counts."""
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", said, re.MULTILINE)
+    about = re.compile(r"^ +wildcards: (?:dataset|bundle)=(.*)$", re.MULTILINE)
+    jobs = [(rule, "".join(about.findall(facts))) for rule, facts in blocks]
+    table = dict(re.findall(r"^(\w+) +(\d+)$", said, re.MULTILINE))
+    assert int(table.get("total", 0)) == len(jobs) == len(set(jobs)), said
+    assert bool(jobs) != ("Nothing to be done" in said), said
+    return set(jobs)
+
+
+def assert_converted(clone: Clone, *datasets: str) -> None:
+    """Assert that xarray sees in the stores of some datasets what it sees in the files that the catalogue lists."""
+    for dataset in datasets:
+        rows = [row for row in read_rows(clone.catalogue) if ".".join(row[facet] for facet in drs.FACETS) == dataset]
+        files = [xr.load_dataset(row["path"]) for row in rows]
+        with xr.open_zarr(clone.stores / drs.store_folder(dataset)) as store:
+            xr.testing.assert_identical(store.compute(), xr.concat(files, "time", data_vars="minimal"))
+
+
+def chain(*datasets: str, rules: tuple[str, ...] = RULES) -> set[tuple[str, str]]:
+    """Return the jobs of some datasets, and the three that every campaign ends with."""
+    return {(rule, dataset) for rule in rules for dataset in datasets} | {(rule, "") for rule in ENDS}
+
+
+def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    """Return the names that were made, changed or removed between two looks at the `files` of a clone."""
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def sources(names: set[str]) -> set[str]:
+    """Return the source_ids of the datasets that these files are about."""
+    return {source for name in names for source in re.findall(r"CMIP6[./]CMIP[./]ZZZ[./]([\w-]+)[./]", name)}
+
+
+def read_rows(catalogue: Path) -> list[dict]:
+    """Return the rows of a catalogue."""
+    with catalogue.with_suffix(".csv").open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+def write_rows(catalogue: Path, rows: list[dict]) -> None:
+    """Give a catalogue other rows."""
+    with catalogue.with_suffix(".csv").open("w", newline="") as table:
+        writer = csv.DictWriter(table, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@cache
+def checkout(base: Path) -> Clone:
+    """Return a clone below `base` that lists A and B, where nothing has been run; tests leave it as it is."""
+    clone = Clone(base / "checkout")
+    command = ("git", "ls-files", "-co", "--exclude-standard", "-z")
+    tracked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, clone.folder / name)
+    for letter in "AB":
+        make_dataset(base / "data", source_id=f"MODEL-{letter}", files=2, steps=2)
+    make_catalogue(base / "data", clone.catalogue)
+    return clone
+
+
+@cache
+def campaign(base: Path) -> Clone:
+    """Return a clone below `base` in which the verbatim command has converted A and B; tests leave it as it is."""
+    clone = checkout(base).copy(base / "campaign")
+    clone.snakemake(*HERE)
+    return clone

@@ -1,0 +1,166 @@
+"""The configuration: its schema says what the code does."""
+
+import re
+from dataclasses import asdict
+
+import jsonschema
+import pytest
+import yaml
+
+import convert
+from cmip6zarr.campaign import configuration
+from cmip6zarr.catalogue import drs
+from cmip6zarr.convert import codecs
+from cmip6zarr.core import chunks
+from cmip6zarr.plan import planning
+from cmip6zarr.source.policy import POLICY
+from cmip6zarr.store import s3_client
+from conftest import REPOSITORY
+
+SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
+KEYS = SCHEMA["properties"]
+CHOICES = KEYS["policy"]["properties"]
+
+
+def walk(properties, path=()):
+    """Yield every key of the schema, (path, what is said of it)."""
+    for name, said in properties.items():
+        yield (*path, name), said
+        yield from walk(said.get("properties", {}), (*path, name))
+
+
+def valid(config):
+    return jsonschema.Draft202012Validator(SCHEMA).is_valid(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (
+            {"s3": {"secret_access_key": "SECRET"}},
+            "key s3: .*'secret_access_key' was unexpected.*Known keys: end",
+        ),
+        ({"s3": "SECRET"}, "key s3: .* expected type 'object'"),
+        ({"s3": ["SECRET"]}, "key s3: .* expected type 'object'"),
+        ({"s3": {"endpoint_url": "https://me:SECRET@host"}}, "key s3.endpoint_url: .* expected pattern"),
+        ({"s3": {"profile": {"secret": "SECRET"}}}, "key s3.profile: .* expected type 'string'"),
+        ({"s3": {"concurrency": "SECRET"}}, "key s3.concurrency: .* expected type 'integer'"),
+        ({"aws_secret_access_key": "SECRET"}, "Configuration: .*'aws_secret_access_key' was unexpected"),
+        ({"access": {"s3": "SECRET"}, "s3": {"profile": "SECRET"}}, "'access' was unexpected"),
+    ],
+)
+def test_no_value_that_may_be_secret_is_told(config, named):
+    """A secret in the wrong place is refused by its key; Snakemake would print it."""
+    said = configuration.fault(config, SCHEMA)
+    assert re.search(named, said)
+    assert "SECRET" not in said
+
+
+def test_what_is_no_secret_is_left_to_snakemake():
+    """Sound configurations are not refused, and other faults are told with what was found."""
+    assert configuration.fault({"s3": {"profile": "mine"}, "codec": "zst"}, SCHEMA) is None
+
+
+def test_schema_is_one():
+    """The schema itself is valid, and knows every key."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), list(walk(KEYS)), ids=lambda value: ".".join(value) if type(value) is tuple else ""
+)
+def test_every_key_says_what_it_is(path, said):
+    """Every key has a description, and every one but a selection has a default that is valid."""
+    assert len(said["description"]) > 10
+    if path[0] == "select" and len(path) > 1:
+        return
+    jsonschema.Draft202012Validator(said).validate(said["default"])
+
+
+def test_policy_is_that_of_the_code():
+    """The choices of the schema are for the kinds of refusal that the code knows, with the same defaults."""
+    assert {kind: choice["default"] for kind, choice in CHOICES.items()} == POLICY
+
+
+def test_codecs_and_facets_are_those_of_the_code():
+    """What may be chosen is what the code has."""
+    assert set(KEYS["codec"]["enum"]) == set(codecs.PRESETS)
+    assert set(KEYS["select"]["properties"]) == {*drs.FACETS, "limit"}
+
+
+def test_defaults_are_those_of_the_script():
+    """A script run by hand does what the workflow does by default."""
+    args = convert.parse(["a.b.c.d.e.f.g.h.i.j", "--results", "r", "--store", "s"])
+    for key in ("zarr_format", "chunks", "chunk_mib", "codec", "memory_mib", "scheduler", "threads"):
+        assert getattr(args, key) == KEYS[key]["default"], key
+
+
+def test_defaults_of_s3_are_those_of_the_code():
+    """What the schema says of each key of `s3` is what a script does that is told nothing."""
+    assert {key: said["default"] for key, said in KEYS["s3"]["properties"].items()} == asdict(s3_client.Settings())
+
+
+def test_largest_chunk_that_may_be_asked_for_can_be_written():
+    """No allowed `chunk_mib` asks for what cannot be compressed, and the least memory holds the process itself."""
+    assert KEYS["chunk_mib"]["maximum"] * chunks.MIB <= chunks.MOST_CHUNK_BYTES
+    assert KEYS["memory_mib"]["minimum"] * chunks.MIB > planning.BASE_BYTES + planning.LEAST_SLAB_BYTES
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+def test_configuration_files_are_valid(name):
+    """What is shipped passes the schema."""
+    assert valid(yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"catalog": "x.json"},
+        {"catalogue": ""},
+        {"zarr_format": 1},
+        {"chunks": {}},
+        {"chunks": {"time": 0}},
+        {"chunks": "4"},
+        {"chunk_mib": 0},
+        {"zarr_format": 2, "shard_mib": 64},
+        {"codec": "zip"},
+        {"memory_mib": 10},
+        {"threads": 0},
+        {"policy": {"gap": "leave_out"}},
+        {"policy": {"gaps": "allow"}},
+        {"policy": {"coordinate_tolerance": -1}},
+        {"select": {"variable": "tas"}},
+        {"select": {"limit": 0}},
+        {"zarr_format": 2, "shard_mib": 8},
+        {"results": "a{b}"},
+        {"store_root": "s3://B/stores"},
+        {"store_root": "s3://bucket/../stores"},
+        {"store_root": "gs://bucket/stores"},
+        {"store_root": "s3:/bucket/stores"},
+        {"s3": {"secret_access_key": "x"}},
+        {"s3": {"endpoint_url": "https://key:secret@host"}},
+        {"s3": {"concurrency": 0}},
+    ],
+    ids=str,
+)
+def test_wrong_configuration_is_refused(config):
+    """A misspelled key or a value out of range does not pass."""
+    assert not valid(config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"chunks": {"time": 4}},
+        {"select": {"variable_id": ["tas", "pr"], "limit": 3}},
+        {"shard_mib": 0.5},
+        {"store_root": "s3://bucket/some/stores"},
+        {"s3": {"endpoint_url": "http://127.0.0.1:8333"}},
+    ],
+    ids=str,
+)
+def test_right_configuration_passes(config):
+    """What the documentation shows passes."""
+    assert valid(config)
