@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from repository import REPOSITORY
+
 # The machine may be busy: how long an example takes says nothing.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

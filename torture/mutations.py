@@ -173,7 +173,8 @@ def shared_modules() -> list[str]:
         environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         sets.append(set(json.loads(done.stdout)))
-    return sorted(name.removeprefix("cmip6zarr.") for name in set.intersection(*sets))
+    names = (name.removeprefix("cmip6zarr.") for name in set.intersection(*sets))
+    return sorted(name for name in names if "." in name)
 
 
 def table(results: list[tuple[Fault, str, str]]) -> list[str]:

@@ -20,7 +20,7 @@ from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import cli, in_progress, receipts
-from conftest import REPOSITORY
+from repository import REPOSITORY
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
 RULES = ("inventory", "convert", "verify", "size_report")

@@ -21,7 +21,7 @@ from cmip6zarr.catalogue import drs
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit as audits
 from cmip6zarr.store import ledger, s3_client, zarr_store
-from conftest import REPOSITORY
+from repository import REPOSITORY
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 

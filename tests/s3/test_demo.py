@@ -7,7 +7,7 @@ import demo
 from chain import run_convert, run_inventory, run_verify
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.job import receipts
-from conftest import REPOSITORY
+from repository import REPOSITORY
 from s3.reading import compare
 from s3.test_convert import FORMS
 

@@ -14,7 +14,7 @@ import pytest
 
 import s3_checks
 import s3_probe
-from conftest import REPOSITORY
+from repository import REPOSITORY
 from s3.faultproxy import FaultProxy
 
 pytestmark = pytest.mark.s3

@@ -17,7 +17,7 @@ from cmip6zarr.plan import planning
 from cmip6zarr.source.inventory import take_inventory
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify import proof as proofs
-from conftest import REPOSITORY
+from repository import REPOSITORY
 
 ID = dataset_id()
 MEMORY = 2**30

@@ -13,8 +13,8 @@ import xarray as xr
 
 from builders import dataset_id, make_catalogue, make_dataset
 from cmip6zarr.catalogue import drs
+from repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 LOTUS = ("--cores", "1", "--profile", "lotus")
 HERE = (*LOTUS, "--executor", "local")
 """The profile on a machine without SLURM."""

@@ -15,13 +15,15 @@ from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_verify, t
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import header, source
-from conftest import REPOSITORY
+from repository import REPOSITORY
 from spoil import last, put
 
 # What verify shares with the rest: command line, receipts, where stores lie, the catalogue. None of it reads a source.
 SHARED = {
-    *("audit", "catalogue", "catalogue_lines", "chunks", "cli", "drs", "errors", "ledger", "lotus", "objects"),
-    *("progress", "receipts", "running", "s3client", "scratch", "stores", "units", "watch"),
+    *("catalogue", "catalogue.drs", "catalogue.esm", "catalogue.lines"),
+    *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
+    *("core.text", "job", "job.cli", "job.in_progress", "job.receipts", "job.slurm"),
+    *("store", "store.audit", "store.backend", "store.ledger", "store.s3_client", "store.zarr_store"),
 }
 
 

@@ -12,8 +12,8 @@ import listing
 import object_store
 import words
 from child import Case
-from conftest import REPOSITORY
 from questions import QUESTIONS, store
+from repository import REPOSITORY
 from s3.conftest import require_server
 from setting import Setting
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import virtual
-from conftest import REPOSITORY
+from repository import REPOSITORY
 
 PAGES = [
     path

@@ -15,7 +15,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.plan import planning
 from cmip6zarr.source.policy import POLICY
 from cmip6zarr.store import s3_client
-from conftest import REPOSITORY
+from repository import REPOSITORY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 KEYS = SCHEMA["properties"]

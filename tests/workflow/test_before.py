@@ -1,0 +1,48 @@
+"""What an earlier version has written is as good as new: receipts, stores, ledgers, provenances.
+
+`before.zip` holds a campaign of one dataset as version 70b3702 left it, made by the tests' own builder.
+"""
+
+import os
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import clones
+import restore
+from builders import make_dataset
+from clones import A
+from cmip6zarr.catalogue import drs
+from same_files import assert_same
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def clone(tmp_path_factory, tmp_path):
+    """A clone with that campaign, its files as old as they were."""
+    clone = clones.checkout(tmp_path_factory.getbasetemp()).copy(tmp_path / "clone")
+    shutil.rmtree(clone.catalogue.parent)
+    with zipfile.ZipFile(Path(__file__).with_name("before.zip")) as held:
+        held.extractall(clone.folder)
+        for item in held.infolist():
+            changed = time.mktime((*item.date_time, 0, 0, -1))
+            os.utime(clone.folder / item.filename, (changed, changed))
+    return clone
+
+
+def test_store_of_an_earlier_version(clone, tmp_path):
+    """It is finished for a rerun, sound for an audit, and its files come back from it."""
+    assert {name for _, name in clone.plan()} <= {""}
+    clone.snakemake()
+    assert "audit: read 1 stores, 15 objects" in (said := clone.snakemake("audits"))
+    assert "all sound" in said
+    paths = make_dataset(tmp_path / "data", files=2, steps=3, units=["days since 1850-01-01", "hours since 1850-01-01"])
+    assert restore.main([str(clone.stores / drs.store_folder(A)), "--all", "--to", str(tmp_path / "back")]) == 0
+    for path in paths:
+        found = tmp_path / "back" / path.name
+        os.utime(path, ns=(0, found.stat().st_mtime_ns))
+        assert_same(found, path)
