@@ -18,11 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
-import yaml
-
 import clones
 import queues
+import yaml
 from builders import make_catalogue, make_dataset
+
 from cmip6zarr.job import cli, receipts
 
 LOCAL = ("--cores", "2", "--keep-going")

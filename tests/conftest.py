@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
 from repository import REPOSITORY
 
 # The machine may be busy: how long an example takes says nothing.

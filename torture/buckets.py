@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from cmip6zarr.job import receipts
-from cmip6zarr.store import ledger, zarr_store
 from common import ID, Bench, Outcome
 from s3 import reading
 from s3.faultproxy import FaultProxy
 from s3.server import Server, without_aws
+
+from cmip6zarr.job import receipts
+from cmip6zarr.store import ledger, zarr_store
 
 BUCKET = "torture"
 PATIENT, HASTY = {"retry_seconds": 120}, {"retry_seconds": 2}

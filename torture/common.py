@@ -15,13 +15,14 @@ import numpy as np
 import xarray as xr
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT / name) for name in ("scripts", "tests", "tests/support")]
+
+import chain  # noqa: E402
+from builders import dataset_id, make_catalogue, make_dataset  # noqa: E402
 
 import audit  # noqa: E402, F401
 import campaign  # noqa: E402, F401
-import chain  # noqa: E402
 import size_report  # noqa: E402, F401
-from builders import dataset_id, make_catalogue, make_dataset  # noqa: E402
 from cmip6zarr.catalogue import esm  # noqa: E402
 from cmip6zarr.job import receipts  # noqa: E402
 from cmip6zarr.store import ledger, zarr_store  # noqa: E402

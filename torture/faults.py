@@ -8,10 +8,11 @@ from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 
+from common import ID, ROOT, Bench, Outcome, chain
+
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit, zarr_store
-from common import ID, ROOT, Bench, Outcome, chain
 
 TMPFS_MIB = 4
 

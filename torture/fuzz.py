@@ -22,11 +22,11 @@ import jsonschema
 import netCDF4
 import numpy as np
 import yaml
+from common import ID, ROOT, audit, campaign, chain, make_dataset, size_report
 
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from common import ID, ROOT, audit, campaign, chain, make_dataset, size_report
 
 SCHEMA = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text())
 HANG_SECONDS = 60

@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from common import ID, ROOT, Bench, Outcome
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from common import ID, ROOT, Bench, Outcome
 
 ROW = 10  # kills of one store, one after another, before it is left to finish
 

@@ -17,14 +17,15 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import ROOT, Outcome, chain
+from mutants.datasets import DATASETS, Small
+from mutants.declared import FAULTS, Fault, put_in
+
 import bundle
 from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import esm
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from common import ROOT, Outcome, chain
-from mutants.datasets import DATASETS, Small
-from mutants.declared import FAULTS, Fault, put_in
 
 LEAST_FAULTS = 12
 """Tried however small the share: spread over all parts, some ten seconds."""

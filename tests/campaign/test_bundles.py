@@ -8,19 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chain
 import pytest
 import xarray as xr
+from builders import dataset_id, make_catalogue, make_dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from repository import REPOSITORY
 
 import bundle as script
-import chain
-from builders import dataset_id, make_catalogue, make_dataset
 from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import cli, in_progress, receipts
-from repository import REPOSITORY
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
 RULES = ("inventory", "convert", "verify", "size_report")

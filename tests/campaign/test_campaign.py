@@ -6,12 +6,12 @@ import shutil
 
 import polars as pl
 import pytest
-
-import campaign as script
-import size_report
 from builders import make_catalogue, make_dataset
 from campaigns import NAMES, ROW, leave
 from chain import run_convert, run_inventory, run_verify
+
+import campaign as script
+import size_report
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import receipts

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-
-import plan as script
 from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
+
+import plan as script
 from cmip6zarr.campaign import bundles, estimates
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.esm import Dataset

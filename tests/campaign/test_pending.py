@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from builders import dataset_id
 from chain import configuration
+
 from cmip6zarr.campaign import bundles, outdated, pending
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.esm import Dataset

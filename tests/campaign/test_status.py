@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 import yaml
+from builders import dataset_id
+from repository import REPOSITORY
 
 import status as script
-from builders import dataset_id
 from cmip6zarr.campaign import status
 from cmip6zarr.job import in_progress, receipts, slurm
-from repository import REPOSITORY
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDEFGH"]
 VERIFIED, LOST, FAILED, REFUSED, WORKING, GONE, WAITING, AGAIN = NAMES

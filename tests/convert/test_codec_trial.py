@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from builders import make_dataset
 from chain import take
+from hypothesis import given
+from hypothesis import strategies as st
+from spoil import last, put
+
 from cmip6zarr.convert import codec_trial, codecs, writer
 from cmip6zarr.convert.reader import Reader
 from cmip6zarr.core import chunks
 from cmip6zarr.plan import planning
-from spoil import last, put
 
 
 def chosen(tmp_path, preset, field):

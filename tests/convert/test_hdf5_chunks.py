@@ -7,10 +7,10 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+from builders import make_dataset
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from builders import make_dataset
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.convert.reader import Reader
 from cmip6zarr.core import chunks

@@ -8,12 +8,12 @@ import netCDF4
 import numpy as np
 import pytest
 import zarr
-
 from builders import UNITS
 from chain import ID, take
+from repository import REPOSITORY
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from repository import REPOSITORY
 
 BUDGET_MIB, STEPS, LATITUDES, LONGITUDES = 256, 660, 1024, 2048
 """Steps of 8 MiB: 5.2 GiB in one file, of which next to nothing is allocated."""

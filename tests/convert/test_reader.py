@@ -7,14 +7,14 @@ import shutil
 import netCDF4
 import numpy as np
 import pytest
-
 from builders import UNITS, make_dataset
 from chain import take
+from spoil import add_reference_time, damage, each, last, put
+
 from cmip6zarr.convert import encoding, hdf5_chunks, writer
 from cmip6zarr.convert.reader import OPEN_FILES, Reader, check_unchanged
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import ledger
-from spoil import add_reference_time, damage, each, last, put
 
 HOURS = UNITS.replace("days", "hours")
 

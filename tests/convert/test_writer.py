@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take, write
+from kinds import FILL, VARIABLES, source
+
 from cmip6zarr.convert.codecs import PRESETS
 from cmip6zarr.convert.reader import Reader
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.plan import planning
 from cmip6zarr.store import backend, ledger, zarr_store
-from kinds import FILL, VARIABLES, source
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 

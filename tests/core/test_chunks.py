@@ -4,11 +4,11 @@ from math import prod
 
 import numpy as np
 import pytest
+from drawn import FIELDS, TARGETS, arrays, patient
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cmip6zarr.core import chunks
-from drawn import FIELDS, TARGETS, arrays, patient
 
 
 @pytest.mark.parametrize(

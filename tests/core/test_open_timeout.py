@@ -4,9 +4,9 @@ import multiprocessing
 import time
 
 import pytest
+from chain import ID
 
 import inventory
-from chain import ID
 from cmip6zarr.core import open_timeout
 from cmip6zarr.job import cli, receipts
 

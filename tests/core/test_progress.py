@@ -3,9 +3,9 @@
 import io
 
 import pytest
-
 from builders import make_dataset
 from chain import leave_receipts, run_verify, take, write
+
 from cmip6zarr.core import progress
 from cmip6zarr.core.chunks import MIB
 

@@ -6,6 +6,8 @@ from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from builders import make_catalogue, make_dataset
+from chain import ID, run_convert, run_inventory, run_verify
 
 import campaign
 import convert
@@ -13,8 +15,6 @@ import demo
 import inventory
 import size_report
 import verify
-from builders import make_catalogue, make_dataset
-from chain import ID, run_convert, run_inventory, run_verify
 from cmip6zarr.core.errors import DatasetError, Refused
 from cmip6zarr.job import cli, in_progress, receipts
 

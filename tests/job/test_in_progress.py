@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-
 from builders import dataset_id
+
 from cmip6zarr.core import files
 from cmip6zarr.job import in_progress, receipts, slurm
 

@@ -6,6 +6,7 @@ from math import ceil, prod
 
 import numpy as np
 import pytest
+from drawn import DIMS, FIELDS, RULES, TARGETS, arrays, patient
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from cmip6zarr.core import chunks
 from cmip6zarr.core.chunks import MIB, Array
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.planning import BASE_BYTES, Cut, PlanError
-from drawn import DIMS, FIELDS, RULES, TARGETS, arrays, patient
 
 
 def coverage(shape, regions):

@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 import zarr
-
 from builders import make_dataset
 from chain import leave_receipts, run_verify, take
 from chain import write as write_store
+
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.report import picture, quicklook
 from cmip6zarr.store import zarr_store

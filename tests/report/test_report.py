@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import jinja2
 import polars as pl
 import pytest
-
 from campaigns import FINDINGS, HOSTILE, LOOK, NAMES, REMEDIES, ROW, leave, make_campaign
+
 from cmip6zarr.campaign import tables
 from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
 from cmip6zarr.core import files

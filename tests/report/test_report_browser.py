@@ -5,9 +5,9 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
+from campaigns import HOSTILE, make_campaign
 from playwright.sync_api import expect, sync_playwright
 
-from campaigns import HOSTILE, make_campaign
 from cmip6zarr.campaign.findings import WITH_FINDINGS
 from cmip6zarr.report import report
 

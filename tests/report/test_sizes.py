@@ -2,10 +2,10 @@
 
 import netCDF4
 import pytest
-
-import size_report
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
+
+import size_report
 from cmip6zarr.job import receipts
 from cmip6zarr.report import sizes
 from cmip6zarr.store import zarr_store

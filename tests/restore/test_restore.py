@@ -7,19 +7,19 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
-
-import restore
 from builders import UNITS, make_dataset
 from chain import run_convert, take, write
+from kinds import VARIABLES, source
+from real_datasets import DATASETS
+from same_files import assert_same
+from spoil import each, last, put
+
+import restore
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.restore import source_files as back
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.store import provenance as provenances
-from kinds import VARIABLES, source
-from real_datasets import DATASETS
-from same_files import assert_same
-from spoil import each, last, put
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 FORMATS = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA", "NETCDF4_CLASSIC", "NETCDF4")

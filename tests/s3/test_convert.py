@@ -9,19 +9,19 @@ import time
 import intake
 import pytest
 import xarray as xr
+from builders import DEFLATED, make_dataset
+from chain import ID, list_files, run_convert, run_inventory, run_verify
+from repository import REPOSITORY
 
 import audit
 import campaign
 import restore
 import size_report
 import verify
-from builders import DEFLATED, make_dataset
-from chain import ID, list_files, run_convert, run_inventory, run_verify
 from cmip6zarr.catalogue import drs
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit as audits
 from cmip6zarr.store import ledger, s3_client, zarr_store
-from repository import REPOSITORY
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 

@@ -2,12 +2,12 @@
 
 import pytest
 import yaml
+from chain import run_convert, run_inventory, run_verify
+from repository import REPOSITORY
 
 import demo
-from chain import run_convert, run_inventory, run_verify
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.job import receipts
-from repository import REPOSITORY
 from s3.reading import compare
 from s3.test_convert import FORMS
 

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-
 from builders import DEFLATED, make_dataset
 from chain import ID, run_convert, run_verify, take
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 from s3.faultproxy import FaultProxy

@@ -11,10 +11,10 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from repository import REPOSITORY
 
 import s3_checks
 import s3_probe
-from repository import REPOSITORY
 from s3.faultproxy import FaultProxy
 
 pytestmark = pytest.mark.s3

@@ -4,10 +4,10 @@ import json
 import re
 
 import pytest
-
-import publish
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
+
+import publish
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit, ledger, zarr_store
 from s3.faultproxy import FaultProxy

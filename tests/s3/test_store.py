@@ -11,11 +11,11 @@ from threading import Thread
 
 import obstore
 import pytest
+from builders import make_dataset
+from chain import ID, run_convert, run_verify, take
 
 import size_report
 import verify
-from builders import make_dataset
-from chain import ID, run_convert, run_verify, take
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.store import backend, ledger, s3_client, zarr_store

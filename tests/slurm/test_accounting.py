@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-
 import queues
+
 from cmip6zarr.job import in_progress, slurm
 from cmip6zarr.job.slurm import QOS, Request
 

@@ -5,16 +5,16 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 import clones
+import pytest
 import queues
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import assert_converted, finish
+from queues import QUICK
+
 from cmip6zarr.catalogue import drs
 from cmip6zarr.job import receipts, slurm
 from cmip6zarr.store import ledger
-from queues import QUICK
 
 pytestmark = pytest.mark.slurm
 

@@ -11,14 +11,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 import clones
+import pytest
 import queues
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import RULES, A, B, assert_converted, chain, finish, read_rows, write_rows
-from cmip6zarr.catalogue import drs
 from queues import QUICK
+
+from cmip6zarr.catalogue import drs
 
 pytestmark = pytest.mark.slurm
 

@@ -1,11 +1,11 @@
 """Whether the steps of a dataset follow one another through its files, and times of other units move exactly."""
 
 import pytest
-
 from builders import UNITS, make_dataset
+from spoil import add_reference_time, each, last, put
+
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.source.inventory import take_inventory
-from spoil import add_reference_time, each, last, put
 
 HOURS = UNITS.replace("days", "hours")
 

@@ -11,14 +11,14 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
-
 from builders import make_dataset
 from chain import ID, list_files, run_convert, run_inventory, run_verify
+from spoil import again, damage, each, last, put, renamed_in_header
+
 from cmip6zarr.catalogue import esm
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from spoil import again, damage, each, last, put, renamed_in_header
 
 CAMS = "esmvaltool/CMIP6/CMIP/CAMS/CAMS-CSM1-0/historical/r1i1p1f1/Amon/ta/gn/v20190708"
 EC_EARTH = "cmip5/output1/ICHEC/EC-EARTH/historical/mon/atmos/Amon/r1i1p1/latest/tas"

@@ -5,16 +5,16 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-
 from builders import make_dataset
 from chain import ID, leave_receipts, list_files, run_convert, run_inventory, run_verify, take, write
+from same_files import assert_same
+
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts
 from cmip6zarr.restore import source_files
 from cmip6zarr.source import fill_values, netcdf_c
 from cmip6zarr.source.attributes import typed
 from cmip6zarr.store import provenance, zarr_store
-from same_files import assert_same
 
 BOTH = pytest.mark.parametrize("zarr_format", [3, 2])
 LETTERS = np.array([[b"M", b"2"], [b"K", b"1"], [b"", b""]], "S1")

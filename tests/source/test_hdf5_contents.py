@@ -8,9 +8,9 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-
 from builders import make_dataset
 from chain import run_convert, run_verify, take
+
 from cmip6zarr.core.errors import DatasetError, Refused
 from cmip6zarr.restore import source_files
 from cmip6zarr.source import hdf5_contents, headers, inventory, netcdf_c

@@ -6,12 +6,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from builders import UNITS, make_dataset
+from spoil import add_reference_time, again, broken, each, last, put
+
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.source import inventory as inventories
 from cmip6zarr.source.inventory import take_inventory
-from spoil import add_reference_time, again, broken, each, last, put
 
 HOURS = UNITS.replace("days", "hours")
 

@@ -5,12 +5,12 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-
 from chain import leave_receipts, run_verify, take, write
+from same_files import assert_same
+
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.restore import source_files
 from cmip6zarr.store import provenance as provenances
-from same_files import assert_same
 
 DAYS = "days since 1850-01-01"
 MONTHS = np.array([0, 31, 59, 90])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import dataset_id, make_dataset
+from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_convert, run_verify, take
 from zarr.storage import LocalStore
 
 import audit as script
 import restore
 import verify
-from builders import dataset_id, make_dataset
-from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_convert, run_verify, take
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts

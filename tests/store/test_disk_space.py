@@ -4,9 +4,9 @@ import os
 from types import SimpleNamespace
 
 import pytest
-
 from builders import make_dataset
 from chain import ID, run_convert, take
+
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.store import disk_space, zarr_store

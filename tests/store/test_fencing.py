@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-
 from builders import make_dataset
 from chain import ID, ROWS, run_convert, run_verify, take
+
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import in_progress, receipts
 from cmip6zarr.store import audit, backend, ledger, zarr_store

@@ -7,12 +7,12 @@ import sys
 import netCDF4
 import numpy as np
 import pytest
+from builders import make_dataset
+from chain import run_convert, take, write
 from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from builders import make_dataset
-from chain import run_convert, take, write
 from cmip6zarr import RECIPE
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts

@@ -4,10 +4,10 @@ import json
 import shutil
 
 import pytest
-
-import publish
 from builders import make_dataset
 from chain import ID, ROWS, run_convert, run_verify, take
+
+import publish
 from cmip6zarr.job import receipts
 from cmip6zarr.store import ledger, zarr_store
 

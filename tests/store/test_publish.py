@@ -2,10 +2,10 @@
 
 import pytest
 import xarray as xr
-
-import publish
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
+
+import publish
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit, backend, ledger, zarr_store
 

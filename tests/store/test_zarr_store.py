@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-
 from builders import make_dataset
 from chain import take, writable, write
+
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, zarr_store
 

@@ -3,8 +3,8 @@
 import random
 
 import polars as pl
-
 from builders import dataset_id
+
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.core import files
 from cmip6zarr.job import receipts

@@ -5,11 +5,12 @@ import json
 import polars as pl
 import yaml
 import zarr
+from builders import dataset_id
+from repository import REPOSITORY
 
 import convert
 import inventory
 import verify
-from builders import dataset_id
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
@@ -17,7 +18,6 @@ from cmip6zarr.plan import planning
 from cmip6zarr.source.inventory import take_inventory
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify import proof as proofs
-from repository import REPOSITORY
 
 ID = dataset_id()
 MEMORY = 2**30

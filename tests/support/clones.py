@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import xarray as xr
-
 from builders import dataset_id, make_catalogue, make_dataset
-from cmip6zarr.catalogue import drs
 from repository import REPOSITORY
+
+from cmip6zarr.catalogue import drs
 
 LOTUS = ("--cores", "1", "--profile", "lotus")
 HERE = (*LOTUS, "--executor", "local")

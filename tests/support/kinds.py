@@ -2,7 +2,6 @@
 
 import netCDF4
 import numpy as np
-
 from builders import UNITS
 
 STEPS = (3, 2)

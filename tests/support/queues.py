@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import clones
 import pytest
 
-import clones
 from cmip6zarr.job import receipts, slurm
 
 CLUSTER = Path(__file__).parents[1] / "slurm" / "cluster.sh"

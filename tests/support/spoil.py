@@ -2,7 +2,6 @@
 
 import h5py
 import netCDF4
-
 from builders import make_dataset
 
 

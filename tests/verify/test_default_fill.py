@@ -3,10 +3,10 @@
 import netCDF4
 import numpy as np
 import pytest
-
-import size_report
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
+
+import size_report
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.job import receipts
 from cmip6zarr.verify.default_fill import DEFAULT_FILL, count

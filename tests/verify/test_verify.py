@@ -5,14 +5,14 @@ import os
 import netCDF4
 import numpy as np
 import pytest
-
 from builders import UNITS, make_dataset
 from chain import ID, MEMORY, accept, failed_verify, leave_receipts, proof, run_verify, take, writable, write
+from kinds import VARIABLES, source
+from spoil import damage, each, last, put
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import proof as proofs
-from kinds import VARIABLES, source
-from spoil import damage, each, last, put
 
 
 def convert(paths, folder, **policy):

@@ -6,14 +6,14 @@ from dataclasses import replace
 import netCDF4
 import numpy as np
 import pytest
-
 from builders import UNITS, make_dataset
 from chain import ID, failed_verify, leave_receipts, run_verify, take, write
+from spoil import each, last
+
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
 from cmip6zarr.source import netcdf3_size, time_units
 from cmip6zarr.store import zarr_store
-from spoil import each, last
 
 OTHER_UNITS = [UNITS, "hours since 1850-05-01", "days since 1851-01-01"]
 

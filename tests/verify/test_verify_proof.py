@@ -9,14 +9,14 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-
 from builders import make_dataset
 from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_verify, take, write
+from repository import REPOSITORY
+from spoil import last, put
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import header, source
-from repository import REPOSITORY
-from spoil import last, put
 
 # What verify shares with the rest: command line, receipts, where stores lie, the catalogue. None of it reads a source.
 SHARED = {

@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-
 from builders import make_dataset
 from chain import ID, accept, failed_verify, leave_receipts, proof, run_verify, take, writable, write
+from spoil import last, put
+
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import tally
-from spoil import last, put
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 NAN = np.array([0x7FC0BEEF, 0x7FC0DEAD], "u4").view("f4")

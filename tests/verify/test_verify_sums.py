@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import zarr
+from builders import make_dataset
+from chain import ID, failed_verify, leave_receipts, run_convert, run_verify, take, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import make_dataset
-from chain import ID, failed_verify, leave_receipts, run_convert, run_verify, take, write
 from cmip6zarr.job import receipts
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify.sums import Sums

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from repository import REPOSITORY
+from s3.conftest import require_server
 
 import answers
 import child
@@ -13,8 +15,6 @@ import object_store
 import words
 from child import Case
 from questions import QUESTIONS, store
-from repository import REPOSITORY
-from s3.conftest import require_server
 from setting import Setting
 
 PAGE = REPOSITORY / "docs" / "answers.md"

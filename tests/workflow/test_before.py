@@ -9,14 +9,14 @@ import time
 import zipfile
 from pathlib import Path
 
-import pytest
-
 import clones
-import restore
+import pytest
 from builders import make_dataset
 from clones import A
-from cmip6zarr.catalogue import drs
 from same_files import assert_same
+
+import restore
+from cmip6zarr.catalogue import drs
 
 pytestmark = pytest.mark.workflow
 

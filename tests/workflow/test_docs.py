@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from repository import REPOSITORY
 
 import virtual
-from repository import REPOSITORY
 
 PAGES = [
     path

@@ -1,7 +1,6 @@
 """The row of torture that puts faults into our own code tells a fault that is found from one that is not."""
 
 import pytest
-
 from mutants.declared import FAULTS, Fault
 from mutations import Bank, judge, shared_modules, spread
 
@@ -53,4 +52,4 @@ def test_share_is_spread_over_all_parts():
 def test_modules_of_verify_are_told():
     """What verify and convert both load is listed from the processes themselves."""
     shared = shared_modules()
-    assert "ledger" in shared and "writer" not in shared
+    assert "store.ledger" in shared and "convert.writer" not in shared

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 import xarray as xr
+from chain import list_files, run_convert, run_inventory, run_verify
+from real_datasets import DATASETS, HADGEM
 
 import size_report
-from chain import list_files, run_convert, run_inventory, run_verify
 from cmip6zarr.convert.codecs import PRESETS
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
-from real_datasets import DATASETS, HADGEM
 
 MOST_CHUNKS = 40  # of a field along time: thousands of objects are tested elsewhere, and slow
 OPTIONS = {"decode_times": xr.coders.CFDatetimeCoder(use_cftime=True)}

@@ -2,9 +2,8 @@
 
 import os
 
-import pytest
-
 import clones
+import pytest
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, RULES, TABLES, A, B, assert_converted, chain, changed, read_rows, sources, write_rows
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import jsonschema
 import pytest
 import yaml
+from repository import REPOSITORY
 
 import convert
 from cmip6zarr.campaign import configuration
@@ -15,7 +16,6 @@ from cmip6zarr.core import chunks
 from cmip6zarr.plan import planning
 from cmip6zarr.source.policy import POLICY
 from cmip6zarr.store import s3_client
-from repository import REPOSITORY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 KEYS = SCHEMA["properties"]

@@ -12,15 +12,15 @@ import time
 import zipfile
 from pathlib import Path
 
+import clones
 import polars as pl
 import pytest
 import xarray as xr
 import yaml
-from markupsafe import escape
-
-import clones
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
+from markupsafe import escape
+
 from cmip6zarr.campaign import bundles, status
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.store import zarr_store

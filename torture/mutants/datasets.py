@@ -6,7 +6,6 @@ from pathlib import Path
 
 import netCDF4
 import numpy as np
-
 from builders import UNITS, make_dataset
 from kinds import VARIABLES, source
 from spoil import each, last, put
