@@ -51,7 +51,7 @@ FINDINGS = [
 LOOK = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 280"><rect width="720" height="280"/></svg>'
 
 
-def leave(results, rule, name, **facts):
+def leave(results, rule, name, /, **facts):
     """Leave a receipt of a rule for a dataset, or of its failure."""
     receipts.write(receipts.path_of(results, rule, name), {"dataset": name} | facts)
 
