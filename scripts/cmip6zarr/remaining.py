@@ -169,7 +169,7 @@ def changed(rows: Sequence[Dataset], results: Path, table: pl.DataFrame) -> dict
 def outdated(changed: Mapping[str, list[str]]) -> str | None:
     """Return what is said of stores whose sources have changed since they were sealed; None if there is none.
 
-    >>> outdated({"a": ["/d/1.nc has changed", "/d/2.nc is new"], "b": ["/e/1.nc is new"]})[:100]
+    >>> outdated({"a": ["/d/1.nc has changed", "/d/2.nc is new"], "b": ["/e/1.nc is new"]})[:96]
     '2 sealed stores have other sources now: a (/d/1.nc has changed, and 1 more); b (/e/1.nc is new).'
     """
     if not changed:
