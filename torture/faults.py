@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr
@@ -151,21 +152,27 @@ def failing_calls(folder: Path, count: int) -> Outcome:
 
 
 def two_runs(folder: Path, count: int) -> Outcome:
-    """Convert one dataset twice at once: one wins, and the other says so."""
+    """Convert one dataset twice at once, for the same results and for others: one wins, and the other says so."""
     told, bench = Outcome("two runs at once"), Bench(folder)
-    for _ in range(count):
+    other = folder / "others"
+    for number in range(count):
         bench.forget()
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(bench.results, other)
         command = bench.command("convert")
-        both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+        others = [word.replace(str(bench.results), str(other)) for word in command] if number % 2 else command
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        both = [subprocess.Popen(each, **pipes) for each in (command, others)]
         said = [run.communicate()[1] for run in both]
         codes = [run.returncode for run in both]
         told.count += 1
         if 1 in codes:
-            told.promise("another process is writing" in said[codes.index(1)], f"the loser says: {said}")
+            expected = "another process is writing" if number % 2 else "another process is at work on this dataset"
+            told.promise(expected in said[codes.index(1)], f"the loser says: {said}")
         told.promise(0 in codes, f"none won: {said}")
         told.promise(bench.run("convert").returncode == 0 and bench.run("verify").returncode == 0, "not verified after")
         zarr_store.unseal(bench.store)
-    told.said = "one wins, the other says which store is taken"
+    told.said = "one wins, the other says which store or dataset is taken"
     return told
 
 
