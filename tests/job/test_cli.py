@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,10 +44,15 @@ def receipt(results, rule="verify"):
 def test_success_leaves_a_receipt(tmp_path):
     """Work that returns facts is exit code 0, a receipt with them and what was spent, and no record of failure."""
     receipts.write(receipt(tmp_path, "failed"), {"class": "bug"})
-    assert attempt(tmp_path, lambda: {"store": "here"}) == cli.OK == 0
+
+    def work():
+        time.sleep(0.05)
+        return {"store": "here"}
+
+    assert attempt(tmp_path, work) == cli.OK == 0
     facts = receipts.read(tmp_path, "verify", ID)
     assert (facts["dataset"], facts["store"]) == (ID, "here")
-    assert facts["seconds"] >= 0
+    assert facts["seconds"] >= 0.05
     assert facts["cpu_seconds"] > 0
     assert facts["peak_rss_mib"] > 20
     assert not receipt(tmp_path, "failed").exists()

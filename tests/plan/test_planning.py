@@ -65,7 +65,7 @@ def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
 @given(arrays(), RULES, st.integers(1, 3), st.integers(1, 2**12))
 def test_refusal_says_what_would_do(listed, rule, threads, times):
     """A plan that is refused says for each array how much memory it needs, and with the most of it, it is made."""
-    large = [Array(a.name, tuple(n * times for n in a.shape), a.dims, a.itemsize, a.axis, a.field) for a in listed]
+    large = [replace(a, shape=tuple(n * times for n in a.shape), native=()) for a in listed]
     try:
         planning.plan(large, rule, 64 * MIB, 0, 200 * MIB, threads)
     except PlanError as error:
@@ -78,7 +78,7 @@ def test_refusal_says_what_would_do(listed, rule, threads, times):
 
 def test_refusal_names_array_and_chunk():
     """A chunk too large for the memory is refused with the array, the chunk and what to change."""
-    ta = Array("ta", (100, 1000, 1000), ("time", "lat", "lon"), 4, 0, True)
+    ta = Array("ta", (100, 1000, 1000), ("time", "lat", "lon"), 4, axis=0, field=True)
     with pytest.raises(PlanError, match=r"ta: shards \(50, 1000, 1000\) .* need \d+ MiB with 1 threads") as refusal:
         planning.plan([ta], {"time": 50}, MIB, 0, 400 * MIB, 1)
     assert "raise memory_mib to" in str(refusal.value)
@@ -86,7 +86,7 @@ def test_refusal_names_array_and_chunk():
 
 def test_chunk_that_blosc_cannot_compress_is_refused():
     """A chunk of 2 GiB is refused, whatever the memory."""
-    ta = Array("ta", (2, 2**15, 2**15), ("time", "lat", "lon"), 4, 0, True)
+    ta = Array("ta", (2, 2**15, 2**15), ("time", "lat", "lon"), 4, axis=0, field=True)
     with pytest.raises(PlanError, match=r"ta: a chunk \(1, 32768, 32768\) would hold 4294967296 bytes"):
         planning.plan([ta], {"time": 1}, MIB, 0, 2**40, 1)
 
@@ -113,11 +113,19 @@ HOSTILE = {
 }
 
 
+FILES = {"files of whole chunks": ((0, 180), (180, 360)), "files that end within a chunk": ((0, 170), (170, 360))}
+
+
+def hostile(shape, native, files) -> Array:
+    """Return a field of (time, lat, lon) float32 in native chunks of one shape and files of those steps."""
+    return Array("ta", shape, ("time", "lat", "lon"), 4, axis=0, field=True, native=(native,), files=files)
+
+
+@pytest.mark.parametrize("files", FILES.values(), ids=FILES.keys())
 @pytest.mark.parametrize(("shape", "native", "rule"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_layouts_are_read_at_most_once_and_a_half(shape, native, rule):
+def test_hostile_layouts_are_read_at_most_once_and_a_half(shape, native, rule, files):
     """Where chunks cross those of the source the slab grows until little is read twice, or the plan is refused."""
-    dims = ("time", "lat", "lon")
-    ta = Array("ta", shape, dims, 4, 0, True, (native,), ((0, 180), (180, 360)))
+    ta = hostile(shape, native, files)
     plan = planning.plan([ta], rule, MIB, 0, 2**30, 1)
     assert plan.read_amplification <= planning.MOST_AMPLIFICATION
     with pytest.raises(PlanError, match=r"each source byte would be read [0-9.]+ times") as refusal:
@@ -126,9 +134,25 @@ def test_hostile_layouts_are_read_at_most_once_and_a_half(shape, native, rule):
     assert planning.plan([ta], rule, MIB, 0, needed * MIB, 1).read_amplification <= planning.MOST_AMPLIFICATION
 
 
+def test_where_files_end_decides_the_slab():
+    """Native chunks begin anew in every file: a slab that suits files of whole chunks reads others twice."""
+    shape, native, rule = HOSTILE["tiles for maps"]
+    whole, within = (hostile(shape, native, files) for files in FILES.values())
+    slabs = [planning.plan([ta], rule, MIB, 0, 2**30, 1).cuts[0].slab for ta in (whole, within)]
+    assert slabs == [(30, 400, 400), (360, 400, 400)]
+    assert chunks.amplification_of(whole, slabs[0]) == 1.0
+    assert chunks.amplification_of(within, slabs[0]) > planning.GOOD_AMPLIFICATION
+
+
+def test_what_has_a_default_is_given_by_name():
+    """The files of an array cannot be taken for whether its chunks are shuffled."""
+    with pytest.raises(TypeError, match="positional argument"):
+        Array("ta", (360, 100, 100), DIMS[:3], 4, 0, True, ((180, 10, 10),), ((0, 180), (180, 360)))
+
+
 def test_slab_is_no_larger_than_it_must_be():
     """Plenty of memory is not used up: where nothing is read twice a slab is one shard, and each thread has its own."""
-    ta = Array("ta", (36360, 8, 768, 1024), ("time", "plev", "lat", "lon"), 4, 0, True, ((1, 8, 768, 1024),))
+    ta = Array("ta", (36360, 8, 768, 1024), DIMS, 4, axis=0, field=True, native=((1, 8, 768, 1024),))
     (cut,) = planning.plan([ta], {"time": 4}, MIB, 0, 2**36, 2).cuts
     assert (cut.slab, cut.read_amplification, cut.apart) == ((4, 8, 768, 1024), 1.0, True)
     one, two = (planning.memory_of(cut, threads) - BASE_BYTES - chunks.CACHE_BYTES for threads in (1, 2))
@@ -137,9 +161,8 @@ def test_slab_is_no_larger_than_it_must_be():
 
 def test_slab_of_many_shards_keeps_threads_at_work():
     """Where native chunks hold many shards, the slab holds the native chunk, and a shard for each thread at least."""
-    ta = Array(
-        "ta", (360, 100, 100), ("time", "lat", "lon"), 4, 0, True, ((180, 100, 100),), files=((0, 180), (180, 360))
-    )
+    native, files = ((180, 100, 100),), ((0, 180), (180, 360))
+    ta = Array("ta", (360, 100, 100), ("time", "lat", "lon"), 4, axis=0, field=True, native=native, files=files)
     (cut,) = planning.plan([ta], {"time": 4}, MIB, 0, 2**30, 2).cuts
     assert (cut.apart, cut.slab, cut.read_amplification) == (False, (360, 100, 100), 1.0)
 
@@ -147,7 +170,7 @@ def test_slab_of_many_shards_keeps_threads_at_work():
 def test_large_native_chunks_count_for_memory():
     """A native chunk is held inflated and compressed by every thread that reads one."""
     shape = (100, 1000, 1000)
-    whole = Array("a", shape, DIMS[:3], 4, 0, native=(shape,))
+    whole = Array("a", shape, DIMS[:3], 4, axis=0, native=(shape,))
     least = planning.Cut(whole, (1, 1000, 1000), (1, 1000, 1000), (1, 1000, 1000), 1.0)
     beside = planning.memory_of(least, 2) - 4 * 10**6
     assert beside == BASE_BYTES + 2 * 2 * prod(shape) * 4 + chunks.CACHE_BYTES
@@ -155,7 +178,7 @@ def test_large_native_chunks_count_for_memory():
 
 def test_a_streamed_chunk_is_never_whole_in_memory():
     """At the grid of 96 MiB chunks a stream holds for each thread a compressed chunk and few native ones, no slab."""
-    ta = Array("ta", (360, 8, 768, 1024), ("time", "plev", "lat", "lon"), 4, 0, True, ((1, 8, 768, 1024),))
+    ta = Array("ta", (360, 8, 768, 1024), DIMS, 4, axis=0, field=True, native=((1, 8, 768, 1024),))
     plans = [planning.plan([a], {"time": 4}, MIB, 0, 2**30, 2) for a in (ta, replace(ta, shuffled=True))]
     assert [plan.cuts[0].streamed for plan in plans] == [False, True]
     index = 360 * chunks.INDEX_BYTES
@@ -164,7 +187,7 @@ def test_a_streamed_chunk_is_never_whole_in_memory():
 
 def test_the_places_of_chunks_are_planned():
     """A million chunks of a few bytes take memory for their places, of 256 files at once; too many are refused."""
-    time = Array("time", (10**6,), ("time",), 8, 0, native=((1,),))
+    time = Array("time", (10**6,), ("time",), 8, axis=0, native=((1,),))
     assert planning.index_bytes([time]) == chunks.INDEX_BYTES * 10**6
     plan = planning.plan([time], None, MIB, 0, 2**30, 1)
     assert plan.planned_bytes == planning.memory_of(plan.cuts[0], 1) + chunks.INDEX_BYTES * 10**6
@@ -183,7 +206,7 @@ def test_streamed_chunks_are_runs_of_native_ones(data):
     native = tuple(data.draw(st.integers(1, n)) for n in shape)
     size = tuple(data.draw(st.sampled_from([n, m, min(n, 2 * m)])) for n, m in zip(shape, native, strict=True))
     files = tuple((sum(lengths[:i]), sum(lengths[: i + 1])) for i in range(len(lengths)))
-    array = Array("v", shape, DIMS[: len(shape)], 4, 0, True, (native,), True, files)
+    array = Array("v", shape, DIMS[: len(shape)], 4, axis=0, field=True, native=(native,), shuffled=True, files=files)
     assume(planning.streams(array, size))
     for chunk in planning.Cut(array, size, size, size, 1.0).slabs():
         found = []
@@ -208,7 +231,7 @@ def test_plan_counts_its_objects():
 
 def test_shards_that_wait_are_counted_and_fewer_where_memory_is_short():
     """Each shard that may wait to be written counts in the plan; where they do not fit there are fewer, but one."""
-    ta = Array("ta", (100, 1000, 1000), ("time", "y", "x"), 4, 0, True, ((1, 1000, 1000),))
+    ta = Array("ta", (100, 1000, 1000), ("time", "y", "x"), 4, axis=0, field=True, native=((1, 1000, 1000),))
     shard = 4 * 4 * 10**6
     none, eight = (planning.plan([ta], {"time": 4}, MIB, 0, 2**30, 1, uploads) for uploads in (0, 8))
     assert (none.uploads, eight.uploads) == (0, 8)
@@ -222,7 +245,7 @@ def test_shards_that_wait_are_counted_and_fewer_where_memory_is_short():
 
 def test_rule_that_names_no_dimension_is_refused():
     """A dimension that is mistyped, so that no field has it, is told with those that they have; one of two may be."""
-    ta = Array("ta", (10, 3, 4, 4), ("time", "plev", "lat", "lon"), 4, 0, field=True)
+    ta = Array("ta", (10, 3, 4, 4), DIMS, 4, axis=0, field=True)
     orog = Array("orog", (4, 4), ("lat", "lon"), 4)
     with pytest.raises(planning.LayoutError, match=r"names \['times'\], and the fields have the dimensions \['lat'"):
         planning.plan([ta, orog], {"times": 4}, MIB, 0, BASE_BYTES + 30 * MIB, 1)

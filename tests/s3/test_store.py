@@ -233,10 +233,29 @@ WRONG = {
         "endpoint",
     ),
     "key": (lambda env: env.setenv("AWS_ACCESS_KEY_ID", "NOSUCHKEY"), None, "InvalidAccessKeyId", "credentials"),
-    "secret": (lambda env: env.setenv("AWS_SECRET_ACCESS_KEY", "w"), None, "SignatureDoesNotMatch", "credentials"),
+    "secret": (
+        lambda env: env.setenv("AWS_SECRET_ACCESS_KEY", "wrong" * 8),
+        None,
+        "SignatureDoesNotMatch",
+        "credentials",
+    ),
     "none": (lambda env: env.delenv("AWS_ACCESS_KEY_ID"), None, "found no credentials", "AWS_ACCESS_KEY_ID"),
     "profile": (lambda env: env.setenv("AWS_PROFILE", "nobody"), None, r"profile \(nobody\)", "s3.profile"),
 }
+
+
+def tells(secret: str, folder: Path, stdout: str, stderr: str) -> list[str]:
+    """Return what tells a secret: streams of a command, and files in a folder."""
+    texts = {"stdout": stdout, "stderr": stderr}
+    texts |= {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return [name for name, text in texts.items() if secret in text]
+
+
+def test_secret_that_is_told_is_found(tmp_path):
+    """In a stream or in a file of any folder."""
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed" / "x.json").write_text('{"message": "key wrong"}')
+    assert tells("wrong", tmp_path, "all is well", "wrong!") == ["stderr", "x.json"]
 
 
 @pytest.mark.parametrize(("spoil", "place", "said", "remedy"), WRONG.values(), ids=WRONG)
@@ -244,6 +263,7 @@ def test_wrong_access_is_one_clear_error(url, tmp_path, monkeypatch, spoil, plac
     """What is wrong with endpoint, bucket or keys is said within half a minute, before any data is read."""
     spoil(monkeypatch)
     secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    assert len(secret) == 40
     script = Path(verify.__file__).with_name("convert.py")
     command = [sys.executable, script, ID, "--results", tmp_path, "--store", place or url]
     start = time.monotonic()
@@ -253,8 +273,7 @@ def test_wrong_access_is_one_clear_error(url, tmp_path, monkeypatch, spoil, plac
     assert (done.returncode, record["class"]) == (1, "store")
     assert re.search(said, record["message"])
     assert remedy in record["remedy"]
-    everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
-    assert len(secret) < 8 or secret not in done.stdout + done.stderr + everything
+    assert tells(secret, tmp_path, done.stdout, done.stderr) == []
 
 
 def test_credentials_that_expire(url, tmp_path, server):

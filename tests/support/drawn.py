@@ -22,15 +22,16 @@ def arrays(draw):
         native = tuple(draw(st.integers(1, max(1, size))) for size in shape)
         axis = dims.index("time") if "time" in dims else None
         field = axis is not None and len(dims) > 1 and draw(st.booleans())
-        drawn.append(Array(name, shape, dims, draw(st.sampled_from([1, 2, 4, 8, 32])), axis, field, (native, None)))
+        itemsize = draw(st.sampled_from([1, 2, 4, 8, 32]))
+        drawn.append(Array(name, shape, dims, itemsize, axis=axis, field=field, native=(native, None)))
     return drawn
 
 
 FIELDS = [
-    Array("tas", (10, 30, 40), ("time", "lat", "lon"), 4, 0, True),
-    Array("ta", (10, 5, 30, 40), ("time", "plev", "lat", "lon"), 4, 0, True),
-    Array("time", (10,), ("time",), 8, 0),
-    Array("time_bnds", (10, 2), ("time", "bnds"), 8, 0),
+    Array("tas", (10, 30, 40), ("time", "lat", "lon"), 4, axis=0, field=True),
+    Array("ta", (10, 5, 30, 40), ("time", "plev", "lat", "lon"), 4, axis=0, field=True),
+    Array("time", (10,), ("time",), 8, axis=0),
+    Array("time_bnds", (10, 2), ("time", "bnds"), 8, axis=0),
     Array("lat", (30,), ("lat",), 8),
     Array("height", (), (), 8),
 ]

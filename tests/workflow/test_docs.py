@@ -80,25 +80,68 @@ def test_what_leads_nowhere_is_found(tmp_path):
     assert missing_commands(page) == ["make gone", "scripts/gone.py"]
 
 
+def commands_on(page: Path) -> str:
+    """Return the code of a page, a command on one line each."""
+    return re.sub(r"\s*\\\n\s*", " ", code_and_text(page)[0])
+
+
 def options_of(script: str) -> set[str]:
     """Return the options that a script's source declares, and those that all scripts share."""
     sources = [REPOSITORY / script, REPOSITORY / "scripts" / "cmip6zarr" / "job" / "cli.py"]
     return {option for source in sources for option in re.findall(r'"(--[a-z0-9-]+)"', source.read_text())} | {"--help"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+def options_given(page: Path) -> set[tuple[str, str]]:
+    """Return the options that a page gives to our scripts, (script, option)."""
+    commands = re.findall(r"((?:scripts|experiments|torture)/\w+\.py)([^`\n|;]*)", commands_on(page))
+    return {(script, option) for script, rest in commands for option in re.findall(r"--[a-z][a-z0-9-]*", rest)}
+
+
+def unknown_options(page: Path) -> set[tuple[str, str]]:
+    """Return the options that a page gives to our scripts and that they do not have."""
+    return {(script, option) for script, option in options_given(page) if option not in options_of(script)}
+
+
+def settings_given(page: Path) -> set[str]:
+    """Return the keys that a page sets with `--config`, quoted or not; `key=value` stands for any."""
+    setting = r"(?: (?:'\w+=[^']*'|\w+=[^\s'`]+))"
+    found = re.findall(rf"--config({setting}+)", commands_on(page))
+    return {key for settings in found for key in re.findall(r" '?(\w+)=(?!value)", settings)}
+
+
+def with_any(given) -> list[Path]:
+    """Return the pages on which there is something to check."""
+    return [page for page in PAGES if given(page)]
+
+
+@pytest.mark.parametrize("page", with_any(options_given), ids=named)
 def test_options_exist(page):
     """Options that a page gives to our scripts are theirs."""
-    for script, rest in re.findall(r"((?:scripts|experiments|torture)/\w+\.py)([^`\n|;]*)", code_and_text(page)[0]):
-        unknown = set(re.findall(r"--[a-z][a-z0-9-]*", rest)) - options_of(script)
-        assert not unknown, f"{page}: {script} has no {unknown}"
+    assert unknown_options(page) == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", with_any(settings_given), ids=named)
 def test_settings_on_the_command_line_are_settings(page):
     """What a page sets with `--config` is a key of the schema."""
-    for given in re.findall(r"--config((?: \w+=\S+)+)", code_and_text(page)[0]):
-        assert set(re.findall(r" (\w+)=", given)) <= {*KEYS, "key"}, page
+    assert settings_given(page) <= set(KEYS)
+
+
+def test_options_and_settings_are_found():
+    """The pages that tell a user what to type are among those that are checked."""
+    assert {"README.md", "docs/operating.md"} <= set(map(named, with_any(options_given)))
+    assert {"README.md", "docs/operating.md", "config/README.md"} <= set(map(named, with_any(settings_given)))
+    assert {"store_root", "s3", "publish_root", "rerun"} <= settings_given(REPOSITORY / "docs" / "operating.md")
+
+
+def test_options_and_settings_that_are_unknown_are_found(tmp_path):
+    """An option that a script does not have, and a key that the schema does not have, are found on any line."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`python scripts/status.py --json --gone`\n```\npython scripts/restore.py s \\\n  --lost x\n"
+        "snakemake --config codec=small 's4={a: b}' gone=1 \\\n  lost=2\n```\nor `--config key=value`\n"
+    )
+    assert unknown_options(page) == {("scripts/status.py", "--gone"), ("scripts/restore.py", "--lost")}
+    assert settings_given(page) == {"codec", "s4", "gone", "lost"}
 
 
 def test_every_setting_is_documented_and_no_other():

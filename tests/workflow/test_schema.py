@@ -1,5 +1,6 @@
 """The configuration: its schema says what the code does."""
 
+import json
 import re
 from dataclasses import asdict
 
@@ -9,6 +10,9 @@ import yaml
 from repository import REPOSITORY
 
 import convert
+import inventory
+import publish
+import verify
 from cmip6zarr.campaign import configuration
 from cmip6zarr.catalogue import drs
 from cmip6zarr.convert import codecs
@@ -20,6 +24,10 @@ from cmip6zarr.store import s3_client
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 KEYS = SCHEMA["properties"]
 CHOICES = KEYS["policy"]["properties"]
+GIVEN = ["--results", "r"]
+ROW = ["--catalogue", "c.json", "--digest", "x"]
+SCRIPTS = {inventory: ROW, convert: ["--store", "s"], verify: ROW, publish: ["--to", "s"]}
+"""Scripts that are told settings, and what they must be told."""
 
 
 def walk(properties, path=()):
@@ -89,11 +97,33 @@ def test_codecs_and_facets_are_those_of_the_code():
     assert set(KEYS["select"]["properties"]) == {*drs.FACETS, "limit"}
 
 
-def test_defaults_are_those_of_the_script():
-    """A script run by hand does what the workflow does by default."""
-    args = convert.parse(["a.b.c.d.e.f.g.h.i.j", "--results", "r", "--store", "s"])
-    for key in ("zarr_format", "chunks", "chunk_mib", "codec", "memory_mib", "scheduler", "threads"):
-        assert getattr(args, key) == KEYS[key]["default"], key
+def defaults_of(script) -> dict:
+    """Return the settings of a script that is told no more than it must be; those of S3 have a test of their own."""
+    args = vars(script.parse([".".join("abcdefghij"), *GIVEN, *SCRIPTS[script]]))
+    # --bundle names the bundle of a job, and the key of that name says how large they are.
+    others = ("results", "catalogue", "s3", "bundle")
+    defaults = {key: value for key, value in args.items() if key in KEYS and key not in others}
+    return {key: json.loads(value) if key == "policy" else value for key, value in defaults.items()}
+
+
+def differing(defaults, schema) -> set[str]:
+    """Return the settings whose default is another in the schema."""
+    return {key for key, value in defaults.items() if value != schema[key]["default"]}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+def test_defaults_are_those_of_the_script(script):
+    """A script run by hand does what the workflow does by default, whichever of its settings is looked at."""
+    defaults = defaults_of(script)
+    assert differing(defaults, KEYS) == set()
+    assert all(differing(defaults, KEYS | {key: {"default": object()}}) == {key} for key in defaults)
+
+
+def test_no_setting_of_a_store_is_left_out():
+    """What may be replaced in a sealed store, and the resources of convert, are among the defaults looked at."""
+    assert {*KEYS["replace"]["propertyNames"]["enum"], "memory_mib", "threads", "take_over"} <= set(
+        defaults_of(convert)
+    )
 
 
 def test_defaults_of_s3_are_those_of_the_code():

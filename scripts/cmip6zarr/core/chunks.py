@@ -4,7 +4,7 @@ A **chunk** is what is compressed at once, a **shard** what is written at once (
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import product
 from math import ceil, prod
 
@@ -34,6 +34,7 @@ class Array:
     shape: tuple[int, ...]
     dims: tuple[str, ...]
     itemsize: int
+    _: KW_ONLY
     axis: int | None = None
     field: bool = False
     native: tuple[tuple[int, ...] | None, ...] = ()

@@ -118,7 +118,8 @@ def streams(array: Array, chunks: tuple[int, ...]) -> bool:
 
     Only along the first axis the last chunk may be short, so that what it lacks comes after what it has.
 
-    >>> ta = Array("ta", (10, 6, 8), ("time", "plev", "x"), 4, 0, True, ((1, 3, 8),), True, ((0, 5), (5, 10)))
+    >>> files = {"native": ((1, 3, 8),), "shuffled": True, "files": ((0, 5), (5, 10))}
+    >>> ta = Array("ta", (10, 6, 8), ("time", "plev", "x"), 4, axis=0, field=True, **files)
     >>> streams(ta, (4, 6, 8)), streams(ta, (4, 6, 4)), streams(ta, (4, 4, 8))
     (True, False, False)
     """

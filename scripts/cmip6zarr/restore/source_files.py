@@ -164,7 +164,7 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
     kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts)) if name in source.kept else None
     back = Move(*map(Fraction, file["moves"][name])).back if name in file["moves"] else None
     itemsize = STRING_BYTES if facts["dtype"] == "str" else encoding.dtype_of(facts).itemsize
-    plan = chunks.Array(name, array.shape, tuple(dims), itemsize, axis)
+    plan = chunks.Array(name, array.shape, tuple(dims), itemsize, axis=axis)
     block = chunks.shard_shape(plan, array.shards or array.chunks, BLOCK_BYTES)
     enlarge_cache(variable, source.form["variables"][name]["storage"], axis or 0)
     whole = tuple(slice(by, by + size) for by, size in zip(shift, shape, strict=True))

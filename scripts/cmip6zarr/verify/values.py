@@ -25,7 +25,7 @@ CONVERT_AGAIN = "Run again: the dataset will be converted again."
 
 def blocks(array: zarr.Array, variable: Variable, whole: tuple[slice, ...], axis: int | None, memory_bytes: int):
     """Yield regions of an array that cover `whole`: whole chunks or shards, few and small enough for the memory."""
-    shape = Array(array.name, array.shape, variable.dims, variable.itemsize, axis)
+    shape = Array(array.name, array.shape, variable.dims, variable.itemsize, axis=axis)
     unit = array.shards or array.chunks
     target = min(memory_bytes // 8, BLOCK_BYTES)
     smallest = max(1, shape.bytes_of(array.chunks))
