@@ -18,7 +18,7 @@ from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.source import inventory
-from cmip6zarr.store import audit, backend, ledger, zarr_store
+from cmip6zarr.store import audit, backend, folder, interface, ledger, zarr_store
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_resumed_store_is_not_written_through_a_link(tmp_path, spoil):
     assert run_verify(tmp_path) == 0
 
 
-BESIDE = (backend.LEDGER, zarr_store.PROVENANCE)
+BESIDE = (interface.LEDGER, zarr_store.PROVENANCE)
 
 
 def test_stores_that_changed_places_are_found(tmp_path):
@@ -176,7 +176,7 @@ def test_stores_that_changed_places_are_found(tmp_path):
             Path(old).rename(new)
     assert verify.main(["--audit", tas]) == 1
     assert audit.problems(tas)[0] | {"found": None} == {
-        "key": backend.LEDGER,
+        "key": interface.LEDGER,
         "kind": "of another store",
         "found": None,
         "expected": tas,
@@ -317,14 +317,14 @@ def test_verify_reads_an_object_once(tmp_path, monkeypatch, cut):
     take(make_dataset(tmp_path), tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 1}', *cut) == 0
     read = Counter()
-    get, digest = LocalStore.get, backend.Folder.digest
+    get, digest = LocalStore.get, folder.Folder.digest
 
     async def counted(self, key, prototype, byte_range=None):
         read[key] += byte_range is None
         return await get(self, key, prototype, byte_range)
 
     monkeypatch.setattr(LocalStore, "get", counted)
-    monkeypatch.setattr(backend.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
+    monkeypatch.setattr(folder.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
     assert run_verify(tmp_path) == 0
     assert {key: read[key] for key in zarr_store.list_objects(tmp_path / "s.zarr") if "tas/c" in key} == dict.fromkeys(
         [f"tas/c.{i}.0.0" for i in range(1 if cut else 12)], 1

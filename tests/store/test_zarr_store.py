@@ -10,7 +10,7 @@ from builders import make_dataset
 from chain import take, writable, write
 
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store import backend, folder, zarr_store
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 CHUNK = {2: "tas/1.0.0", 3: "tas/c.1.0.0"}
@@ -201,8 +201,8 @@ def test_sweep_unseals_before_it_removes(unsealed, zarr_format, monkeypatch, kee
     """A store that is being removed opens for nobody, should the removal be killed."""
     zarr_store.seal(unsealed, zarr_format)
     sealed = []
-    monkeypatch.setattr(backend.Folder, "clear", lambda home: sealed.append(zarr_store.is_sealed(home)))
-    monkeypatch.setattr(backend.Folder, "delete", lambda home, _: sealed.append(zarr_store.is_sealed(home)))
+    monkeypatch.setattr(folder.Folder, "clear", lambda home: sealed.append(zarr_store.is_sealed(home)))
+    monkeypatch.setattr(folder.Folder, "delete", lambda home, _: sealed.append(zarr_store.is_sealed(home)))
     zarr_store.sweep(unsealed, keep)
     assert sealed
     assert not any(sealed)
@@ -243,7 +243,7 @@ def test_put_leaves_nothing_of_what_it_could_not_write(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(backend.Path, "replace", full)
+    monkeypatch.setattr(folder.Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
         backend.at(tmp_path).put("c", [b"abc"])
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,8 @@ SHARED = {
     *("catalogue", "catalogue.drs", "catalogue.esm", "catalogue.lines"),
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
     *("core.text", "job", "job.cli", "job.in_progress", "job.receipts", "job.slurm"),
-    *("store", "store.audit", "store.backend", "store.ledger", "store.s3_client", "store.zarr_store"),
+    *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger", "store.s3_client"),
+    "store.zarr_store",
 }
 
 

@@ -20,7 +20,8 @@ from cmip6zarr.job import receipts, slurm
 from cmip6zarr.job.cli import RULES
 from cmip6zarr.plan import planning
 from cmip6zarr.store import s3_client
-from cmip6zarr.store.backend import Home, at
+from cmip6zarr.store.backend import at
+from cmip6zarr.store.interface import Home
 
 MOST_LOOKED_AT = 2000
 """Datasets: on a network file system a look at a file takes up to a millisecond."""

@@ -17,7 +17,7 @@ from cmip6zarr.core.buffers import scratch
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.plan.planning import Cut
 from cmip6zarr.store import zarr_store
-from cmip6zarr.store.backend import Put
+from cmip6zarr.store.interface import Put
 from cmip6zarr.store.ledger import Entry, Ledger, RawSum
 
 TASKS = 4096  # shards of one graph: dask holds all of a graph in memory

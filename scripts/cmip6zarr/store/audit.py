@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.interface import LEDGER, Home
 from cmip6zarr.store.ledger import Entry
 
 MOST_NAMED = 10  # objects that a message spells out
@@ -42,13 +43,13 @@ def problems(store, unread: Container[str] = (), dataset: str | None = None) -> 
         return beside(home, first, dataset) + [fault for fault in faults if fault]
 
 
-def beside(home: backend.Home, first: dict, dataset: str | None) -> list[dict]:
+def beside(home: Home, first: dict, dataset: str | None) -> list[dict]:
     """Return what is wrong with what lies beside a store; `first` is what the ledger says of the store itself."""
     found, known = [], first.get("dataset")
     if dataset not in (None, known):
-        found.append({"key": backend.LEDGER, "kind": "of another store", "found": known, "expected": dataset})
+        found.append({"key": LEDGER, "kind": "of another store", "found": known, "expected": dataset})
     elif (place := misplaced(home, first)) is not None:
-        found.append({"key": backend.LEDGER, "kind": "of another store", "found": place, "expected": str(home)})
+        found.append({"key": LEDGER, "kind": "of another store", "found": place, "expected": str(home)})
     expected = first.get("provenance")
     data = home.read_beside(zarr_store.PROVENANCE) if expected else None
     if expected and (data is None or ledger.digest_of(data) != expected):
@@ -57,7 +58,7 @@ def beside(home: backend.Home, first: dict, dataset: str | None) -> list[dict]:
     return found
 
 
-def misplaced(home: backend.Home, first: dict) -> str | None:
+def misplaced(home: Home, first: dict) -> str | None:
     """Return where a store lies by its ledger, if that is elsewhere.
 
     Of a store whose ledger does not say so, the place is known if it lies in a folder of the same era's DRS.
@@ -73,7 +74,7 @@ def misplaced(home: backend.Home, first: dict) -> str | None:
     return folder if drs_of_era and folder not in places else None
 
 
-def changed(home: backend.Home, entry: Entry) -> dict | None:
+def changed(home: Home, entry: Entry) -> dict | None:
     """Return what is wrong with the bytes of an object whose length is right."""
     try:
         _, checksum = zarr_store.digest(home, entry.key)

@@ -37,6 +37,7 @@ from cmip6zarr.catalogue import drs
 from cmip6zarr.core.buffers import scratch
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store.interface import LEDGER, Home
 
 FORM = 1
 HEAD = ("ledger", "dataset", "recipe", "made_of")
@@ -111,7 +112,7 @@ def digest_of(data: bytes) -> dict:
     return {"bytes": len(data), "xxh3": xxhash.xxh3_128_hexdigest(data)}
 
 
-def places(store: backend.Home, dataset: str) -> list[str]:
+def places(store: Home, dataset: str) -> list[str]:
     """Return the names under which a ledger may know where its store lies, as asked for and with links followed.
 
     A name is the folder of the dataset below any store root, or just the last word for a store that lies elsewhere.
@@ -122,7 +123,7 @@ def places(store: backend.Home, dataset: str) -> list[str]:
     return [folder if path.endswith(f"/{folder}") else path.rpartition("/")[2] for path in paths]
 
 
-def place(store: backend.Home) -> str:
+def place(store: Home) -> str:
     """Return where a store lies: its URL, or its path without links."""
     path = str(store)
     return path if path.startswith(backend.SCHEME) else str(Path(path).resolve())
@@ -179,7 +180,7 @@ class Ledger:
             if not self.store.claimed():
                 # What stands here is of a store that has been sealed since, perhaps by another campaign.
                 os.ftruncate(self._file, 0)
-                os.write(self._file, self.store.read_beside(backend.LEDGER) or b"")
+                os.write(self._file, self.store.read_beside(LEDGER) or b"")
                 self.store.claim()
             self.check(now=True)
         except BaseException:
@@ -219,7 +220,7 @@ class Ledger:
         self._proven = self._proven or self._digest()
 
     def _digest(self) -> dict:
-        return digest_of(self.store.read_beside(backend.LEDGER) or b"")
+        return digest_of(self.store.read_beside(LEDGER) or b"")
 
     def begin(self, first: dict) -> dict[str, Entry]:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
@@ -323,9 +324,9 @@ def read(store) -> dict[str, Entry]:
 def load(store) -> tuple[dict, dict[str, Entry]]:
     """Return what a ledger says of its store (as `parse`), and its entries; raises DatasetError as `read` does."""
     home, remedy = backend.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
-    path = f"{home}{backend.LEDGER}"
+    path = f"{home}{LEDGER}"
     try:
-        data = home.read_beside(backend.LEDGER)
+        data = home.read_beside(LEDGER)
     except OSError as error:
         raise DatasetError("ledger", f"{path}: cannot be read: {error.strerror}.", remedy) from error
     if data is None:

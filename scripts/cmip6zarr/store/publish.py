@@ -9,13 +9,14 @@ from dataclasses import replace
 import xxhash
 
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.store import audit, backend, ledger, zarr_store
+from cmip6zarr.store import audit, ledger, zarr_store
+from cmip6zarr.store.interface import Home
 from cmip6zarr.store.ledger import Ledger
 
 
 def copy(
-    source: backend.Home,
-    target: backend.Home,
+    source: Home,
+    target: Home,
     dataset: str,
     zarr_format: int,
     memory_bytes: int,
@@ -60,7 +61,7 @@ def copy(
     return figures(first, entries, len(missing))
 
 
-def is_copy(target: backend.Home, first: dict, entries: dict[str, ledger.Entry]) -> bool:
+def is_copy(target: Home, first: dict, entries: dict[str, ledger.Entry]) -> bool:
     """Tell whether a store has been copied already, with its provenance, and is whole."""
     if not zarr_store.is_sealed(target):
         return False

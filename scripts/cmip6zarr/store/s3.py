@@ -30,7 +30,7 @@ from zarr.storage import ObjectStore
 
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.store.backend import LEDGER, READ_BYTES, Home, Put, Written
+from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
 from cmip6zarr.store.s3_client import Settings, client, failure, was_cut, was_damaged
 
 WRITER = ".writer.json"
