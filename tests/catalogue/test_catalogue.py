@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
+import intake_esm
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -39,6 +41,9 @@ CMIP5 = {
 }
 CMIP5_ID = "CMIP5.output1.MOHC.HadGEM2-ES.rcp85.r1i1p1.Amon.tas.na.v20120928"
 NETCDF = {"assets": {"column_name": "path", "format": "netcdf"}}
+# What an intake-esm JSON begins with, open to what a test adds.
+NO_ASSETS = b'{"esmcat_version": "0.1.0", "attributes": []'
+DESCRIBED = NO_ASSETS + b', "assets": {"column_name": "path", "format": "netcdf"}'
 
 
 def row(**changes):
@@ -63,7 +68,7 @@ def read(folder, *rows, select=None):
 
 def described(folder, **json_values):
     path = folder / "catalogue.json"
-    path.write_text(json.dumps(json_values))
+    path.write_text(json.dumps({"esmcat_version": "0.1.0", "attributes": []} | json_values))
     return path
 
 
@@ -202,6 +207,32 @@ def test_catalog_file_is_beside_the_json_or_absolute(tmp_path, absolute):
         assert ids(read_catalogue(described(tmp_path, **NETCDF, catalog_file=name))) == [ID]
 
 
+def test_a_table_beside_the_json_goes_before_one_where_one_is(tmp_path, monkeypatch):
+    """`ESMCatalogModel.load` itself would take the table of that name in the current folder."""
+    path = described(tmp_path, **NETCDF, catalog_file="t.csv")
+    (tmp_path / "t.csv").write_text(table(row()))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/t.csv").write_text(table(row(table_id="day")))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert ids(read_catalogue(path)) == [ID]
+
+
+def test_a_table_needs_no_intake_esm(tmp_path, monkeypatch):
+    """Its import takes longer than a small table."""
+    monkeypatch.setitem(sys.modules, "intake_esm.cat", None)
+    assert ids(read(tmp_path, row())) == [ID]
+    with pytest.raises(ImportError):
+        read_catalogue(described(tmp_path, **NETCDF, catalog_file="table.csv"))
+
+
+@pytest.mark.parametrize("folder", ["run[1]", "a*b?", "x::y"])
+def test_folders_of_catalogues_may_have_any_name(tmp_path, folder):
+    """What fsspec takes for patterns and chains of protocols are letters."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "t.csv").write_text(table(row()))
+    assert ids(read_catalogue(described(tmp_path / folder, **NETCDF, catalog_file="t.csv"))) == [ID]
+
+
 def test_catalog_dict_is_inline(tmp_path):
     records = [row(version=20190406, dcpp_init_year=float("nan")), row(path=SECOND, notes=["a", "b"])]
     path = described(tmp_path, **NETCDF, catalog_dict=records, catalog_file=None)
@@ -225,13 +256,15 @@ def test_a_csv_may_come_from_a_spreadsheet(tmp_path, end):
 
 
 @pytest.mark.parametrize(
-    ("assets", "column"),
-    [({"format_column_name": "kind"}, "kind"), ({"format_column_name": None}, "format"), ({}, "data_format")],
+    ("told", "column"), [(True, "kind"), (True, "format"), (False, "format"), (False, "data_format")]
 )
-def test_mixed_formats_are_told_apart(tmp_path, assets, column):
+def test_mixed_formats_are_told_apart(tmp_path, told, column):
+    """By the column that the JSON names, or by the columns that a table without a JSON may have."""
     kinds = ["netcdf", "NetCDF4", "nc", "zarr", "reference", "zarr", "\x1b[2J"]
     (tmp_path / "t.csv").write_text(table(*(row(path=f"/{n}.nc") | {column: kind} for n, kind in enumerate(kinds))))
-    catalogue = read_catalogue(described(tmp_path, assets=assets, catalog_file="t.csv"))
+    assets = {"column_name": "path", "format_column_name": column}
+    path = described(tmp_path, assets=assets, catalog_file="t.csv") if told else tmp_path / "t.csv"
+    catalogue = read_catalogue(path)
     assert catalogue.datasets[ID].files == ("/0.nc", "/1.nc", "/2.nc")
     assert catalogue.left_aside == {"format ??2J": 1, "format reference": 1, "format zarr": 2}
 
@@ -398,22 +431,23 @@ def test_select_leaves_out_what_could_not_be_read(tmp_path):
         ("t.csv.gz", gzip.compress(table(*[row()] * 999).encode())[:-99], "cannot be read: "),
         ("t.parquet", b"PAR1 and so on", "cannot be read: parquet: File out of specification"),
         ("t.xlsx", b"PK", "'t.xlsx' is of an unknown kind: expected .json, .csv, .csv.gz or .parquet"),
-        ("t.json", b"{", "cannot be read: Expecting property name"),
-        ("t.json", b"\xff", "cannot be read: 'utf-8' codec can't decode"),
-        ("t.json", b"[" * 100_000, "cannot be read: maximum recursion depth"),
-        ("t.json", b"[]", 'it has no "assets"'),
-        ("t.json", b'{"assets": "path"}', 'it has no "assets"'),
-        ("t.json", b'{"assets": {}}', 'it has no "catalog_file", and no rows in "catalog_dict"'),
-        ("t.json", b'{"assets": {}, "catalog_dict": []}', 'no rows in "catalog_dict"'),
+        ("t.json", b"{", "not accept it: Invalid JSON: EOF while parsing an object at line 1 column 1; correct it, or"),
+        ("t.json", b"\xff", "not accept it: Invalid JSON: "),
+        ("t.json", b"[" * 100_000, "not accept it: Invalid JSON: recursion limit exceeded"),
+        ("t.json", b"[]", "not accept it: Input should be an object; correct it, or name its table"),
+        ("t.json", b"{}", "not accept it: esmcat_version: Field required"),
+        ("t.json", NO_ASSETS + b"}", "not accept it: assets: Field required"),
+        ("t.json", NO_ASSETS + b', "assets": "path"}', "not accept it: assets: Input should be an object"),
+        ("t.json", NO_ASSETS + b', "assets": {}}', "not accept it: assets.column_name: Field required"),
+        ("t.json", DESCRIBED + b"}", 'it has no "catalog_file", and no rows in "catalog_dict"'),
+        ("t.json", DESCRIBED + b', "catalog_dict": []}', 'no rows in "catalog_dict"'),
+        ("t.json", DESCRIBED + b', "catalog_dict": [7]}', "not accept it: catalog_dict.0: Input should be an object"),
+        ("t.json", DESCRIBED + b', "catalog_dict": [{"path": "\\ud800"}]}', "not accept it: Invalid JSON: "),
+        ("t.json", DESCRIBED + b', "catalog_file": 7}', "not accept it: catalog_file: Input should be a valid string"),
+        ("t.json", DESCRIBED + b', "catalog_file": "gone.csv"}', "gone.csv': correct the path, or download the table"),
         (
             "t.json",
-            b'{"assets": {}, "catalog_dict": [{"path": "\\ud800"}]}',
-            "cannot be read: 'utf-8' codec can't encode",
-        ),
-        ("t.json", b'{"assets": {}, "catalog_file": "gone.csv"}', "gone.csv': correct the path, or download the table"),
-        (
-            "t.json",
-            b'{"assets": {}, "catalog_file": "s3://b/c.csv"}',
+            DESCRIBED + b', "catalog_file": "s3://b/c.csv"}',
             "its table is on the network: download 's3://b/c.csv'",
         ),
     ],
@@ -532,7 +566,7 @@ def test_long_rows_take_no_memory(tmp_path, monkeypatch):
     assert lines.first_overlong(Endless()) == 1
     assert sum(read_bytes) <= 2 * lines.MOST_ROW_BYTES
     monkeypatch.setattr("cmip6zarr.catalogue.esm.MOST_JSON_BYTES", 10)
-    assert "put the rows into a table" in refused(described(tmp_path, assets={}, catalog_dict=[row()]))
+    assert "put the rows into a table" in refused(described(tmp_path, **NETCDF, catalog_dict=[row()]))
 
 
 @settings(deadline=None)
@@ -558,7 +592,9 @@ def test_rows_are_cut_as_one_reads_them(parts, most):
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*ROW, "dcpp_init_year", "format"]), st.text(), min_size=1))
 def test_no_value_leads_to_a_bad_id_or_path(tmp_path_factory, values):
-    path = described(tmp_path_factory.getbasetemp(), assets={}, catalog_dict=[row() | values])
+    assets = {"column_name": "path", "format_column_name": "format"}
+    records = [row(format="netcdf") | values]
+    path = described(tmp_path_factory.getbasetemp(), assets=assets, catalog_dict=records)
     try:
         datasets = read_catalogue(path).datasets
     except CatalogueError as error:
@@ -656,7 +692,6 @@ def test_build_says_where_it_found_nothing(tmp_path):
 
 
 def test_intake_esm_keys_are_dataset_ids(real_data, tmp_path):
-    intake_esm = pytest.importorskip("intake_esm")
     rows, _ = build([real_data / "CMIP6", real_data / "cmip5"])
     write(rows, tmp_path / "x.json")
     opened = intake_esm.core.esm_datastore(str(tmp_path / "x.json"))
@@ -665,7 +700,6 @@ def test_intake_esm_keys_are_dataset_ids(real_data, tmp_path):
 
 
 def test_intake_esm_opens_a_catalogue_of_stores(tmp_path):
-    intake_esm = pytest.importorskip("intake_esm")
     rows = pl.DataFrame([row(path=None, zstore="/stores/x.zarr", time_range=None)])
     write(rows, tmp_path / "x.json", description="Stores", column="zstore", format="zarr", aggregations=[])
     opened = intake_esm.core.esm_datastore(str(tmp_path / "x.json"))

@@ -1,7 +1,6 @@
 """An intake-esm catalogue in, datasets out; and a catalogue of a tree of NetCDF files."""
 
 import hashlib
-import json
 import os
 import re
 from collections import Counter
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from cmip6zarr.catalogue import drs, lines
 from cmip6zarr.catalogue.drs import FACETS
 from cmip6zarr.core import files
 from cmip6zarr.core.text import printable
+
+if TYPE_CHECKING:
+    from intake_esm.cat import ESMCatalogModel
 
 # What catalogues call what is read here, the first name found being used; the later ones of facets are CMIP5's.
 COLUMNS = {facet: (facet,) for facet in FACETS} | {
@@ -95,7 +98,7 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
         return Catalogue(datasets, left_aside | refused | mixed, sum(counts.values()))
     except CatalogueError as error:
         raise CatalogueError(f"{path}: {error}") from None
-    except (OSError, EOFError, UnicodeError, json.JSONDecodeError, RecursionError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, UnicodeError, pl.exceptions.PolarsError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         # It may quote whatever bytes the file holds, and goes to a terminal.
         raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
@@ -114,20 +117,35 @@ def _open(path: Path) -> tuple[pl.LazyFrame, dict]:
         raise CatalogueError(
             f"its JSON has {path.stat().st_size} bytes, expected at most {MOST_JSON_BYTES}: put the rows into a table"
         )
-    described = json.loads(path.read_text(encoding="utf-8"))
-    assets = described.get("assets") if isinstance(described, dict) else None
-    if not isinstance(assets, dict):
-        raise CatalogueError('not an intake-esm catalogue: it has no "assets" that say where the files are')
-    records, file = described.get("catalog_dict"), described.get("catalog_file")
-    if records and isinstance(records, list) and all(isinstance(record, dict) for record in records):
+    described = _described(path)
+    assets = described.assets.model_dump(mode="json", exclude_none=True)
+    if records := described.catalog_dict:
         names = dict.fromkeys(name for record in records for name in record)
         return pl.LazyFrame({name: [str(record.get(name)) for record in records] for name in names}), assets
-    if not isinstance(file, str):
-        raise CatalogueError('not an intake-esm catalogue: it has no "catalog_file", and no rows in "catalog_dict"')
-    file = file.removeprefix("file://")
+    if described.catalog_file is None:
+        raise CatalogueError('it has no "catalog_file", and no rows in "catalog_dict": say where the files are listed')
+    file = described.catalog_file.removeprefix("file://")
     if re.match(REMOTE, file):
         raise CatalogueError(f'its table is on the network: download {file!r} and name the copy in "catalog_file"')
     return _scan(path.parent / file), assets
+
+
+def _described(path: Path) -> "ESMCatalogModel":
+    """Return what an intake-esm JSON says, as intake-esm validates it; raises CatalogueError if it is not valid."""
+    # Imported here, as it takes 1.4 s of CPU: who reads a table without a JSON, or no catalogue, does not wait for it.
+    from intake_esm.cat import ESMCatalogModel
+    from pydantic import ValidationError
+
+    try:
+        # Not `load`: it reads the table too, before we know that its rows have a sound length.
+        return ESMCatalogModel.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        found = printable(f"{where}: {first['msg']}" if where else first["msg"])
+        raise CatalogueError(
+            f"intake-esm does not accept it: {found:.300}; correct it, or name its table as the catalogue"
+        ) from None
 
 
 def _scan(file: Path) -> pl.LazyFrame:
