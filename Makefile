@@ -55,15 +55,15 @@ check: .venv/test demo/catalogue.json
 	$(BIN)/snakemake --lint
 
 bench: .venv/bench
-	$(BIN)/python experiments/benchmark.py
-	$(BIN)/python experiments/memory.py
-	$(BIN)/python experiments/reading.py
+	$(BIN)/python experiments/conversion_cost.py
+	$(BIN)/python experiments/peak_memory.py
+	$(BIN)/python experiments/reading_cost.py
 
 bench-scale: .venv/test
-	$(BIN)/python experiments/scale.py
+	$(BIN)/python experiments/workflow_cost.py
 
 bench-s3: .venv/test
-	$(BIN)/python experiments/object_store.py
+	$(BIN)/python experiments/answers.py --only object_store
 
 experiments: .venv/test
 	$(BIN)/python experiments/answers.py

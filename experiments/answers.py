@@ -20,8 +20,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import words
-from child import EXPERIMENTS
+import wording
+from command_cost import EXPERIMENTS
 from questions import QUESTIONS
 from setting import Setting
 
@@ -100,7 +100,7 @@ def page(figures: dict[str, dict], folder: str) -> str:
         text = (EXPERIMENTS / "questions" / f"{name}.md").read_text()
         picture = f"![{text.splitlines()[0].split('. ', 1)[1]}]({folder}/{name}.svg)" if drawn(one) else ""
         parts.append(text.format(picture=picture, **QUESTIONS[name].words(one["measured"])))
-    return words.wrapped("\n".join([*parts, "## Where\n", where(figures)]))
+    return wording.wrapped("\n".join([*parts, "## Where\n", where(figures)]))
 
 
 def drawn(one: dict) -> bool:
@@ -156,6 +156,9 @@ def main(argv=None) -> int:
     figures = read(folder)
     draw(figures, folder)
     args.page.write_text(page(figures, folder.name))
+    for name in set(args.only).intersection(figures):
+        if tables := getattr(QUESTIONS[name], "tables", None):
+            print(tables(figures[name]["measured"]))
     print(args.page)
     return 0
 

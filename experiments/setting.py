@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from child import EXPERIMENTS, Case
+from command_cost import EXPERIMENTS, Case
 
 SCRIPTS = EXPERIMENTS.parent / "scripts"
 
@@ -28,8 +28,8 @@ class Setting:
 
 
 def note_script(folder: Path, store: Path, *options: str, cores: int | None = None, environment=None) -> Case:
-    """Return the note's script on a folder, with options of `note_2020.py`."""
-    command = [sys.executable, EXPERIMENTS / "note_2020.py", folder, store, *options]
+    """Return the note's script on a folder, with options of `note_script.py`."""
+    command = [sys.executable, EXPERIMENTS / "note_script.py", folder, store, *options]
     return Case(command, store, cores, environment or {})
 
 

@@ -1,5 +1,7 @@
 """The experiments: commands are measured rightly, and docs/answers.md says what was measured and nothing else."""
 
+import ast
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,12 +13,12 @@ from repository import REPOSITORY
 from s3.conftest import require_server
 
 import answers
-import child
-import listing
-import object_store
-import words
-from child import Case
-from questions import QUESTIONS, store
+import command_cost
+import note_listing
+import object_store_cost
+import wording
+from command_cost import Case
+from questions import QUESTIONS, object_store
 from setting import Setting
 
 PAGE = REPOSITORY / "docs" / "answers.md"
@@ -30,9 +32,9 @@ def python(code, **how):
 
 def rss_mib(code, sample=False):
     """The peak memory of code in a Python of its own, as measured from a small process: this one is large."""
-    case = f"child.Case([sys.executable, '-c', {code!r}])"
-    measuring = f"import sys; sys.path.insert(0, {str(child.EXPERIMENTS)!r}); import child"
-    measuring += f"; print(child.run({case}, sample={sample})['rss_mib'])"
+    case = f"command_cost.Case([sys.executable, '-c', {code!r}])"
+    measuring = f"import sys; sys.path.insert(0, {str(command_cost.EXPERIMENTS)!r}); import command_cost"
+    measuring += f"; print(command_cost.run({case}, sample={sample})['rss_mib'])"
     return float(subprocess.run([sys.executable, "-c", measuring], capture_output=True, text=True, check=True).stdout)
 
 
@@ -45,9 +47,9 @@ def test_memory_is_measured():
 def test_threads_and_processes_are_counted():
     """Threads of a command, and processes that it starts, are seen while they live."""
     code = "import threading, time; [threading.Thread(target=time.sleep, args=(0.3,)).start() for _ in range(5)]"
-    assert child.run(python(code), sample=True)["threads"] == 6
+    assert command_cost.run(python(code), sample=True)["threads"] == 6
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"
-    figure = child.run(python(code), sample=True)
+    figure = command_cost.run(python(code), sample=True)
     assert (figure["processes"], figure["threads"]) == (2, 2)
 
 
@@ -63,16 +65,17 @@ def test_environment_and_cores_are_as_asked(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     code = "import json, os; print(json.dumps([os.environ.get('A'), os.environ.get('OMP_NUM_THREADS')]))"
     code += "; print(json.dumps({'cores': len(os.sched_getaffinity(0)), 'omp': os.environ.get('OMP_NUM_THREADS')}))"
-    assert child.run(python(code, cores=1, environment={"OMP_NUM_THREADS": None}))["said"] == {"cores": 1, "omp": None}
+    figure = command_cost.run(python(code, cores=1, environment={"OMP_NUM_THREADS": None}))
+    assert figure["said"] == {"cores": 1, "omp": None}
 
 
 def test_failure_ends_the_run_unless_it_may_fail():
     """A command that fails is no figure; where it may fail, medians leave it out."""
     with pytest.raises(SystemExit, match="failed with 3"):
-        child.run(python("raise SystemExit(3)"))
-    runs = [child.run(python("raise SystemExit(3)"), may_fail=True), {"exit": 0, "wall_s": 5.0}]
+        command_cost.run(python("raise SystemExit(3)"))
+    runs = [command_cost.run(python("raise SystemExit(3)"), may_fail=True), {"exit": 0, "wall_s": 5.0}]
     assert runs[0]["exit"] == 3
-    assert child.median(runs, "wall_s") == 5.0
+    assert command_cost.median(runs, "wall_s") == 5.0
 
 
 def test_cases_run_in_turn_and_the_first_round_is_not_counted(tmp_path):
@@ -83,22 +86,22 @@ def test_cases_run_in_turn_and_the_first_round_is_not_counted(tmp_path):
         order = tmp_path / "order"
         code = f"import os; os.mkdir({str(folder)!r}); open({str(order)!r}, 'a').write({name!r})"
         cases[name] = python(code, written=folder)
-    runs = child.interleave(cases, 2)
+    runs = command_cost.interleave(cases, 2)
     assert (tmp_path / "order").read_text() == "ababab"
     assert [len(r) for r in runs.values()] == [2, 2]
 
 
 def test_words_follow_the_figures():
     """What is faster is called faster, and what is slower is not."""
-    assert words.faster(1, 2) == "faster (0.50 of the time)"
-    assert words.faster(3, 2) == "slower (1.50 of the time)"
-    assert words.faster(1.05, 1) == "as fast (within 10 %)"
-    assert words.smaller(float("nan"), 1) == "not measured"
+    assert wording.faster(1, 2) == "faster (0.50 of the time)"
+    assert wording.faster(3, 2) == "slower (1.50 of the time)"
+    assert wording.faster(1.05, 1) == "as fast (within 10 %)"
+    assert wording.smaller(float("nan"), 1) == "not measured"
 
 
 def test_listing_of_the_note_adds_up():
     """What `pan_du` counts is a folder, its metadata and its chunks, in all arrays whose chunks are known."""
-    said = listing.arithmetic()
+    said = note_listing.arithmetic()
     assert set(said["uncut_extra"].values()) == {said["extra"]} == {said["root_extra"]}
     assert said["whole_files"] * said["per_file"] + said["left_over"] == said["found"]["ta"]
 
@@ -122,12 +125,12 @@ def test_page_follows_its_figures():
     """Where figures turn round, so do the sentences."""
     for pair, word in (((1.0, 2.0), "faster (0.50 of the time)"), ((6.0, 2.0), "slower (3.00 of the time)")):
         one = {"measured": schedulers(*pair), "machine": answers.machine(), "quick": False, "seconds": 1}
-        assert f"threads, `synchronous` is {word} on one core" in answers.page({"schedulers": one}, "answers")
+        assert f"threads, `synchronous` is {word} on one core" in answers.page({"dask_schedulers": one}, "answers")
 
 
 def test_plots_are_small_and_the_same_for_the_same_figures(tmp_path):
     """What is drawn twice is the same, and no plot is large."""
-    figures = answers.read(FIGURES) | {"schedulers": {"measured": schedulers(1.0, 2.0)}}
+    figures = answers.read(FIGURES) | {"dask_schedulers": {"measured": schedulers(1.0, 2.0)}}
     drawn = []
     for _ in range(2):
         answers.draw(figures, tmp_path)
@@ -141,7 +144,7 @@ def test_plots_are_small_and_the_same_for_the_same_figures(tmp_path):
 def test_what_was_not_run_says_so():
     """A question without figures has its reason on the page, and no plot."""
     one = {"measured": {"reason": "no server"}, "machine": {}, "quick": False, "seconds": 0}
-    assert "Not run: no server." in store.words(one["measured"])["answer"]
+    assert "Not run: no server." in object_store.words(one["measured"])["answer"]
     assert not answers.drawn(one)
 
 
@@ -151,9 +154,9 @@ def test_factors_of_the_object_store_are_of_one_round():
     seconds = {"disk": (1.0, 10.0, 2.0), "S3": (1.5, 15.0, 3.0)}
     runs = {f"write|{where}": [figure | {"wall_s": s} for s in all_s] for where, all_s in seconds.items()}
     figures = {"layouts": {"32": {"objects": 7, "runs": runs}}, "audit": {"objects": 1, "runs": {}, "requests": {}}}
-    row = object_store.costs(figures, "write").splitlines()[-1]
+    row = object_store_cost.costs(figures, "write").splitlines()[-1]
     assert row == "| 32 | 7 | 2.00 / 1.00 / 100 | 3.00 / 1.00 / 100, 0.50 | 1.50 / 1.00 |"
-    assert "1.50 of the time to disk" in next(object_store.targets(figures))
+    assert "1.50 of the time to disk" in next(object_store_cost.targets(figures))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,7 @@ def test_cpu_time_of_the_server_is_counted(code, least, most):
         try:
             bench = SimpleNamespace(server=SimpleNamespace(process=server))
             time.sleep(0.5)  # to start it is not to be counted
-            figure = object_store.Bench.measure(bench, python("import time; time.sleep(1)"))
+            figure = object_store_cost.Bench.measure(bench, python("import time; time.sleep(1)"))
         finally:
             server.kill()
     assert least <= figure["server_cpu_s"] <= most
@@ -178,8 +181,8 @@ def test_requests_to_the_object_store_are_counted(tmp_path):
     """Each object is written with one PUT and read with one GET; opening is not counted as reading; nothing is left."""
     require_server()
     setting = Setting(tmp_path, quick=True)
-    folder = object_store.made(setting, 1, 4, (12, 16))
-    with object_store.Bench(setting) as bench:
+    folder = object_store_cost.made(setting, 1, 4, (12, 16))
+    with object_store_cost.Bench(setting) as bench:
         counted = bench.count(folder, ["--chunks", '{"time": 1}'])
         figures, objects = bench.run_all("S3", folder, ["--chunks", '{"time": 1}'])
         assert bench.server.client.list_buckets()["Buckets"] == []
@@ -189,6 +192,31 @@ def test_requests_to_the_object_store_are_counted(tmp_path):
     assert figures.keys() > counted.keys()
     assert sum(figure["server_cpu_s"] for figure in figures.values()) > 0
     assert not bench.work.exists()
+
+
+def missing_names(imports) -> list[tuple[str, str]]:
+    """Return which (module, name) of ours are not there: neither a name of the module, nor a module of the group."""
+    ours = [(module, name) for module, name in imports if module.split(".")[0] == "cmip6zarr"]
+    found = {(module, name): importlib.import_module(module) for module, name in ours}
+    return [
+        (module, name)
+        for (module, name), loaded in found.items()
+        if not hasattr(loaded, name) and not importlib.util.find_spec(f"{module}.{name}")
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(command_cost.EXPERIMENTS.rglob("*.py")), ids=lambda path: path.stem)
+def test_what_an_experiment_imports_is_there(path):
+    """An experiment that few run follows when the package changes."""
+    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    assert not missing_names((node.module, name.name) for node in imports if node.module for name in node.names)
+
+
+def test_names_that_are_missing_are_found():
+    """A name that moved is found; a function and a module are there."""
+    assert missing_names(
+        [("cmip6zarr.core", "chunks"), ("cmip6zarr.core.chunks", "MIB"), ("cmip6zarr.catalogue", "chunks")]
+    ) == [("cmip6zarr.catalogue", "chunks")]
 
 
 @pytest.mark.experiments

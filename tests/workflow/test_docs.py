@@ -8,7 +8,7 @@ import pytest
 import yaml
 from repository import REPOSITORY
 
-import virtual
+import virtual_store_obstacles
 
 PAGES = [
     path
@@ -209,8 +209,8 @@ def test_citation_and_catalogue_entry_are_whole():
 def test_obstacles_of_virtual_stores():
     """Chunks, codecs, dtypes and encodings that differ are found, and short chunks in the middle; alike files fit."""
     one = {"chunks": (4, 9), "codecs": "z", "dtype": "f4", "CF encoding": "x", "steps": 8}
-    assert virtual.obstacles([{"a": one}, {"a": one | {"steps": 6}}]) == set()
-    assert virtual.obstacles([{"a": one | {"steps": 6}}, {"a": one}]) == {"a short chunk in the middle"}
+    assert virtual_store_obstacles.obstacles([{"a": one}, {"a": one | {"steps": 6}}]) == set()
+    assert virtual_store_obstacles.obstacles([{"a": one | {"steps": 6}}, {"a": one}]) == {"a short chunk in the middle"}
     for key, other in (("chunks", (8, 9)), ("codecs", "y"), ("dtype", "f8"), ("CF encoding", "y")):
-        assert virtual.obstacles([{"a": one}, {"a": one | {key: other}}]) == {key}
-    assert virtual.obstacles([{"a": one}, {}]) == {"a variable is missing"}
+        assert virtual_store_obstacles.obstacles([{"a": one}, {"a": one | {key: other}}]) == {key}
+    assert virtual_store_obstacles.obstacles([{"a": one}, {}]) == {"a variable is missing"}

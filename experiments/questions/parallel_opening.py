@@ -4,10 +4,10 @@ import math
 import signal
 import statistics
 
-import data
-from child import interleave, median, said
+import made_up_data
+from command_cost import interleave, median, said
 from setting import Setting, note_script
-from words import cores_of, faster, listed, number, smaller, table
+from wording import cores_of, faster, listed, number, smaller, table
 
 FILES = 202
 """As many as the note's dataset must have had: 36360 steps in files of 180."""
@@ -17,7 +17,7 @@ OPEN, WHOLE = "open", "open and convert"
 def measure(setting: Setting) -> dict:
     """Open many small files, and open and convert them, with and without."""
     files = setting.pick(FILES, 3)
-    folder = data.make(setting.work, files, 4, setting.pick((48, 64), (12, 16)))
+    folder = made_up_data.make(setting.work, files, 4, setting.pick((48, 64), (12, 16)))
     store = setting.work / "opening.zarr"
     cases = {}
     for cores in (1, 2):

@@ -5,8 +5,7 @@ A made-up dataset is converted, verified and read back, in a folder and in a buc
 in turn, round after round; each begins with an empty folder or a new bucket. Requests are counted in a pass of its own,
 through a proxy. Then a store of many small objects is audited.
 
-This is question 4 of `answers.py`, whose options it takes: figures go to `results/experiments/store.json` and to
-docs/answers. Prints the tables of docs/performance.md.
+This is question `object_store` of `answers.py`, which also prints the tables of docs/performance.md.
 """
 
 import json
@@ -23,12 +22,12 @@ from pathlib import Path
 
 import psutil
 
-import data
-from benchmark import DATASET, row_options, take_inventory
-from child import EXPERIMENTS, Case, median, run
-from read_back import ALL, DISK, MAP, OBSTORE, OPEN, S3FS
+import made_up_data
+from command_cost import EXPERIMENTS, Case, median, run
+from conversion_cost import DATASET, row_options, take_inventory
+from read_store import ALL, DISK, MAP, OBSTORE, OPEN, S3FS
 from setting import SCRIPTS, Setting
-from words import table
+from wording import table
 
 sys.path.insert(0, str(EXPERIMENTS.parent / "tests"))
 
@@ -74,6 +73,7 @@ class Bench:
         """Give a results folder that knows the inventory of a dataset alone, and where its store goes."""
         work = self.work / where
         shutil.copytree(folder.parent / "results" / "inventory", work / "results" / "inventory")
+        shutil.copy(folder.parent / "files.csv", work)  # verify reads the dataset's row
         if where == DISK:
             yield work / "results", work / "s.zarr"
         else:
@@ -107,7 +107,7 @@ class Bench:
 
     def reads(self, where: str, store, *parts: str, **how) -> dict[str, Case]:
         """Return the cases that read a store, by client."""
-        program = EXPERIMENTS / "read_back.py"
+        program = EXPERIMENTS / "read_store.py"
         return {client: self.case(where, program, client, store, *parts, **how) for client in CLIENTS[where]}
 
     def run_all(self, where: str, folder: Path, options: list) -> tuple[dict[str, dict], int]:
@@ -153,7 +153,7 @@ class Bench:
 
 def made(setting: Setting, *sizes) -> Path:
     """Make a dataset and take its inventory; return the folder of its files."""
-    folder = data.make(setting.work, *sizes)
+    folder = made_up_data.make(setting.work, *sizes)
     take_inventory(folder)
     return folder
 
@@ -235,7 +235,9 @@ def told(counted: dict[str, int]) -> str:
 
 
 def tables(figures: dict) -> str:
-    """Return all of it in Markdown."""
+    """Return all of it in Markdown; only the reason, where there was no server."""
+    if "reason" in figures:
+        return figures["reason"]
     versions = ", ".join(f"{name} {number}" for name, number in figures["versions"].items())
     parts = [
         f"{figures['shape']}: {figures['raw_mib']:.0f} MiB raw, {figures['netcdf_mib']:.0f} MiB as NetCDF; "
@@ -269,17 +271,3 @@ def targets(figures: dict) -> Iterator[str]:
         f"{told(audit['requests'])}, of which one LIST asks whether the store can be reached; wanted: at most "
         f"{MOST_AUDIT_SECONDS} s, and one LIST for {PAGE} objects."
     )
-
-
-def main(argv=None) -> int:
-    import answers  # asks this module
-
-    words = ["--only", "store", *(sys.argv[1:] if argv is None else argv)]
-    answers.main(words)
-    measured = json.loads((answers.parse(words).work / "store.json").read_text())["measured"]
-    print(measured.get("reason") or tables(measured))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

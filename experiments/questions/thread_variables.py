@@ -2,10 +2,10 @@
 
 import statistics
 
-import data
-from child import interleave, median
+import made_up_data
+from command_cost import interleave, median
 from setting import Setting, note_script
-from words import ALIKE, codes, cores_of, faster, number, smaller, table
+from wording import ALIKE, codes, cores_of, faster, number, smaller, table
 
 ASKED = {
     "OMP_NUM_THREADS": "libgomp",
@@ -28,7 +28,7 @@ UNSET = dict.fromkeys((*ASKED, *OTHERS, "DASK_SCHEDULER", "ZARR_ASYNC__CONCURREN
 
 def measure(setting: Setting) -> dict:
     """Run the note's script with each variable at 1, and with all, on one core and on two."""
-    folder = data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
+    folder = made_up_data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
     settings = {NONE: {}, NOBODY: {NOBODY: "1"}} | {name: {name: "1"} for name in ASKED}
     settings |= {ALL: dict.fromkeys(ASKED, "1")} | {name: {name: "1"} for name in OTHERS}
     if setting.quick:

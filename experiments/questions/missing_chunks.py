@@ -1,6 +1,7 @@
 """What became of the chunk files that the note's listing does not have?
 
-Run as a program (`python -m questions.missing STORE FOLDER`) it tells what plain xarray makes of a store with holes.
+Run as a program (`python -m questions.missing_chunks STORE FOLDER`) it tells what plain xarray makes of a store with
+holes.
 """
 
 import json
@@ -14,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-import data
-import listing
-from child import EXPERIMENTS, run
+import made_up_data
+import note_listing
+from command_cost import EXPERIMENTS, run
 from setting import Setting, in_child, note_script
-from words import codes, listed, number, table
+from wording import codes, listed, number, table
 
 EMPTY = 0.065
 """Share of chunks that are nothing but fill where that is tried."""
@@ -84,9 +85,9 @@ def measure(setting: Setting) -> dict:
     `CMIP6ZARR_PYTHON_2020` names a Python with the packages of that day: then the script is killed on these, too.
     """
     files, steps, grid = setting.pick((40, 60, (24, 32)), (4, 8, (6, 8)))
-    folder, store = data.make(setting.work, files, steps, grid), setting.work / "missing.zarr"
-    due = {"ta": files * steps // listing.RULE, "lat_bnds": files, "lon_bnds": files}
-    said = listing.arithmetic()
+    folder, store = made_up_data.make(setting.work, files, steps, grid), setting.work / "missing.zarr"
+    due = {"ta": files * steps // note_listing.RULE, "lat_bnds": files, "lon_bnds": files}
+    said = note_listing.arithmetic()
     share = said["found"]["ta"] / said["due"]["ta"]
     fewer = round(share * files)
     part = part_of(folder, fewer, setting.work)
@@ -95,12 +96,12 @@ def measure(setting: Setting) -> dict:
     run(note_script(part, store))
     subset = counts(store)
     empty = setting.pick(EMPTY, 0.5)
-    empty_files = data.make(setting.work, files, steps, grid, empty=empty)
+    empty_files = made_up_data.make(setting.work, files, steps, grid, empty=empty)
     run(note_script(empty_files, store))
-    without_empty, empty_seen = counts(store), run(in_child("missing", store, empty_files))["said"]
-    stacks = {TODAY: [sys.executable, EXPERIMENTS / "note_2020.py"]}
+    without_empty, empty_seen = counts(store), run(in_child("missing_chunks", store, empty_files))["said"]
+    stacks = {TODAY: [sys.executable, EXPERIMENTS / "note_script.py"]}
     if python := os.environ.get("CMIP6ZARR_PYTHON_2020"):
-        stacks[THEN] = [python, EXPERIMENTS / "note_original.py"]
+        stacks[THEN] = [python, EXPERIMENTS / "note_script_2020.py"]
     courses = {
         stack: [watched([*script, folder, store], store) for _ in range(setting.pick(3, 1))]
         for stack, script in stacks.items()
@@ -117,7 +118,7 @@ def measure(setting: Setting) -> dict:
         "courses": {stack: thinned(of_stack[0]) for stack, of_stack in courses.items()},
         "at_share": {stack: [at(course, share, due) for course in of_stack] for stack, of_stack in courses.items()},
         "killed": stopped,
-        "seen": run(in_child("missing", store, folder))["said"],
+        "seen": run(in_child("missing_chunks", store, folder))["said"],
     }
 
 
@@ -164,16 +165,16 @@ def words(figures: dict) -> dict[str, str]:
     empty, seen = figures["empty"], figures["seen"]
     gib = 2**30 / 1e9
     return {
-        "steps": str(listing.STEPS),
-        "rule": str(listing.RULE),
+        "steps": str(note_listing.STEPS),
+        "rule": str(note_listing.RULE),
         "due": str(due["ta"]),
-        "listed": str(listing.LISTED["ta"]),
+        "listed": str(note_listing.LISTED["ta"]),
         "uncut": str(len(note["uncut_extra"])),
         "uncut_agree": str(len(agree)),
         "uncut_names": codes(agree),
         "found": str(found["ta"]),
         "missing": str(due["ta"] - found["ta"]),
-        "missing_said": str(due["ta"] - listing.LISTED["ta"]),
+        "missing_said": str(due["ta"] - note_listing.LISTED["ta"]),
         "whole_files": str(note["whole_files"]),
         "per_file": str(note["per_file"]),
         "left_over": str(note["left_over"]),
@@ -194,20 +195,20 @@ def words(figures: dict) -> dict[str, str]:
         if not seen["undecodable"]
         else f"opens as soon as {codes(seen['undecodable'])}, of which nothing was written yet, is left out",
         "lost": f"{seen['steps_lost']} of {seen['steps']} steps",
-        "chunk_mib": number(listing.TA_KIB / 1024 / found["ta"], 1),
+        "chunk_mib": number(note_listing.TA_KIB / 1024 / found["ta"], 1),
         "complete_gb": number(note["complete_gb"], 0),
         "listed_gb": number(note["listed_gb"], 0),
-        "netcdf_gb": str(listing.NETCDF_GB),
-        "growth": number(note["complete_gb"] / listing.NETCDF_GB),
-        "growth_listed": number(note["listed_gb"] / listing.NETCDF_GB),
-        "growth_gib": number(note["complete_gb"] / listing.NETCDF_GB / gib),
-        "growth_listed_gib": number(note["listed_gb"] / listing.NETCDF_GB / gib),
+        "netcdf_gb": str(note_listing.NETCDF_GB),
+        "growth": number(note["complete_gb"] / note_listing.NETCDF_GB),
+        "growth_listed": number(note["listed_gb"] / note_listing.NETCDF_GB),
+        "growth_gib": number(note["complete_gb"] / note_listing.NETCDF_GB / gib),
+        "growth_listed_gib": number(note["listed_gb"] / note_listing.NETCDF_GB / gib),
         "our_files": str(figures["files"]),
         "our_steps": str(figures["steps"]),
         "note": table(
             ["in the note", "files listed", "chunks", "due", "missing", "% there"],
             [
-                [f"`{name}`", *map(str, (listing.LISTED[name], found[name], due[name], due[name] - found[name])),
+                [f"`{name}`", *map(str, (note_listing.LISTED[name], found[name], due[name], due[name] - found[name])),
                  number(percent(found, due, name))]
                 for name in due
             ],

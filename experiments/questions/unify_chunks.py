@@ -3,11 +3,11 @@
 import os
 import sys
 
-import data
-from benchmark import DATASET, take_inventory
-from child import Case, interleave, median, said
+import made_up_data
+from command_cost import Case, interleave, median, said
+from conversion_cost import DATASET, take_inventory
 from setting import SCRIPTS, Setting, note_script
-from words import codes, faster, listed, number, smaller, table
+from wording import codes, faster, listed, number, smaller, table
 
 WAYS = {
     "`.chunk()` after opening": ("--chunks", "after", "--unify", "none"),
@@ -25,11 +25,11 @@ LAYOUTS = {"contiguous": "contiguous", "steps": "1-step chunks", "whole": "whole
 def measure(setting: Setting) -> dict:
     """Convert the same field from files laid out in three ways, chunks asked for in each way."""
     files, steps, grid = setting.pick((2, 64, (192, 256)), (2, 8, (12, 16)))
-    store = setting.work / "unify.zarr"
     cases = {}
-    for layout in data.LAYOUTS:
-        folder = data.make(setting.work, files, steps, grid, layout=layout)
+    for layout in made_up_data.LAYOUTS:
+        folder = made_up_data.make(setting.work, files, steps, grid, layout=layout)
         take_inventory(folder)
+        store = setting.work / f"unify-{layout}.zarr"  # a store has one owner, and each layout has its own results
         for way, options in WAYS.items():
             cases[f"{way}|{layout}"] = note_script(folder, store, *options)
         command = [sys.executable, SCRIPTS / "convert.py", DATASET, "--results", folder.parent / "results"]

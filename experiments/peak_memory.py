@@ -8,8 +8,8 @@ import json
 import sys
 from types import SimpleNamespace
 
-from benchmark import DATASET, ROOT, cases, make_data
-from child import Case, run
+from command_cost import Case, run
+from conversion_cost import DATASET, ROOT, cases, make_data
 
 GRID = (768, 1024)
 SIZES = ((24, 1), (24, 6), (180, 1))  # steps in a file, files

@@ -1,7 +1,7 @@
 """Compress fields with many codecs, and look at what xarray makes of variables without time.
 
 Called with a NetCDF file of the made-up dataset and the folder of real files or nothing. Prints figures as JSON, for
-`questions/size.py`.
+`questions/store_size.py`.
 """
 
 import json
@@ -16,9 +16,9 @@ import numpy as np
 import xarray as xr
 from numcodecs import Blosc, PCodec, Shuffle, Zlib, Zstd
 
-import sizes
+import preset_sizes
 from cmip6zarr.core import chunks
-from questions.size import BALANCED, CMOR, NOTE, V3
+from questions.store_size import BALANCED, CMOR, NOTE, V3
 
 SHAPES = {
     "1 step, 1 level": (1, 1, 0, 0),
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> None:
         shaped[name] = of_shape | {"chunk_bytes": int(np.prod(cut)) * field.dtype.itemsize}
     real, grown = [], []
     if argv[1]:
-        for _, _, values in sizes.fields(Path(argv[1])):
+        for _, _, values in preset_sizes.fields(Path(argv[1])):
             cut = chunks.fit(values.shape, values.dtype.itemsize, 32 * chunks.MIB, tuple(range(values.ndim)))
             steps = (1, *values.shape[1:]) if values.ndim > 2 else values.shape
             packed = compress(values, {CMOR: steps, "else": cut})

@@ -1,9 +1,9 @@
 """Which of dask's schedulers should write the store?"""
 
-import data
-from child import interleave, median
+import made_up_data
+from command_cost import interleave, median
 from setting import Setting, note_script
-from words import cores_of, faster, number, smaller, table
+from wording import cores_of, faster, number, smaller, table
 
 CORES = (1, 2)
 SCHEDULERS = ("synchronous", "threads", "processes")
@@ -11,7 +11,7 @@ SCHEDULERS = ("synchronous", "threads", "processes")
 
 def measure(setting: Setting) -> dict:
     """Run the note's script under each scheduler, on one core and on two."""
-    folder = data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
+    folder = made_up_data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
     cases = {
         f"{name}|{cores}": note_script(folder, setting.work / "schedulers.zarr", "--scheduler", name, cores=cores)
         for name in SCHEDULERS

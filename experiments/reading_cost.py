@@ -1,7 +1,7 @@
 """`make bench`: reading back with plain xarray, from the NetCDF files and from stores cut in several ways.
 
 One map and the whole time series of one point, each opened anew and read in a process that has imported xarray; medians
-of ROUNDS, the files in the page cache. Uses the made-up dataset of `benchmark.py` at its default size.
+of ROUNDS, the files in the page cache. Uses the made-up dataset of `conversion_cost.py` at its default size.
 """
 
 import statistics
@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import xarray as xr
 
-from benchmark import DATASET, ROOT, make_data, parse, row_options
-from child import Case, run
+from command_cost import Case, run
+from conversion_cost import DATASET, ROOT, make_data, parse, row_options
 
 ROUNDS = 7
 LAYOUTS = {

@@ -7,7 +7,7 @@ of LAYOUTS, and the share of steps, in runs of four, that are nothing but fill v
 import sys
 from pathlib import Path
 
-from child import Case, run
+from command_cost import Case, run
 
 LAYOUTS = ("contiguous", "steps", "whole")
 """Not compressed and in one piece, as many tools write; a chunk per time step, as CMOR does; a chunk that is the file.

@@ -4,10 +4,10 @@ import statistics
 import sys
 from collections import defaultdict
 
-import data
-from child import EXPERIMENTS, Case, run
+import made_up_data
+from command_cost import EXPERIMENTS, Case, run
 from setting import Setting, note_script
-from words import number, smaller, table
+from wording import number, smaller, table
 
 CMOR, NOTE, V3, BALANCED = "shuffle + deflate 1", "Blosc lz4-5", "zstd, no shuffle", "Blosc zstd-1, 8 MiB blocks"
 SAID = {
@@ -23,7 +23,7 @@ SAID = {
 
 def measure(setting: Setting) -> dict:
     """Compress fields with each codec and in each shape, and look at what else the note's script writes."""
-    folder = data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
+    folder = made_up_data.make(setting.work, *setting.pick((3, 16, (384, 512)), (1, 4, (12, 16))))
     store = setting.work / "size.zarr"
     run(note_script(folder, store))
     arrays = defaultdict(lambda: [0, 0])
@@ -33,7 +33,7 @@ def measure(setting: Setting) -> dict:
             arrays[name][0] += 1
             arrays[name][1] += path.stat().st_size
     netcdf = sum(path.stat().st_size for path in folder.glob("*.nc"))
-    compress = [sys.executable, EXPERIMENTS / "compress.py", sorted(folder.glob("*.nc"))[0], setting.real_data or ""]
+    compress = [sys.executable, EXPERIMENTS / "codec_sizes.py", sorted(folder.glob("*.nc"))[0], setting.real_data or ""]
     return run(Case(compress))["said"] | {"netcdf_bytes": netcdf, "arrays": arrays}
 
 

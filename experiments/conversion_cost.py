@@ -2,8 +2,8 @@
 
 All commands run in turn, round after round, so that a machine whose speed drifts slows all of them; each figure is the
 median over the rounds. What a command writes is removed, and the disk left to finish, before it starts. Fields are made
-up (`scripts/demo.py`); sizes on real fields: `experiments/sizes.py`. Writes `performance.md` and `performance.tsv` to
-the results folder.
+up (`scripts/demo.py`); sizes on real fields: `experiments/preset_sizes.py`. Writes `performance.md` and
+`performance.tsv` to the results folder.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import data
-from child import Case, interleave, run
+import made_up_data
+from command_cost import Case, interleave, run
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = "CMIP6.CMIP.cmip6-zarr.SYNTHETIC.control-1950.r1i1p1f1.day.ta.gn.v20200601"
@@ -35,7 +35,7 @@ def parse(argv):
 
 def make_data(args) -> Path:
     """Make the NetCDF files of the made-up dataset, unless they are there, and its inventory; return their folder."""
-    folder = data.make(args.work, args.files, args.steps, tuple(args.grid), args.bits)
+    folder = made_up_data.make(args.work, args.files, args.steps, tuple(args.grid), args.bits)
     take_inventory(folder)
     return folder
 
@@ -49,8 +49,8 @@ def take_inventory(folder: Path) -> None:
     facets = dict(zip(names.split(), DATASET.split("."), strict=True))
     rows = [",".join([*facets.values(), str(path)]) for path in sorted(folder.glob("*.nc"))]
     catalogue.write_text("\n".join([",".join([*facets, "path"]), *rows]) + "\n")
-    command = [sys.executable, "-c", INVENTORY, ROOT / "scripts", catalogue, DATASET, folder.parent / "results"]
-    run(Case(command))
+    program = ROOT / "experiments" / "one_inventory.py"
+    run(Case([sys.executable, program, catalogue, DATASET, folder.parent / "results"]))
 
 
 def row_options(results: Path) -> list:
@@ -71,15 +71,15 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
         return store, [*command, "--zarr-format", zarr_format, "--codec", codec, *options]
 
     def floor(preset):
-        return work / "floor", [python, experiments / "floor.py", folder, work / "floor", preset, 2]
+        return work / "floor", [python, experiments / "codec_floor.py", folder, work / "floor", preset, 2]
 
     def instead(what):
-        return convert(what, "fast", zarr_format=2, script=(experiments / "instead.py", what))
+        return convert(what, "fast", zarr_format=2, script=(experiments / "convert_variants.py", what))
 
     note = work / "note.zarr"
     verify = [python, scripts / "verify.py", DATASET, "--results", work / "results", *row_options(work / "results")]
     return {
-        "note's script, lz4": (note, [python, experiments / "note_2020.py", folder, note]),
+        "note's script, lz4": (note, [python, experiments / "note_script.py", folder, note]),
         "convert fast (lz4), v2": convert("fast", "fast", zarr_format=2),
         "floor, lz4": floor("fast"),
         "the same, a plain thread pool for dask": instead("pool"),
@@ -107,16 +107,6 @@ def main(argv=None) -> int:
     figures = interleave(commands, args.rounds)
     write_tables(args, folder, figures)
     return 0
-
-
-INVENTORY = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import inventory
-from cmip6zarr.catalogue import read_catalogue
-row = read_catalogue(sys.argv[2]).datasets[sys.argv[3]]
-raise SystemExit(inventory.main([row.id, "--results", sys.argv[4], "--catalogue", sys.argv[2], "--digest", row.digest]))
-"""
 
 
 def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:

@@ -1,11 +1,14 @@
-"""Is the object store slower than the disk, and by what factor? `make bench-s3` asks nothing else."""
+"""Is the object store slower than the disk, and by what factor? `make bench-s3` asks nothing else.
 
-from child import median
-from object_store import S3, WRITE, measure
-from read_back import ALL, DISK, MAP, OBSTORE, S3FS
-from words import faster, listed, number, table
+Beside the functions of every question it has `tables(figures)`, those of docs/performance.md.
+"""
 
-__all__ = ["draw", "measure", "words"]
+from command_cost import median
+from object_store_cost import S3, WRITE, measure, tables
+from read_store import ALL, DISK, MAP, OBSTORE, S3FS
+from wording import faster, listed, number, table
+
+__all__ = ["draw", "measure", "tables", "words"]
 
 PLACES = {WRITE: (DISK, S3), ALL: (DISK, OBSTORE, S3FS), MAP: (DISK, OBSTORE, S3FS)}
 
