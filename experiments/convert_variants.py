@@ -7,6 +7,7 @@ zarrs, instead of here), and the arguments of convert.py.
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -16,20 +17,21 @@ from cmip6zarr.convert import codecs, shards, writer
 from cmip6zarr.plan import planning
 
 
+def task_of(work):
+    """Return what makes a task of `work`, as `dask.delayed` does."""
+    return lambda *arguments, **_: partial(work, *arguments)
+
+
 def pool(_name, threads):
     """Return what runs the shards of a stream as dask does, in a plain pool."""
     workers = ThreadPoolExecutor(threads)
 
-    def get(graph, keys):
-        def work(key):
-            function, *arguments = graph[key]
-            for piece in arguments[1] if len(arguments) > 1 else ():
-                graph[piece][0]()
-            function(*arguments)
+    def run(shard):
+        for piece in shard.args[1:]:
+            piece()
+        shard()
 
-        list(workers.map(work, keys))
-
-    return get
+    return lambda shards: list(workers.map(run, shards))
 
 
 def put(target, region, encode_chunk):
@@ -40,7 +42,7 @@ def put(target, region, encode_chunk):
 
 what = sys.argv.pop(1)
 if what == "pool":
-    writer.scheduler = pool
+    writer.scheduler, shards.dask.delayed, shards.all_of = pool, task_of, list
 else:
     planning.streams = lambda *_: False
 if what in ("zarr", "zarrs"):

@@ -54,9 +54,9 @@ def convert(args) -> dict:
         f"{plan.read_amplification:.2f} bytes read for each that is needed",
         flush=True,
     )
-    get = writer.scheduler(args.scheduler, threads)
+    compute = writer.scheduler(args.scheduler, threads)
     owner = (args.results, args.take_over)
-    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, get, *owner)
+    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, compute, *owner)
     objects = home.list()
     return {
         "store": args.store,

@@ -274,11 +274,11 @@ def text_lost(write_texts, reader, cut, array):
         array[-1] = ""
 
 
-@fault("writing", "cmip6zarr.convert.writer:scheduler", "plain", says="chunk")
-def task_dropped(scheduler, *args):
+@fault("writing", f"{SHARDS}:all_of", "plain", says="chunk")
+def task_dropped(all_of, tasks):
     """The last task of every graph is not done."""
-    get = scheduler(*args)
-    return lambda graph, keys: get(graph, keys[:-1]) if len(keys) > 1 else get(graph, keys)
+    some = list(tasks)
+    return all_of(some[:-1] if len(some) > 1 else some)
 
 
 @fault("writing", "cmip6zarr.store.zarr_store:chunk_key", "plain", says="chunk|tas")

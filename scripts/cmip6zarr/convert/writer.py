@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-import dask.local
-import dask.threaded
+import dask
 import numpy as np
 import zarr
 
@@ -52,8 +51,9 @@ def arrays_of(inventory: dict, preset: str) -> list[chunks.Array]:
 
 
 def scheduler(name: str, threads: int) -> Callable:
-    """Return dask's `get` that runs a graph `synchronous` in this thread, or in a pool of `threads`."""
-    return dask.local.get_sync if name == "synchronous" else partial(dask.threaded.get, num_workers=threads)
+    """Return what computes a dask graph: `synchronous` in this thread, or by `threads` in a pool of so many."""
+    # There is nothing in our graphs to leave out or to fuse, and to look for it takes 0.25 ms of CPU a shard.
+    return partial(dask.compute, scheduler=name, num_workers=threads, optimize_graph=False)
 
 
 def write_store(
@@ -62,14 +62,14 @@ def write_store(
     plan: planning.Plan,
     zarr_format: int,
     preset: str,
-    get: Callable,
+    compute: Callable,
     results=None,
     take_over: str = "",
 ) -> dict:
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
-    confirm it. `get` is the dask scheduler that does the work, from `scheduler`. Returns how each variable was read and
+    confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and
     compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
     changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
     there is something that is not ours (`store`), and if there is no room for it (`space`). `results` and `take_over`
@@ -101,7 +101,7 @@ def write_store(
                 form = encoding.form_of(array, codec)
                 target = shards.Target(put, array, form, ledger, frozenset(kept), progress)
                 write = shards.write_apart if cut.apart else shards.write_slabs
-                write(reader, cut, target, get)
+                write(reader, cut, target, compute)
         zarr.consolidate_metadata(root)
         for file in inventory["files"]:
             check_unchanged(file)
