@@ -10,6 +10,7 @@ from cmip6zarr.convert.codecs import PRESETS
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 
 
@@ -41,7 +42,7 @@ def convert(args) -> dict:
     """Plan, write, and return the facts of the receipt."""
     home = cli.home(args, args.store)
     home.reach()
-    inventory = receipts.read(args.results, "inventory", args.dataset)
+    inventory = receipts.load(Inventory, args.results, args.dataset)
     rule = None if args.chunks == "auto" else json.loads(args.chunks)
     threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
     sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
@@ -61,8 +62,8 @@ def convert(args) -> dict:
     return {
         "store": args.store,
         "zarr_format": args.zarr_format,
-        "source_bytes": inventory["source_bytes"],
-        "raw_bytes": inventory["raw_bytes"],
+        "source_bytes": inventory.source_bytes,
+        "raw_bytes": inventory.raw_bytes,
         "stored_bytes": sum(objects.values()),
         "objects": len(objects),
         "planned_objects": plan.objects,

@@ -7,6 +7,7 @@ from cmip6zarr.catalogue import row_files
 from cmip6zarr.catalogue.esm import CatalogueError, Dataset, read_dataset
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.source.inventory import take_inventory
 
 
@@ -39,7 +40,7 @@ def inventory(args, row: Dataset | None, files: list[dict]) -> dict:
     """
     row = row or listed(args)
     files += row_files.seen(row.files)
-    return {"row": args.digest} | take_inventory(row.files, json.loads(args.policy))
+    return to_json(take_inventory(row, json.loads(args.policy)))
 
 
 def main(argv=None, row: Dataset | None = None) -> int:

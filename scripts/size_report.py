@@ -7,32 +7,32 @@ from pathlib import Path
 from cmip6zarr.campaign import findings
 from cmip6zarr.core import files
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.report import picture, quicklook, sizes
 from cmip6zarr.store import zarr_store
 
 
 def size_report(args) -> dict:
     """Measure the sealed store and return the facts of the receipt."""
-    inventory, converted, verified = (
-        receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert", "verify")
-    )
+    inventory = receipts.load(Inventory, args.results, args.dataset)
+    converted, verified = (receipts.read(args.results, rule, args.dataset) for rule in ("convert", "verify"))
     home = cli.home(args, converted["store"])
     objects = home.list()
     with zarr_store.quiet():
         group = zarr_store.open_sealed(home)
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
         seen = see(args, group, inventory)
-    zarr_bytes, netcdf_bytes = sum(objects.values()), inventory["source_bytes"]
+    zarr_bytes, netcdf_bytes = sum(objects.values()), inventory.source_bytes
     causes = sizes.causes(arrays, inventory, zarr_bytes)
     main = sizes.main_variable(inventory, args.dataset)
     reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
-    time = inventory["time"]
+    time = inventory.time
     return {
         "store": converted["store"],
-        "files": len(inventory["files"]),
-        "nc_path": os.path.commonpath([Path(file["path"]).parent for file in inventory["files"]]),
-        "time_range": f"{time['start']}/{time['end']}" if time else None,
-        "shape": " x ".join(map(str, inventory["variables"][main]["shape"])),
+        "files": len(inventory.files),
+        "nc_path": os.path.commonpath([Path(file.path).parent for file in inventory.files]),
+        "time_range": f"{time.start}/{time.end}" if time else None,
+        "shape": " x ".join(map(str, inventory.variables[main].shape)),
         "chunks": " x ".join(map(str, converted["chunks"][main])),
         "codec": converted["codec"],
         "zarr_format": converted["zarr_format"],
@@ -40,7 +40,7 @@ def size_report(args) -> dict:
         "convert_peak_rss_mib": converted["peak_rss_mib"],
         "verified": verified["mode"],
         "values_compared": verified["values_compared"],
-        "raw_bytes": inventory["raw_bytes"],
+        "raw_bytes": inventory.raw_bytes,
         "netcdf_bytes": netcdf_bytes,
         "zarr_bytes": zarr_bytes,
         "ratio": round(zarr_bytes / netcdf_bytes, 4),
@@ -54,13 +54,13 @@ def size_report(args) -> dict:
     }
 
 
-def see(args, group, inventory: dict) -> dict:
+def see(args, group, inventory: Inventory) -> dict:
     """Leave a picture of a sealed store in `look/`, and return its name there and what was read for it."""
     seen = quicklook.take(group, inventory, sizes.main_variable(inventory, args.dataset))
     if isinstance(seen, str):
         return {"picture": None, "message": seen}
-    name, time = f"look/{args.dataset}.svg", inventory["time"] or {"start": "", "end": ""}
-    files.write_text(Path(args.results, name), picture.svg(seen, time["start"], time["end"]))
+    name, time = f"look/{args.dataset}.svg", inventory.time
+    files.write_text(Path(args.results, name), picture.svg(seen, time.start if time else "", time.end if time else ""))
     return {"picture": name, "variable": seen.variable, "chunks_read": seen.chunks_read}
 
 

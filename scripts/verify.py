@@ -10,6 +10,7 @@ import sys
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.store import audit, backend, ledger, zarr_store
 from cmip6zarr.store.ledger import Ledger
 from cmip6zarr.verify import proof, row
@@ -37,10 +38,11 @@ def verify(args, dataset: row.Dataset | None) -> dict:
 
     `dataset` is the row of the catalogue, where the caller has it.
     """
-    inventory, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("inventory", "convert"))
+    inventory = receipts.load(Inventory, args.results, args.dataset)
+    converted = receipts.read(args.results, "convert", args.dataset)
     home = cli.home(args, converted["store"])
     home.reach()
-    for file in inventory["files"]:
+    for file in inventory.files:
         row.check_unchanged(file)
     memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
     policy = proof.DEFAULTS | json.loads(args.policy)
@@ -54,13 +56,13 @@ def verify(args, dataset: row.Dataset | None) -> dict:
             audit.check(home, "chunks", book, dataset=args.dataset)
             arrays = dict(zarr_store.open_unsealed(home).arrays())
             told = proof.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0, "findings": []}
-        for file in inventory["files"]:
+        for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted["zarr_format"])
     return {"store": converted["store"], "mode": args.mode} | told | {"sealed": True}
 
 
-def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> dict:
+def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> dict:
     """Return the figures of the proof; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
@@ -71,14 +73,14 @@ def prove(home, inventory: dict, left_out: list[str], policy: dict, memory_bytes
     checksums = {key: entry.xxh3 for key, entry in entries.items()}
     raw = {key: entry.raw_xxh3 for key, entry in entries.items()}
     chunks_of = {key for key in checksums if zarr_store.is_chunk(key)}
-    audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory["dataset"])
+    audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
         told = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that
-        if error.kind == "mismatch" and proof.is_other_policy(inventory["policy"], policy):
+        if error.kind == "mismatch" and proof.is_other_policy(inventory.policy, policy):
             message = f"{error.message} The inventory was taken with another policy."
             raise DatasetError("source", message, row.ANEW) from error
         if error.kind in ("chunks", "mismatch"):

@@ -12,6 +12,7 @@ Its groups, from those who use to what is used. A group imports nothing of those
     source     what the files of a dataset hold, and whether they are fit to become one store
     catalogue  which datasets there are, and which files each has
     plan       chunks, shards, slabs and memory, in integers
+    model      the types that a receipt is when it has been read
     core       errors, files that are written whole, chunk geometry, buffers, progress
 """
 

@@ -9,12 +9,15 @@ import pytest
 from builders import make_catalogue, make_dataset
 from campaigns import NAMES, ROW, leave
 from chain import run_convert, run_inventory, run_verify
+from inventories import make_inventory
 
 import campaign as script
 import size_report
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Finding, LeftOut
 
 RECEIPT = ROW | {
     "store": "s3://bucket/s.zarr",
@@ -55,7 +58,7 @@ def test_states_come_from_receipts(tmp_path):
     assert sized["dataset"].to_list() == NAMES[:1]
     assert list(states.values()) == ["verified, with findings", "refused", "waiting"]
     assert tables.counted(states) == "3 datasets: 1 verified (1 with findings), 1 refused, 1 waiting"
-    leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts({}, {})})
+    leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts(None, {})})
     assert tables.state(NAMES[0], tmp_path) == "verified"
 
 
@@ -63,8 +66,9 @@ def test_receipts_of_older_versions_have_findings_too(tmp_path):
     """A size report that says nothing of findings is asked for by the receipts of inventory and verify."""
     leave(tmp_path, "size_report", NAMES[0], **{key: RECEIPT[key] for key in RECEIPT if key != "let_pass"})
     assert tables.state(NAMES[0], tmp_path) == "verified"
-    found = [{"kind": "empty", "policy": "leave_out", "message": "a.nc", "file": "a.nc"}]
-    leave(tmp_path, "inventory", NAMES[0], findings=found)
+    found = Finding(kind="empty", policy="leave_out", message="a.nc", file="a.nc")
+    inventory = make_inventory(dataset=NAMES[0], findings=(found,), left_out=None)
+    receipts.write(receipts.path_of(tmp_path, "inventory", NAMES[0]), to_json(inventory))
     _, sized = tables.standings(NAMES[:1], tmp_path)
     assert sized.select("findings", "files_left_out", "steps_missing").row(0) == (1, 1, 0)
 
@@ -88,14 +92,16 @@ def test_stores_with_findings_are_named():
 def test_findings_of_both_rules_are_counted_once(tmp_path):
     """What inventory and verify both say of a file is one finding; the record goes away with the last."""
     one = {"kind": "encoding", "policy": "first", "message": "units differ", "file": "a.nc"}
-    inventory = {"findings": [one, one | {"kind": "gap", "steps_missing": 4}], "left_out": [{"path": "b.nc"}]}
+    left_out = LeftOut(path="b.nc", kind="empty", message="")
+    found = tuple(Finding(**each) for each in (one, one | {"kind": "gap", "steps_missing": 4}))
+    inventory = make_inventory(findings=found, left_out=(left_out,))
     verified = {"findings": [one | {"message": "as verify says it"}, one | {"file": "c.nc"}]}
     counted = findings.leave(tmp_path, NAMES[0], inventory, verified)
     kinds = {"encoding": 2, "gap": 1}
     assert counted == {"findings": 3, "files_left_out": 1, "steps_missing": 4, "kinds": kinds}
     record = receipts.read(tmp_path, findings.FOLDER, NAMES[0])
-    assert (record["findings"][2]["file"], record["left_out"]) == ("c.nc", [{"path": "b.nc"}])
-    assert not findings.leave(tmp_path, NAMES[0], {"findings": [], "left_out": []}, {})["findings"]
+    assert (record["findings"][2]["file"], record["left_out"]) == ("c.nc", [to_json(left_out)])
+    assert not findings.leave(tmp_path, NAMES[0], make_inventory(), {})["findings"]
     assert receipts.find(tmp_path, findings.FOLDER, NAMES[0]) is None
 
 

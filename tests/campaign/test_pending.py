@@ -7,11 +7,14 @@ import polars as pl
 import pytest
 from builders import dataset_id
 from chain import configuration
+from inventories import make_file, make_inventory
 
 from cmip6zarr.campaign import bundles, outdated, pending
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import LeftOut
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDE"]
 ROWS = {name: Dataset(name, ("a.nc", "b.nc")) for name in NAMES}
@@ -38,6 +41,12 @@ def finish(config, row, rules=pending.RULES, **facts):
 
 def leave(config, rule, name, **facts):
     receipts.write(path(config, rule, name), {"dataset": name} | facts)
+
+
+def leave_inventory(config, row, **fields):
+    """Leave the receipt of an inventory that was asked for as it is now."""
+    told = to_json(make_inventory(dataset=row.id, row=row.digest, **fields))
+    leave(config, "inventory", row.id, **told | {"asked": bundles.asked(config, row)["inventory"]})
 
 
 def root(config, name):
@@ -263,16 +272,10 @@ def test_sources_that_changed_after_the_store_was_sealed(config, tmp_path, repla
         file.touch()
     row = Dataset(NAMES[0], (f"{folder}/*.nc",) if replaced else tuple(map(str, files)))
     rows = ROWS | {row.id: row}
-    used = [dict(row_files.look(str(file))) for file in files[:2]]
+    used = tuple(make_file(**row_files.look(str(file)), start=n) for n, file in enumerate(files[:2]))
+    left_out = LeftOut(path=str(files[2]), kind="empty", message="")
     finish(config, row)
-    leave(
-        config,
-        "inventory",
-        row.id,
-        asked=bundles.asked(config, row)["inventory"],
-        files=used,
-        left_out=[used[0] | {"path": str(files[2])}],
-    )
+    leave_inventory(config, row, files=used, left_out=(left_out,))
     assert pending.remaining(rows, config).changed == {}
     files[0].write_text("longer")
     files[2].write_text("left out before, and now")
@@ -293,7 +296,7 @@ def test_files_whose_status_alone_has_changed(config, tmp_path):
     file.touch()
     row = Dataset(NAMES[0], (str(file),))
     finish(config, row)
-    leave(config, "inventory", row.id, asked=bundles.asked(config, row)["inventory"], files=[row_files.look(str(file))])
+    leave_inventory(config, row, files=(make_file(**row_files.look(str(file))),))
     file.chmod(0o600)
     assert pending.remaining(ROWS | {row.id: row}, config).changed == {}
 

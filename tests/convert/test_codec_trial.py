@@ -11,6 +11,8 @@ from spoil import last, put
 from cmip6zarr.convert import codec_trial, codecs, writer
 from cmip6zarr.convert.reader import Reader
 from cmip6zarr.core import chunks
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 
 
@@ -18,10 +20,10 @@ def chosen(tmp_path, preset, field):
     """Return the codec and the figures of the trial for a dataset whose `tas` is a field."""
     paths = make_dataset(tmp_path, files=1, steps=4, lat=64, lon=96)
     last(put("tas", slice(None), field))(paths)
-    facts = take(paths, tmp_path)
-    plan = planning.plan(writer.arrays_of(facts, preset), {"time": 2}, 2**20, 0, 2**30, 1)
+    inventory = from_json(Inventory, take(paths, tmp_path))
+    plan = planning.plan(writer.arrays_of(inventory, preset), {"time": 2}, 2**20, 0, 2**30, 1)
     (cut,) = (cut for cut in plan.cuts if cut.array.name == "tas")
-    with Reader(facts) as reader:
+    with Reader(inventory) as reader:
         return codec_trial.choose(preset, reader, cut, np.dtype("<f4"))
 
 

@@ -6,6 +6,7 @@ import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inventories import make_variable
 from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.convert import codecs, encoding
@@ -29,7 +30,7 @@ def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
     bits = np.random.default_rng(3).integers(0, 256, int(np.prod(shape)) * dtype.itemsize, "u1")
     values = bits.view(dtype).reshape(shape)
 
-    variable = {"dtype": dtype.name, "dims": [f"d{i}" for i in range(len(shape))], "shape": shape, "attributes": {}}
+    variable = make_variable([f"d{i}" for i in range(len(shape))], shape, dtype.name)
     with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "store.zarr", mode="w", zarr_format=zarr_format)
         array = encoding.create_array(group, "v", variable, chunks, shards, codec)
@@ -83,7 +84,7 @@ def test_levels_of_shuffled_blocks_are_those_of_blosc(inner):
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
 def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
     """In Zarr v3 each chunk has a checksum: plain zarr raises where a bit differs."""
-    variable = {"dtype": "float32", "dims": ["x"], "shape": [1000], "attributes": {}}
+    variable = make_variable(shape=(1000,))
     with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", variable, (1000,), (1000,), codec)

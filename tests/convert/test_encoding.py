@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from inventories import make_variable
 
 from cmip6zarr.convert import encoding
 from cmip6zarr.convert.codecs import PRESETS
@@ -20,7 +21,7 @@ BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 def variable(dtype="float32", shape=(4,), dims=("x",), **attributes):
     """Return what an inventory says of a variable."""
     typed_attributes = {name: typed(value) for name, value in attributes.items()}
-    return {"dtype": dtype, "shape": list(shape), "dims": list(dims), "attributes": typed_attributes}
+    return make_variable(dims, shape, dtype, attributes=typed_attributes)
 
 
 def create(folder, facts, chunks, zarr_format, codec=PRESETS["balanced"][0]):

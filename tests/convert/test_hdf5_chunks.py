@@ -10,6 +10,7 @@ import pytest
 from builders import make_dataset
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from inventories import make_file, make_inventory, make_variable
 
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.convert.reader import Reader
@@ -221,11 +222,8 @@ def damaged(tmp_path, damage) -> list:
     layout = hdf5_chunks.layouts(str(path))["v"]
     offset, size, _ = layout.index.get((0, 0))
     damage(path, offset, size)
-    inventory = {
-        "files": [{"path": str(path), "start": 0, "stop": 64, "skip": 0, "steps": 64, "moves": {}}],
-        "variables": {"v": {"attributes": {}}},
-        "time": None,
-    }
+    variables = {"v": make_variable(("y", "x"), (64, 64), "float64")}
+    inventory = make_inventory(files=(make_file(str(path), steps=64),), variables=variables)
     array = chunks.Array("v", (64, 64), ("y", "x"), 8, native=((64, 64),))
     slab = (slice(0, 64), slice(0, 64))
     return list(Reader(inventory).jobs(array, slab, np.empty((64, 64))))

@@ -14,6 +14,8 @@ from spoil import add_reference_time, damage, each, last, put
 from cmip6zarr.convert import encoding, hdf5_chunks, writer
 from cmip6zarr.convert.reader import OPEN_FILES, Reader, check_unchanged
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.store import ledger
 
 HOURS = UNITS.replace("days", "hours")
@@ -28,9 +30,10 @@ def raw(path, name):
 
 def read(facts, name, region, ways=None):
     """Return a region of a variable, read by all its jobs; `ways` collects how it was read."""
-    (array,) = (a for a in writer.arrays_of(facts, "balanced") if a.name == name)
-    values = np.empty([axis.stop - axis.start for axis in region], encoding.dtype_of(facts["variables"][name]))
-    with Reader(facts) as reader:
+    inventory = from_json(Inventory, facts)
+    (array,) = (a for a in writer.arrays_of(inventory, "balanced") if a.name == name)
+    values = np.empty([axis.stop - axis.start for axis in region], encoding.dtype_of(inventory.variables[name].dtype))
+    with Reader(inventory) as reader:
         for _, fill in reader.jobs(array, region, values):
             fill()
     if ways is not None:
@@ -112,8 +115,9 @@ def test_few_files_are_open_at_once(tmp_path):
     """Of a dataset of many files the netCDF library holds a few open, and none in the end."""
     paths = make_dataset(tmp_path, files=6, steps=1, format="NETCDF3_CLASSIC")
     facts = take(paths, tmp_path)
-    (array,) = (a for a in writer.arrays_of(facts, "balanced") if a.name == "tas")
-    with Reader(facts) as reader:
+    inventory = from_json(Inventory, facts)
+    (array,) = (a for a in writer.arrays_of(inventory, "balanced") if a.name == "tas")
+    with Reader(inventory) as reader:
         for _, fill in reader.jobs(array, steps(0, 6), np.empty((6, 3, 4), "f4")):
             fill()
         opened = list(reader._opened.values())
@@ -159,7 +163,7 @@ def test_changed_file_is_an_error(tmp_path, spoil, said):
     facts = take(paths, tmp_path)
     spoil(paths[1])
     with pytest.raises(DatasetError) as error:
-        check_unchanged(facts["files"][1])
+        check_unchanged(from_json(Inventory, facts).files[1])
     assert error.value.kind == "source"
     assert error.value.message.startswith(f"{paths[1]}: ")
     assert said in error.value.message
@@ -169,14 +173,16 @@ def test_receipt_of_before_and_files_that_moved(tmp_path):
     """A receipt without inode is still one; files that moved as they are keep their ledger and provenance."""
     (path,) = make_dataset(tmp_path, files=1)
     facts = take([path], tmp_path)
-    before = ledger.head(facts, {}), writer.provenance(facts)
+    inventory = from_json(Inventory, facts)
+    before = ledger.head(inventory, {}), writer.provenance(inventory)
     for name in ("inode", "ctime_ns"):
         del facts["files"][0][name]
-    check_unchanged(facts["files"][0])
+    (file,) = from_json(Inventory, facts).files
+    check_unchanged(file)
     shutil.copy2(path, tmp_path / "x")
     (tmp_path / "x").replace(path)
-    check_unchanged(facts["files"][0])
-    again = take([path], tmp_path)
+    check_unchanged(file)
+    again = from_json(Inventory, take([path], tmp_path))
     assert before == (ledger.head(again, {}), writer.provenance(again))
 
 

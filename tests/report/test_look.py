@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import zarr
 from builders import make_dataset
 from chain import leave_receipts, run_verify, take
 from chain import write as write_store
+from inventories import make_inventory, make_time, make_variable
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.report import picture, quicklook
 from cmip6zarr.store import zarr_store
 
@@ -28,15 +32,10 @@ def make_group(variables, chunks=None):
             name, shape=values.shape, dtype=values.dtype, chunks=(last and chunks) or values.shape
         )
         array[...] = values
-        told[name] = {
-            "dims": list(dims),
-            "shape": list(values.shape),
-            "dtype": str(values.dtype),
-            "static": "time" not in dims,
-            "raw_bytes": values.nbytes,
-            "attributes": attributes,
-        }
-    return group, {"variables": told, "time": {"variable": "time"}}
+        told[name] = make_variable(
+            dims, values.shape, str(values.dtype), raw_bytes=values.nbytes, attributes=attributes
+        )
+    return group, make_inventory(variables=told, time=make_time())
 
 
 def north(lat=("lat",), lon=("lon",), latitudes=(-60.0, 0.0, 60.0), longitudes=(0.0, 90.0, 180.0, 270.0)):
@@ -189,12 +188,12 @@ def test_main_variable_is_never_text_nor_bounds():
         "tas": (("time",), np.zeros(900, "f4"), {"coordinates": ["char", "height lat2d"]}),
     }
     _, inventory = make_group({n: v for n, v in variables.items() if n != "none"})
-    inventory["variables"]["none"] = inventory["variables"]["tas"] | {"shape": [900, 0], "raw_bytes": 0}
-    inventory["variables"]["region"]["dtype"] = "S1"
+    inventory.variables["none"] = make_variable(("time", "n"), (900, 0))
+    inventory.variables["region"] = replace(inventory.variables["region"], dtype="S1")
     for main in ("tas", "time_bnds", "region", "none", "lat2d"):
         assert quicklook.variable_of(inventory, main) == "tas"
-    inventory["variables"] = {n: inventory["variables"][n] for n in ("time", "time_bnds", "region")}
-    assert quicklook.take(None, inventory, "region") == "It has no field of numbers."
+    few = {n: inventory.variables[n] for n in ("time", "time_bnds", "region")}
+    assert quicklook.take(None, replace(inventory, variables=few), "region") == "It has no field of numbers."
 
 
 def test_too_large_chunks_are_not_read(monkeypatch):
@@ -219,13 +218,13 @@ def counted(tmp_path, monkeypatch):
             return await super().get(key, prototype, byte_range)
 
     monkeypatch.setattr(zarr_store, "open_store", lambda path: Counted(path, read_only=True))
-    return facts, zarr_store.open_sealed(tmp_path / "s.zarr"), keys
+    return from_json(Inventory, facts), zarr_store.open_sealed(tmp_path / "s.zarr"), keys
 
 
 def test_few_chunks_are_read(counted):
     """Of a store with a chunk for each step five are read, and two coordinates: as many as the look says."""
-    facts, group, keys = counted
-    found = quicklook.take(group, facts, "tas")
+    inventory, group, keys = counted
+    found = quicklook.take(group, inventory, "tas")
     assert sorted(keys) == ["lat/c.0", "lon/c.0", *(f"tas/c.{n}.0.0" for n in (0, 15, 30, 45, 59))]
     assert found.chunks_read == len(keys)
     assert list(found.maps) == [0, 30, 59]
@@ -234,10 +233,10 @@ def test_few_chunks_are_read(counted):
 @pytest.mark.parametrize("rot", [lambda p: p.unlink(), lambda p: p.write_bytes(b"rot")], ids=["missing", "rotten"])
 def test_chunk_that_cannot_be_read_is_told(counted, tmp_path, rot):
     """A look at a chunk that is missing or has rotted fails as verify would, and not as a bug."""
-    facts, group, _ = counted
+    inventory, group, _ = counted
     rot(tmp_path / "s.zarr" / "tas" / "c.30.0.0")
     with pytest.raises(DatasetError) as caught:
-        quicklook.take(group, facts, "tas")
+        quicklook.take(group, inventory, "tas")
     assert caught.value.kind == "chunks"
     assert "tas" in caught.value.message
 

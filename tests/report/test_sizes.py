@@ -4,9 +4,12 @@ import netCDF4
 import pytest
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
+from inventories import make_file, make_inventory, make_variable
 
 import size_report
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Inventory, Layout
 from cmip6zarr.report import sizes
 from cmip6zarr.store import zarr_store
 
@@ -83,14 +86,14 @@ def test_report_describes_the_dataset(report):
 def test_storage_is_what_hdf5_has(tmp_path):
     """A variable's share of its files is what its chunks take there, in every file."""
     paths = make_dataset(tmp_path, files=2, filters={}, chunks=(4, 3, 4))
-    stored = sizes.source_storage(take(paths, tmp_path))
+    stored = sizes.source_storage(from_json(Inventory, take(paths, tmp_path)))
     assert (stored["tas"], stored["lat"]) == (2 * 4 * 3 * 4 * 4, 2 * 3 * 8)
 
 
 def test_storage_of_classic_files_is_counted(tmp_path):
     """Classic files store values as they are, static ones in every file."""
     facts = take(make_dataset(tmp_path, format="NETCDF3_CLASSIC"), tmp_path)
-    stored = sizes.source_storage(facts)
+    stored = sizes.source_storage(from_json(Inventory, facts))
     assert (stored["tas"], stored["lat"]) == (12 * 3 * 4 * 4, 3 * 3 * 8)
 
 
@@ -100,7 +103,7 @@ def test_storage_of_a_variable_named_like_a_dimension(tmp_path):
     with netCDF4.Dataset(path, "a") as nc:
         nc.createDimension("type", 3)
         nc.createVariable("type", "f4", ("lat", "type"))[:] = 1
-    assert sizes.source_storage(take([path], tmp_path))["type"] == 3 * 3 * 4
+    assert sizes.source_storage(from_json(Inventory, take([path], tmp_path)))["type"] == 3 * 3 * 4
 
 
 ARRAYS = {"tas": {"padding_bytes": 0, "raw_bytes": 100}}
@@ -108,8 +111,9 @@ PADDED = {"tas": {"padding_bytes": 3000, "raw_bytes": 100}}
 
 
 def described(files=3, filters=("shuffle", "zlib")):
-    layouts = [{"chunks": None, "filters": list(filters)}]
-    return {"files": [{}] * files, "source_bytes": 10_000, "variables": {"tas": {"layouts": layouts}}}
+    layouts = (Layout(chunks=None, filters=filters),)
+    found = tuple(make_file(start=n) for n in range(files))
+    return make_inventory(files=found, source_bytes=10_000, variables={"tas": make_variable(layouts=layouts)})
 
 
 @pytest.mark.parametrize(
@@ -175,10 +179,8 @@ def test_report_of_a_bigger_store_has_the_finding(tmp_path, report):
 )
 def test_main_variable_is_the_one_of_the_id(dataset, expected):
     """A dataset is about the variable in its id, or the largest where that has another name."""
-    assert (
-        sizes.main_variable({"variables": {"tas": {"raw_bytes": 1}, "areacello": {"raw_bytes": 2}}}, dataset)
-        == expected
-    )
+    variables = {"tas": make_variable(raw_bytes=1), "areacello": make_variable(raw_bytes=2)}
+    assert sizes.main_variable(make_inventory(variables=variables), dataset) == expected
 
 
 def test_object_that_is_no_chunk_of_an_array_is_told(tmp_path, report):

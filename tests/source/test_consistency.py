@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Finding
 from cmip6zarr.source import consistency
 from cmip6zarr.source.headers import Header, Variable
 from cmip6zarr.source.policy import Judge
@@ -117,7 +119,7 @@ def test_two_names_of_a_dataset_are_refused(name):
     judge = Judge({"identity": "allow"})
     consistency.check_identity(other, first, judge)
     expected = {"kind": "identity", "policy": "allow", "message": refusal.value.message, "file": "other.nc"}
-    assert judge.findings == [expected]
+    assert judge.findings == [Finding(**expected)]
 
 
 DECODING = [
@@ -175,8 +177,8 @@ def test_first_is_a_choice_where_no_number_is_decoded(name, attribute, value):
         return
     consistency.check_meaning(other, first, times, judge)
     (finding,) = judge.findings
-    assert (finding["kind"], finding["policy"], finding["file"]) == ("encoding", "first", "other.nc")
-    assert finding["variable"] == name
+    assert (finding.kind, finding.policy, finding.file) == ("encoding", "first", "other.nc")
+    assert finding.variable == name
 
 
 @pytest.mark.parametrize(
@@ -198,8 +200,8 @@ def test_two_spellings_of_one_meaning_are_a_finding(attribute, one, other):
     there.variables["tas"].attributes[attribute], here.variables["tas"].attributes[attribute] = one, other
     consistency.check_meaning(here, there, TIMES, judge)
     (finding,) = judge.findings
-    assert (finding["kind"], finding["policy"], finding["variable"]) == ("encoding", "accept", "tas")
-    assert f"tas:{attribute} is {other}, expected {one} as in first.nc" in finding["message"]
+    assert (finding.kind, finding.policy, finding.variable) == ("encoding", "accept", "tas")
+    assert f"tas:{attribute} is {other}, expected {one} as in first.nc" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_attributes_that_differ_are_kept_by_index_range():
     headers[0].attributes["title"] = headers[1].attributes["title"] = ["char", "old"]
     headers[1].variables["tas"].attributes.pop("cell_methods")
     mean = ["char", "time: mean"]
-    assert consistency.differing_attributes(headers, [(0, 2), (2, 5), (5, 6)]) == [
+    assert to_json(consistency.differing_attributes(headers, [(0, 2), (2, 5), (5, 6)])) == [
         {
             "variable": "",
             "attribute": "title",

@@ -2,16 +2,19 @@
 
 import pytest
 from builders import UNITS, make_dataset
+from chain import ID
 from spoil import add_reference_time, each, last, put
 
+from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.source.inventory import take_inventory
 
 HOURS = UNITS.replace("days", "hours")
 
 
 def inventory(paths, **policy):
-    return take_inventory([str(path) for path in paths], policy)
+    return to_json(take_inventory(Dataset(ID, tuple(str(path) for path in paths)), policy))
 
 
 # id: (frequency, calendar, first step since 1850-01-01, days by which all is moved)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import make_dataset
-from chain import run_convert, run_verify, take
+from chain import ID, run_convert, run_verify, take
 
+from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.core.errors import DatasetError, Refused
 from cmip6zarr.restore import source_files
 from cmip6zarr.source import hdf5_contents, headers, inventory, netcdf_c
@@ -30,7 +31,7 @@ def changed(folder, change):
 def refusal_of(path, **policy):
     """Return the refusal of the inventory of a file."""
     with pytest.raises(Refused) as refusal:
-        inventory.take_inventory([str(path)], policy)
+        inventory.take_inventory(Dataset(ID, (str(path),)), policy)
     assert refusal.value.message.startswith(f"{path}: ")
     return refusal.value
 
@@ -105,8 +106,8 @@ def test_what_no_store_can_hold_is_refused(tmp_path, change, said):
     assert said in refusal.message
     assert "policy.unseen to drop" in refusal.remedy
     (other,) = make_dataset(tmp_path, files=1, start=4)
-    facts = inventory.take_inventory([str(other), str(path)], {"unseen": "leave_out"})
-    assert [row["path"] for row in facts["left_out"]] == [str(path)]
+    facts = inventory.take_inventory(Dataset(ID, (str(other), str(path))), {"unseen": "leave_out"})
+    assert [file.path for file in facts.left_out] == [str(path)]
 
 
 DROPPED = ("compound-with-text", "opaque", "references", "bool-attribute", "complex-attribute", "global-bool-attribute")

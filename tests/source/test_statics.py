@@ -82,9 +82,9 @@ def test_drift_of_a_coordinate_is_reported(tmp_path, monkeypatch, drift, toleran
         assert found == []
         return
     (finding,) = found
-    assert (finding["kind"], finding["variable"], finding["file"]) == ("coordinates", "lat", f"{tmp_path}/1.nc")
-    assert finding["max_difference"] == reported
-    assert finding["policy"] == ("first" if policy == "first" else "accept")
+    assert (finding.kind, finding.variable, finding.file) == ("coordinates", "lat", f"{tmp_path}/1.nc")
+    assert finding.max_difference == reported
+    assert finding.policy == ("first" if policy == "first" else "accept")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_other_grid_is_refused_until_the_first_is_kept(tmp_path, one, other, set
     assert said in refused.message
     assert "policy.coordinates to first (keep the first file's) or leave_out" in refused.remedy
     (finding,) = check(tmp_path, one, other, settings, coordinates="first")
-    assert (finding["policy"], finding["message"]) == ("first", refused.message)
+    assert (finding.policy, finding.message) == ("first", refused.message)
 
 
 @pytest.mark.parametrize("fill", [1e20, np.nan, 1e30], ids=str)
@@ -125,14 +125,14 @@ def test_undeclared_values_do_not_forbid_noise(tmp_path, fill):
     """Noise beside a value of another magnitude, or beside zero, is accepted by the median of the magnitudes."""
     one = np.array([0.0, 10, 20, 30, fill])
     (finding,) = check(tmp_path, one, one + np.array([1e-13, 1e-12, 0, -3e-11, 0]))
-    assert finding["policy"] == "accept"
+    assert finding.policy == "accept"
     refusal(tmp_path, one, one + np.array([1e-10, 0, 0, 0, 0]))
 
 
 def test_sign_of_zero_in_a_coordinate_is_reported(tmp_path):
     """Bits that differ between equal numbers are a finding too: the store has the first file's."""
     (finding,) = check(tmp_path, np.array([0.0, 1]), np.array([-0.0, 1]))
-    assert (finding["policy"], finding["max_difference"]) == ("accept", TINY)
+    assert (finding.policy, finding.max_difference) == ("accept", TINY)
 
 
 @pytest.mark.parametrize("kinds", [("f8", "f4"), ("f4", "f8")], ids="-".join)
@@ -145,7 +145,7 @@ def test_other_width_is_a_choice_where_values_agree(tmp_path, kinds, step):
     assert f"'lat' is {other.dtype}, expected {one.dtype} as in" in refused.message
     assert "policy.coordinates to first (keep the first file's) or leave_out" in refused.remedy
     (finding,) = check(tmp_path, one, other, coordinates="first")
-    assert (finding["policy"], finding["variable"]) == ("first", "lat")
+    assert (finding.policy, finding.variable) == ("first", "lat")
 
 
 @pytest.mark.parametrize("kinds", [("f8", "f4"), ("f4", "f8")], ids="-".join)
@@ -163,7 +163,7 @@ def test_fill_of_each_width_is_no_number(tmp_path):
     one, other = (write(tmp_path / f"{kind}.nc", np.array([1, 1e20], kind), **FILL) for kind in ("f8", "f4"))
     judge = Judge({"coordinates": "first"})
     statics.check_static(other, one, ["lat"], judge)
-    assert judge.findings[0]["max_difference"] == TINY
+    assert judge.findings[0].max_difference == TINY
     spoilt = write(tmp_path / "spoilt.nc", np.array([1e20, 1], "f4"), **FILL)
     with pytest.raises(Refused, match=r"e\+20 for 1\.0"):
         statics.check_static(spoilt, one, ["lat"], Judge({"coordinates": "first"}))

@@ -17,6 +17,7 @@ import verify
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.source import inventory
 from cmip6zarr.store import audit, backend, folder, interface, ledger, zarr_store
 
@@ -165,7 +166,7 @@ def test_stores_that_changed_places_are_found(tmp_path):
         name = dataset_id(variable_id=variable)
         paths = make_dataset(tmp_path / "nc", variable_id=variable)
         row = ROWS[str(tmp_path), name] = esm.Dataset(name, tuple(map(str, paths)))
-        facts = {"dataset": name, "row": row.digest} | inventory.take_inventory(row.files, {})
+        facts = to_json(inventory.take_inventory(row, {}))
         receipts.write(receipts.path_of(tmp_path, "inventory", name), facts)
         places[name] = drs.store_place(str(tmp_path), name)
         assert run_convert(tmp_path, places[name], dataset=name) == 0

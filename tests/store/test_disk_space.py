@@ -1,17 +1,19 @@
 """A store that does not fit is not begun."""
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from builders import make_dataset
 from chain import ID, run_convert, take
+from inventories import make_inventory
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.store import disk_space, zarr_store
 
-FACTS = {"raw_bytes": 10**9, "source_bytes": 4 * 10**8}
+INVENTORY = make_inventory(raw_bytes=10**9, source_bytes=4 * 10**8)
 
 
 def file_system(monkeypatch, free_bytes, free_files, files=10**6):
@@ -22,8 +24,8 @@ def file_system(monkeypatch, free_bytes, free_files, files=10**6):
 
 def test_store_takes_half_as_much_again_as_its_files_at_most():
     """What is compressed already grows little, and nothing grows beyond its values; each object takes a block more."""
-    assert disk_space.needed_bytes(FACTS, 10) == 6 * 10**8 + 10 * 4096
-    assert disk_space.needed_bytes(FACTS | {"source_bytes": 10**9}, 0) == 10**9
+    assert disk_space.needed_bytes(INVENTORY, 10) == 6 * 10**8 + 10 * 4096
+    assert disk_space.needed_bytes(replace(INVENTORY, source_bytes=10**9), 0) == 10**9
 
 
 @pytest.mark.parametrize(
@@ -40,10 +42,10 @@ def test_room_is_looked_for(tmp_path, monkeypatch, free_bytes, free_files, files
     """Too few bytes or files are class space, with what is needed and what there is."""
     file_system(monkeypatch, free_bytes, free_files, files)
     if not said:
-        disk_space.check(tmp_path / "no" / "such" / "folder" / "s.zarr", FACTS, 10, {})
+        disk_space.check(tmp_path / "no" / "such" / "folder" / "s.zarr", INVENTORY, 10, {})
         return
     with pytest.raises(DatasetError, match=said) as error:
-        disk_space.check(tmp_path / "no" / "such" / "folder" / "s.zarr", FACTS, 10, {})
+        disk_space.check(tmp_path / "no" / "such" / "folder" / "s.zarr", INVENTORY, 10, {})
     assert error.value.kind == "space"
 
 
@@ -51,7 +53,7 @@ def test_what_is_there_already_needs_no_room(tmp_path, monkeypatch):
     """A run that goes on needs room for the rest only."""
     file_system(monkeypatch, 10**8, 5)
     kept = {str(i): SimpleNamespace(bytes=10**8) for i in range(6)}
-    disk_space.check(tmp_path / "s.zarr", FACTS, 10, kept)
+    disk_space.check(tmp_path / "s.zarr", INVENTORY, 10, kept)
 
 
 def test_store_is_not_begun_on_a_full_disk(tmp_path, monkeypatch):

@@ -4,10 +4,13 @@ import random
 
 import polars as pl
 from builders import dataset_id
+from inventories import make_inventory
 
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.core import files
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Finding, LeftOut
 
 NAMES = [dataset_id(variable_id=name) for name in ("pr", "tas", "ua")]
 ROW = {
@@ -92,9 +95,10 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, di
 
 def leave_sizes(results, name, drawn, found):
     """Leave what the rules say of a dataset of which some of FINDINGS were let pass."""
-    inventory = {"findings": found[:2], "left_out": [{"path": "b.nc", "kind": "empty"}] if len(found) > 1 else []}
+    left_out = (LeftOut(path="b.nc", kind="empty", message=""),) if len(found) > 1 else ()
+    inventory = make_inventory(dataset=name, findings=tuple(Finding(**f) for f in found[:2]), left_out=left_out)
     verified = {"findings": found[2:]}
-    leave(results, "inventory", name, **inventory)
+    receipts.write(receipts.path_of(results, "inventory", name), to_json(inventory))
     netcdf_bytes = round(10 ** drawn.uniform(4, 11))
     raw_bytes = round(netcdf_bytes * drawn.uniform(1.1, 2.6))
     zarr_bytes = round(netcdf_bytes * drawn.lognormvariate(-0.1, 0.12)) + 8000

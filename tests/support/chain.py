@@ -14,6 +14,8 @@ import verify
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import from_json, to_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.source.inventory import take_inventory
 from cmip6zarr.store import ledger, zarr_store
@@ -60,17 +62,18 @@ def run_verify(results, *more, dataset=ID, policy=None):
 
 
 def take(paths, results, **policy):
-    """Take the inventory of some files, leave it as the receipt of the default dataset, and return it."""
+    """Take the inventory of some files, leave it as the receipt of the default dataset, and return it as its JSON."""
     row = ROWS[str(results), ID] = esm.Dataset(ID, tuple(str(path) for path in paths))
-    facts = {"dataset": ID, "row": row.digest} | take_inventory(row.files, policy)
+    facts = to_json(take_inventory(row, policy))
     receipts.write(receipts.path_of(results, "inventory", ID), facts)
     return facts
 
 
 def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="synchronous", memory=MEMORY):
-    """Write the unsealed store of an inventory and return the plan of it."""
-    plan = planning.plan(writer.arrays_of(facts, "balanced"), rule, chunk_bytes, 0, memory, 1)
-    writer.write_store(facts, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
+    """Write the unsealed store of an inventory, given as its JSON, and return the plan of it."""
+    inventory = from_json(Inventory, facts)
+    plan = planning.plan(writer.arrays_of(inventory, "balanced"), rule, chunk_bytes, 0, memory, 1)
+    writer.write_store(inventory, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
     return plan
 
 
@@ -92,7 +95,9 @@ def failed_verify(results, policy=None):
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
     raw = {key: entry.raw_xxh3 for key, entry in ledger.read(store).items()}
-    return proofs.prove(store, zarr_store.open_unsealed(store), raw, facts, [], facts["policy"], memory_bytes)
+    return proofs.prove(
+        store, zarr_store.open_unsealed(store), raw, from_json(Inventory, facts), [], facts["policy"], memory_bytes
+    )
 
 
 def accept(store):

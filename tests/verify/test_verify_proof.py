@@ -22,7 +22,17 @@ from cmip6zarr.verify import header, source
 SHARED = {
     *("catalogue", "catalogue.drs", "catalogue.esm", "catalogue.lines"),
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
-    *("core.text", "job", "job.cli", "job.in_progress", "job.receipts", "job.slurm"),
+    *(
+        "core.text",
+        "model",
+        "model.as_json",
+        "model.inventory",
+        "job",
+        "job.cli",
+        "job.in_progress",
+        "job.receipts",
+        "job.slurm",
+    ),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger", "store.s3_client"),
     "store.zarr_store",
 }
@@ -176,7 +186,11 @@ def test_steps_trimmed_that_are_no_copy(tmp_path):
             variable["shape"][0] = 11
     first, second, third = facts["files"]
     cut = [first, second | {"skip": 1, "stop": 7}, third | {"start": 7, "stop": 11}]
-    seal(paths, tmp_path, facts | {"files": cut, "dims": facts["dims"] | {"time": 11}})
+    seal(
+        paths,
+        tmp_path,
+        facts | {"files": cut, "dims": facts["dims"] | {"time": 11}, "time": facts["time"] | {"steps": 11}},
+    )
     assert (
         f"{paths[1]}: its first 1 steps are trimmed: found another value of 'time'"
         in (failed_verify(tmp_path)["message"])

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from cmip6zarr.model.inventory import LeftOut
+
 from .declared import fault
 
 SOURCE, HEADERS = "cmip6zarr.source.inventory", "cmip6zarr.source.headers"
@@ -30,63 +32,64 @@ def sound_file_left_out(keep, judge, items, check, path_of):
     """A sound file is left out, with a reason that is not true."""
     kept = keep(judge, items, check, path_of)
     if path_of is str:
-        judge.left_out.append({"path": path_of(items[-1]), "kind": "empty", "message": f"{items[-1]}: 0 steps"})
+        judge.left_out.append(LeftOut(path=path_of(items[-1]), kind="empty", message=f"{items[-1]}: 0 steps"))
         return kept[:-1]
     return kept
 
 
-@fault("inventory", f"{SOURCE}:facts", "left out", says=r"\.nc")
-def left_out_forgotten(facts, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "left out", says=r"\.nc")
+def left_out_forgotten(inventory_from, *args):
     """The receipt does not say which file was left out."""
-    return facts(*args) | {"left_out": [], "findings": []}
+    return replace(inventory_from(*args), left_out=(), findings=())
 
 
-@fault("inventory", f"{SOURCE}:facts", "trimmed", "plain", says=r"\.nc|time|tas")
-def skip_off_by_one(facts, sources, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "trimmed", "plain", says=r"\.nc|time|tas")
+def skip_off_by_one(inventory_from, row, sources, *args):
     """One step more than is found in the file before is left out."""
     sources[-1].skip += 1
-    return facts(sources, *args)
+    return inventory_from(row, sources, *args)
 
 
-@fault("inventory", f"{SOURCE}:facts", "trimmed", says=r"\.nc|time|tas")
-def skip_forgotten(facts, sources, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "trimmed", says=r"\.nc|time|tas")
+def skip_forgotten(inventory_from, row, sources, *args):
     """Steps that two files share are taken twice."""
     sources[-1].skip = 0
-    return facts(sources, *args)
+    return inventory_from(row, sources, *args)
 
 
-@fault("inventory", f"{SOURCE}:facts", "plain", says=r"\.nc|time")
-def files_in_another_order(facts, sources, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "plain", says=r"\.nc|time")
+def files_in_another_order(inventory_from, row, sources, *args):
     """The second and the third file change places."""
     sources[1], sources[2] = sources[2], sources[1]
-    return facts(sources, *args)
+    return inventory_from(row, sources, *args)
 
 
-@fault("inventory", f"{SOURCE}:facts", "plain", says=r"\.nc|time")
-def range_off_by_one(facts, *args):
-    """The range of the last file along time begins one step too early."""
-    found = facts(*args)
-    found["files"][-1]["start"] -= 1
-    found["files"][-1]["stop"] -= 1
-    return found
+@fault("inventory", f"{SOURCE}:inventory_from", "plain", says=r"\.nc|time")
+def range_off_by_one(inventory_from, *args):
+    """The last file begins one step too early, in place of the last step of the file before."""
+    found = inventory_from(*args)
+    *others, before, last = found.files
+    before = replace(before, steps=before.steps - 1, stop=before.stop - 1)
+    last = replace(last, start=last.start - 1, stop=last.stop - 1)
+    time = replace(found.time, steps=last.stop)
+    return replace(found, files=(*others, before, last), time=time)
 
 
-@fault("inventory", f"{SOURCE}:facts", "plain", says=r"\.nc")
-def paths_changed_places(facts, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "plain", says=r"\.nc")
+def paths_changed_places(inventory_from, *args):
     """The receipt has the path of one file with the range of another."""
-    found = facts(*args)
-    one, other = found["files"][:2]
-    for key in ("path", "bytes", "mtime_ns"):
-        one[key], other[key] = other[key], one[key]
-    return found
+    found = inventory_from(*args)
+    one, other, *others = found.files
+    here, there = ({key: getattr(file, key) for key in ("path", "bytes", "mtime_ns")} for file in (one, other))
+    return replace(found, files=(replace(one, **there), replace(other, **here), *others))
 
 
-@fault("inventory", f"{SOURCE}:facts", "plain", says="has changed since the inventory")
-def size_wrong(facts, *args):
+@fault("inventory", f"{SOURCE}:inventory_from", "plain", says="has changed since the inventory")
+def size_wrong(inventory_from, *args):
     """The receipt has another size of a file."""
-    found = facts(*args)
-    found["files"][0]["bytes"] += 1
-    return found
+    found = inventory_from(*args)
+    first, *others = found.files
+    return replace(found, files=(replace(first, bytes=first.bytes + 1), *others))
 
 
 @fault("inventory", f"{HEADERS}:read_header", "plain", says="lat_bnds")

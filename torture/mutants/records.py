@@ -1,5 +1,7 @@
 """Faults of what is written down: provenance, ledger, receipts."""
 
+from dataclasses import replace
+
 from .declared import fault
 
 DIFFERING = "cmip6zarr.source.inventory:differing_attributes"
@@ -74,7 +76,7 @@ def title_in_provenance(provenance, inventory):
 @fault("provenance", PROVENANCE, "plain", says="provenance")
 def dataset_in_provenance(provenance, inventory):
     """The provenance is another dataset's."""
-    return provenance(inventory) | {"dataset": inventory["dataset"].replace("MODEL-A", "MODEL-B")}
+    return provenance(inventory) | {"dataset": inventory.dataset.replace("MODEL-A", "MODEL-B")}
 
 
 @fault("provenance", PROVENANCE, "units", says="provenance")
@@ -108,16 +110,18 @@ def storage_in_provenance(provenance, inventory):
 @fault("provenance", DIFFERING, "differing", says="provenance|comment|tracking_id")
 def differing_attribute_of_another_file(differing_attributes, headers, ranges):
     """An attribute that one file alone has is given to another."""
-    rows = differing_attributes(headers, ranges)
-    for row in rows:
-        row["values"][0]["value"], row["values"][-1]["value"] = row["values"][-1]["value"], row["values"][0]["value"]
-    return rows
+    found = []
+    for differing in differing_attributes(headers, ranges):
+        first, *others, last = differing.values
+        values = (replace(first, value=last.value), *others, replace(last, value=first.value))
+        found.append(replace(differing, values=values))
+    return tuple(found)
 
 
 @fault("provenance", DIFFERING, "differing", says="provenance|comment|tracking_id")
 def differing_attributes_lost(differing_attributes, headers, ranges):  # noqa: ARG001
     """Attributes that differ between files are written down nowhere."""
-    return []
+    return ()
 
 
 @fault("provenance", f"{ORIGINALS}:difference", "noise", says="provenance|lat")
@@ -171,7 +175,7 @@ def object_not_in_the_ledger(add, book, entry):
 @fault("ledger", f"{WRITER}:ledger_head", "plain", says="ledger")
 def ledger_of_another_dataset(head, inventory, made_of):
     """The ledger says that the store is another dataset's."""
-    return head(inventory, made_of) | {"dataset": inventory["dataset"].replace("MODEL-A", "MODEL-B")}
+    return head(inventory, made_of) | {"dataset": inventory.dataset.replace("MODEL-A", "MODEL-B")}
 
 
 @fault(

@@ -18,6 +18,7 @@ from cmip6zarr.core.chunks import MIB
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts, slurm
 from cmip6zarr.job.cli import RULES
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.store import s3_client
 from cmip6zarr.store.backend import at
@@ -135,8 +136,8 @@ def spread(names: list) -> list:
 
 def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
     """Return what one dataset will take, from the receipt of its inventory, else from the sizes of its files."""
-    inventory = receipts.find(config["results"], "inventory", row.id)
-    if inventory and inventory["row"] == row.digest:
+    inventory = receipts.load_if_any(Inventory, config["results"], row.id)
+    if inventory and inventory.row == row.digest:
         return by_plan(row, inventory, config, figures)
     try:
         paths = row_files.expand(row.files)
@@ -148,10 +149,10 @@ def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
     return by_size(estimate, config, figures)
 
 
-def by_plan(row: Dataset, inventory: Mapping, config: Mapping, figures: Figures) -> Estimate:
+def by_plan(row: Dataset, inventory: Inventory, config: Mapping, figures: Figures) -> Estimate:
     """Return what the plan of a dataset says, the one that convert would make."""
-    source_bytes, raw_bytes = inventory["source_bytes"], inventory["raw_bytes"]
-    known = Estimate(row.id, len(inventory["files"]), source_bytes, raw_bytes, True)
+    source_bytes, raw_bytes = inventory.source_bytes, inventory.raw_bytes
+    known = Estimate(row.id, len(inventory.files), source_bytes, raw_bytes, True)
     rule = None if config["chunks"] == "auto" else config["chunks"]
     sizes = (int(config[f"{name}_mib"] * MIB) for name in ("chunk", "shard", "memory"))
     threads = config["threads"] if config["scheduler"] == "threads" else 1

@@ -3,6 +3,8 @@
 from collections import Counter
 
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Inventory
 
 VERIFIED, WITH_FINDINGS = "verified", "verified, with findings"
 """States of a dataset whose store is sealed: nothing was let pass, or something was."""
@@ -13,40 +15,41 @@ FOLDER = "findings"
 """In the results: a record for each verified dataset that has findings, as `failed` has one for each failure."""
 
 
-def together(inventory: dict, verified: dict) -> list[dict]:
-    """Return the findings of two receipts; of what both have found about a file, inventory's alone."""
-    ours = inventory.get("findings", [])
+def together(inventory: Inventory | None, verified: dict) -> list[dict]:
+    """Return the findings of two receipts as JSON; of what both have found about a file, inventory's alone."""
+    ours = to_json(inventory.findings) if inventory else []
     known = {(finding["kind"], finding.get("file")) for finding in ours}
     theirs = verified.get("findings", [])
     return ours + [finding for finding in theirs if (finding["kind"], finding.get("file")) not in known]
 
 
-def counts(inventory: dict, verified: dict) -> dict:
+def counts(inventory: Inventory | None, verified: dict) -> dict:
     """Return how many findings a dataset has, files that were left out, steps that gaps leave out, and {kind: number}.
 
     Receipts of older versions do not list the files that were left out; their findings name them.
     """
     found = together(inventory, verified)
-    files_left_out = inventory.get("left_out", [f for f in found if f.get("policy") == "leave_out"])
+    left_out = inventory.left_out if inventory else None
+    if left_out is None:
+        left_out = [finding for finding in found if finding.get("policy") == "leave_out"]
     return {
         "findings": len(found),
-        "files_left_out": len(files_left_out),
+        "files_left_out": len(left_out),
         "steps_missing": sum(finding.get("steps_missing", 0) for finding in found),
         "kinds": dict(Counter(finding["kind"] for finding in found).most_common()),
     }
 
 
-def of_receipts(results, dataset: str) -> tuple[dict, dict]:
-    """Return the receipts of inventory and of verify of a dataset; an empty one in place of what is no receipt."""
-    inventory, verified = (receipts.find(results, rule, dataset) or {} for rule in ("inventory", "verify"))
-    return inventory, verified
+def of_receipts(results, dataset: str) -> tuple[Inventory | None, dict]:
+    """Return the receipts of inventory and of verify of a dataset; None, or an empty one, for what is no receipt."""
+    return receipts.load_if_any(Inventory, results, dataset), receipts.find(results, "verify", dataset) or {}
 
 
-def leave(results, dataset: str, inventory: dict, verified: dict) -> dict:
+def leave(results, dataset: str, inventory: Inventory, verified: dict) -> dict:
     """Leave the record of a dataset's findings, or take it away if there are none, and return their counts."""
     path, found = receipts.path_of(results, FOLDER, dataset), together(inventory, verified)
     if found:
-        left_out = inventory.get("left_out", [])
+        left_out = to_json(inventory.left_out or ())
         receipts.write(path, {"dataset": dataset, "findings": found, "left_out": left_out})
     else:
         path.unlink(missing_ok=True)

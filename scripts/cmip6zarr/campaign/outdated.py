@@ -10,6 +10,7 @@ import polars as pl
 from cmip6zarr.catalogue import row_files
 from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.job import receipts
+from cmip6zarr.model.inventory import Inventory
 
 LOOKS = 16
 """Looks at files at a time."""
@@ -52,13 +53,15 @@ def changes(files, results, dataset: str, made_ns: int) -> list[str]:
     young = [file for file in row_files.seen(files) if (file["ctime_ns"] or 0) > made_ns]
     if not young:
         return []
-    inventory = receipts.find(results, "inventory", dataset) or {"files": [], "left_out": young}
-    known = {file["path"]: file for file in inventory["files"]}
-    known |= {file["path"]: {} for file in inventory.get("left_out", ())}
-    found = [f"{file['path']} is new" for file in young if file["path"] not in known]
+    inventory = receipts.load_if_any(Inventory, results, dataset)
+    if not inventory:
+        return []
+    known = {file.path: file for file in inventory.files}
+    left_out = {file.path for file in inventory.left_out or ()}
+    found = [f"{file['path']} is new" for file in young if file["path"] not in known.keys() | left_out]
     for file in young:
-        before = known.get(file["path"], {})
-        if any(before.get(name, file[name]) != file[name] for name in ("bytes", "mtime_ns")):
+        before = known.get(file["path"])
+        if before and (before.bytes, before.mtime_ns) != (file["bytes"], file["mtime_ns"]):
             found.append(f"{file['path']} has changed")
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from cmip6zarr.convert.codecs import Blosc, Form, Pcodec
+from cmip6zarr.model.inventory import Variable
 from cmip6zarr.source.attributes import untyped
 from cmip6zarr.source.fill_values import fill_of
 
@@ -23,22 +24,22 @@ def plain(attribute: list):
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
-def fill_value(variable: dict):
+def fill_value(variable: Variable):
     """Return `_FillValue` in the variable's dtype (a numpy scalar or text), or None if it has none."""
-    attribute = variable["attributes"].get("_FillValue")
-    return None if attribute is None else fill_of(attribute, variable["dtype"])
+    attribute = variable.attributes.get("_FillValue")
+    return None if attribute is None else fill_of(attribute, variable.dtype)
 
 
-def attributes(variable: dict, zarr_format: int) -> dict:
+def attributes(variable: Variable, zarr_format: int) -> dict:
     """Return the attributes of a variable's array.
 
     Zarr v2 keeps `_FillValue` as the array's fill value and dimension names as an attribute. In v3 `_FillValue` is an
     attribute, spelled as xarray reads it (floats as base64 of a little-endian double, so that NaN has a spelling).
     """
-    plains = {name: plain(value) for name, value in variable["attributes"].items() if name != "_FillValue"}
+    plains = {name: plain(value) for name, value in variable.attributes.items() if name != "_FillValue"}
     fill = fill_value(variable)
     if zarr_format == 2:
-        return plains | {"_ARRAY_DIMENSIONS": variable["dims"]}
+        return plains | {"_ARRAY_DIMENSIONS": list(variable.dims)}
     if fill is None:
         return plains
     if isinstance(fill, np.floating):
@@ -50,15 +51,15 @@ def attributes(variable: dict, zarr_format: int) -> dict:
     return plains | {"_FillValue": fill.item()}
 
 
-def dtype_of(variable: dict) -> np.dtype:
-    """Return the dtype of a variable's values in memory: little-endian, TEXT for texts of variable length."""
-    return TEXT if variable["dtype"] == "str" else np.dtype(variable["dtype"]).newbyteorder("<")
+def dtype_of(name: str) -> np.dtype:
+    """Return the dtype in memory of a variable whose dtype has a name: little-endian, TEXT for texts of any length."""
+    return TEXT if name == "str" else np.dtype(name).newbyteorder("<")
 
 
 def create_array(
     group: zarr.Group,
     name: str,
-    variable: dict,
+    variable: Variable,
     chunks: tuple[int, ...],
     shards: tuple[int, ...],
     codec: Blosc | Pcodec,
@@ -67,20 +68,20 @@ def create_array(
 
     Chunk keys have dots: slashes would make a folder for each chunk and dimension.
     """
-    dtype, fill, zarr_format = dtype_of(variable), fill_value(variable), group.metadata.zarr_format
+    dtype, fill, zarr_format = dtype_of(variable.dtype), fill_value(variable), group.metadata.zarr_format
     text = dtype == TEXT
     if zarr_format == 2:
         own = {"compressors": codec.v2(), "fill_value": fill}
     else:
         own = codec.v3(np.dtype("u1") if text else dtype) | {
-            "dimension_names": variable["dims"],
+            "dimension_names": variable.dims,
             "fill_value": fill if fill is not None else "" if text else dtype.type(),
             "chunk_key_encoding": {"name": "default", "separator": "."},
             "shards": shards if shards != chunks else None,
         }
     return group.create_array(
         name,
-        shape=variable["shape"],
+        shape=variable.shape,
         dtype=str if text else dtype,
         chunks=chunks,
         attributes=attributes(variable, zarr_format),

@@ -16,6 +16,7 @@ from cmip6zarr.convert import hdf5_chunks, shuffled_chunks
 from cmip6zarr.convert.hdf5_chunks import Job, Region
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError, reading_source
+from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.source.attributes import missing_values
 from cmip6zarr.source.time_units import Move, move
 
@@ -25,13 +26,13 @@ PIECE_BYTES = 16 * 2**20
 
 
 class Reader:
-    """The files of an inventory receipt as arrays; use as a context manager.
+    """The files of an inventory as arrays; use as a context manager.
 
     `used` tells by which ways each variable was read.
     """
 
-    def __init__(self, inventory: dict):
-        self.files, self.variables = inventory["files"], inventory["variables"]
+    def __init__(self, inventory: Inventory):
+        self.files, self.variables = inventory.files, inventory.variables
         self.used: dict[str, set[str]] = {name: set() for name in self.variables}
         self._opened: OrderedDict = OrderedDict()
         self._touched: dict[str, int] = {}  # chunks of open files, for each of which the netCDF library holds memory
@@ -56,12 +57,12 @@ class Reader:
             layout = self._layout(array, file)
             self.used[array.name].add("direct" if layout else "netcdf4")
             if layout:
-                work = hdf5_chunks.jobs(file["path"], layout, region, out, origin)
+                work = hdf5_chunks.jobs(file.path, layout, region, out, origin)
             else:
                 work = self._pieces(array, file, region, out, origin)
             back = [-n for n in shift]
             for covered, fill in work:
-                yield moved(covered, back), named(fill, array.name, file["path"], covered)
+                yield moved(covered, back), named(fill, array.name, file.path, covered)
 
     def native_chunks(self, array: chunks.Array, region: Region) -> list[shuffled_chunks.NativeChunk]:
         """Return the shuffled native chunks that one after another are a region of an array; empty if it is not so."""
@@ -70,35 +71,35 @@ class Reader:
             return []
         for file, part, shift in parts:
             layout = self._layout(array, file)
-            some = shuffled_chunks.native_chunks(file["path"], array.name, layout, moved(part, shift)) if layout else []
+            some = shuffled_chunks.native_chunks(file.path, array.name, layout, moved(part, shift)) if layout else []
             if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
                 return []
             found += some
         self.used[array.name].add("shuffled")
         return found
 
-    def _parts(self, array: chunks.Array, region: Region) -> Iterator[tuple[dict, Region, list[int]]]:
+    def _parts(self, array: chunks.Array, region: Region) -> Iterator[tuple[SourceFile, Region, list[int]]]:
         """Yield the files that hold a region, the part of it that each holds, and what takes indices to the file's."""
         axis, shift = array.axis, [0] * len(region)
         if axis is None:
             yield self.files[0], region, shift
             return
         for file in self.files:
-            steps = slice(max(region[axis].start, file["start"]), min(region[axis].stop, file["stop"]))
+            steps = slice(max(region[axis].start, file.start), min(region[axis].stop, file.stop))
             if steps.start < steps.stop:
-                shift[axis] = file["skip"] - file["start"]
+                shift[axis] = file.skip - file.start
                 yield file, (*region[:axis], steps, *region[axis + 1 :]), list(shift)
 
-    def _layout(self, array: chunks.Array, file: dict) -> hdf5_chunks.Layout | None:
+    def _layout(self, array: chunks.Array, file: SourceFile) -> hdf5_chunks.Layout | None:
         """Return where the values of a variable lie in a file, or None if netCDF4 must read it."""
-        layout = hdf5_chunks.layouts(file["path"]).get(array.name)
+        layout = hdf5_chunks.layouts(file.path).get(array.name)
         expected = list(array.shape)
         if array.axis is not None:
-            expected[array.axis] = file["steps"]
+            expected[array.axis] = file.steps
         # A variable shorter than an unlimited dimension is filled up by the netCDF library.
-        return layout if layout and list(layout.shape) == expected and array.name not in file["moves"] else None
+        return layout if layout and list(layout.shape) == expected and array.name not in file.moves else None
 
-    def _pieces(self, array: chunks.Array, file: dict, region: Region, out: np.ndarray, origin) -> Iterator[Job]:
+    def _pieces(self, array: chunks.Array, file: SourceFile, region: Region, out: np.ndarray, origin) -> Iterator[Job]:
         """Yield jobs that read rows of a region through netCDF4, whole native chunks at a time."""
         axis = array.axis or 0
         if not region:
@@ -114,16 +115,16 @@ class Reader:
             target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(piece, origin, strict=True))]
             yield piece, lambda piece=piece, target=target: self._read(array, file, piece, target)
 
-    def _read(self, array: chunks.Array, file: dict, region: Region, target: np.ndarray) -> None:
+    def _read(self, array: chunks.Array, file: SourceFile, region: Region, target: np.ndarray) -> None:
         """Put a region of a variable, as netCDF4 reads it, into `target`."""
-        name, path = array.name, file["path"]
+        name, path = array.name, file.path
         with self._lock:
             values = np.asarray(self._open(path)[name][region or ...])
             self._touched[path] += max((chunks.chunks_of(region, some) for some in array.native if some), default=0)
             if self._touched[path] > chunks.CHUNKS_HELD:
                 self._opened.pop(path).close()
-        if name in file["moves"]:
-            by, keep = Move(*map(Fraction, file["moves"][name])), missing_values(self.variables[name]["attributes"])
+        if name in file.moves:
+            by, keep = Move(*map(Fraction, file.moves[name])), missing_values(self.variables[name].attributes)
             values = move(values, by, keep, target.dtype)[0]
         target[...] = values
 
@@ -153,18 +154,18 @@ def named(fill, name: str, path: str, region: Region):
     return job
 
 
-def check_unchanged(file: dict) -> None:
+def check_unchanged(file: SourceFile) -> None:
     """Raise DatasetError (`source`) unless a file still is the one of the inventory.
 
     Its size and times are compared, and which file it is; receipts of before have no `inode` and `ctime_ns`.
     """
     try:
-        stat = Path(file["path"]).stat()
+        stat = Path(file.path).stat()
     except OSError as error:
-        message = f"{file['path']}: {error.strerror}."
+        message = f"{file.path}: {error.strerror}."
         raise DatasetError("source", message, "Bring the file back and run again.") from error
     found = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino, "ctime_ns": stat.st_ctime_ns}
-    if changed := [name for name, value in found.items() if file.get(name, value) != value]:
-        differ = ", ".join(f"{name} {found[name]}, expected {file[name]}" for name in changed)
-        message = f"{file['path']}: has changed since the inventory: found {differ}."
+    if changed := [name for name, value in found.items() if getattr(file, name) not in (value, None)]:
+        differ = ", ".join(f"{name} {found[name]}, expected {getattr(file, name)}" for name in changed)
+        message = f"{file.path}: has changed since the inventory: found {differ}."
         raise DatasetError("source", message, "Run again: the dataset starts anew.")

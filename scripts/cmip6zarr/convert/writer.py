@@ -1,6 +1,7 @@
 """Write the variables of a dataset into an unsealed store, as planned; what an earlier run has written is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import dask
@@ -13,6 +14,8 @@ from cmip6zarr.convert.codecs import PRESETS, Blosc
 from cmip6zarr.convert.reader import Reader, check_unchanged
 from cmip6zarr.core import chunks, files
 from cmip6zarr.core.progress import Progress
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.source.attributes import bounds_of
 from cmip6zarr.source.inventory import STRING_BYTES
@@ -23,30 +26,27 @@ from cmip6zarr.store.ledger import head as ledger_head
 TEXTS = ("str", "S1")
 
 
-def arrays_of(inventory: dict, preset: str) -> list[chunks.Array]:
+def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
     """Return the arrays of an inventory as the plan sees them, to be compressed by the codecs of a preset.
 
     A field is what the chunk rule is for: it depends on time, has more dimensions than that, and bounds no coordinate.
     """
     blosc = all(isinstance(codec, Blosc) for codec in PRESETS[preset])
-    variables, time = inventory["variables"], inventory["time"]
-    time_dim = time["variable"] if time else None
-    bounds = {name for v in variables.values() for name in bounds_of(v["attributes"])}
+    time_dim = inventory.time.variable if inventory.time else None
+    bounds = {name for v in inventory.variables.values() for name in bounds_of(v.attributes)}
     return [
         chunks.Array(
             name=name,
-            shape=tuple(v["shape"]),
-            dims=tuple(v["dims"]),
-            itemsize=STRING_BYTES if v["dtype"] == "str" else np.dtype(v["dtype"]).itemsize,
-            axis=None if v["static"] else v["dims"].index(time_dim),
-            field=not v["static"] and len(v["dims"]) > 1 and name not in bounds,
-            native=tuple(tuple(layout["chunks"]) if layout["chunks"] else None for layout in v["layouts"]),
-            shuffled=blosc
-            and v["dtype"] not in TEXTS
-            and all("shuffle" in layout["filters"] for layout in v["layouts"]),
-            files=tuple((file["start"], file["stop"]) for file in inventory["files"]),
+            shape=v.shape,
+            dims=v.dims,
+            itemsize=STRING_BYTES if v.dtype == "str" else np.dtype(v.dtype).itemsize,
+            axis=None if v.static else v.dims.index(time_dim),
+            field=not v.static and len(v.dims) > 1 and name not in bounds,
+            native=tuple(layout.chunks or None for layout in v.layouts),
+            shuffled=blosc and v.dtype not in TEXTS and all("shuffle" in layout.filters for layout in v.layouts),
+            files=tuple((file.start, file.stop) for file in inventory.files),
         )
-        for name, v in variables.items()
+        for name, v in inventory.variables.items()
     ]
 
 
@@ -57,7 +57,7 @@ def scheduler(name: str, threads: int) -> Callable:
 
 
 def write_store(
-    inventory: dict,
+    inventory: Inventory,
     path,
     plan: planning.Plan,
     zarr_format: int,
@@ -75,12 +75,12 @@ def write_store(
     there is something that is not ours (`store`), and if there is no room for it (`space`). `results` and `take_over`
     are as in `Ledger`: nor is one replaced that was written for other results (`owner`).
     """
-    for file in inventory["files"]:
+    for file in inventory.files:
         check_unchanged(file)
     home = backend.at(path)
     zarr_store.check_ours(home)
     with Ledger(home, results, take_over) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
-        dtypes = {cut.array.name: encoding.dtype_of(inventory["variables"][cut.array.name]) for cut in plan.cuts}
+        dtypes = {cut.array.name: encoding.dtype_of(inventory.variables[cut.array.name].dtype) for cut in plan.cuts}
         chosen = {cut.array.name: codec_trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
         kept = ledger.begin(ledger_head(inventory, {"zarr_format": zarr_format, "cuts": cuts}))
@@ -88,13 +88,13 @@ def write_store(
         disk_space.check(home, inventory, plan.objects, kept)
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
-        attributes = {name: encoding.plain(value) for name, value in inventory["attributes"].items()}
+        attributes = {name: encoding.plain(value) for name, value in inventory.attributes.items()}
         group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
         whole = sum(cut.array.bytes for cut in plan.cuts)
         with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]
-                array = encoding.create_array(group, name, inventory["variables"][name], cut.chunks, cut.shards, codec)
+                array = encoding.create_array(group, name, inventory.variables[name], cut.chunks, cut.shards, codec)
                 if dtypes[name] == encoding.TEXT:
                     shards.write_texts(reader, cut, array)
                     continue
@@ -103,7 +103,7 @@ def write_store(
                 write = shards.write_apart if cut.apart else shards.write_slabs
                 write(reader, cut, target, compute)
         zarr.consolidate_metadata(root)
-        for file in inventory["files"]:
+        for file in inventory.files:
             check_unchanged(file)
         ledger.complete()
     return {
@@ -114,9 +114,9 @@ def write_store(
     }
 
 
-def provenance(inventory: dict) -> dict:
+def provenance(inventory: Inventory) -> dict:
     """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
     kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings", "time")
     kept += ("form", "kept")  # what `restore` needs beyond these
-    told = {key: inventory[key] for key in kept} | {"files": lasting(inventory["files"])}
-    return {"dataset": inventory["dataset"], "recipe": RECIPE} | told
+    told = to_json(replace(inventory, files=lasting(inventory.files)))
+    return {"dataset": inventory.dataset, "recipe": RECIPE} | {key: told[key] for key in kept}

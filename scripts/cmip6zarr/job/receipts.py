@@ -2,9 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.files import digest, text_of, write_text
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Inventory
+
+REMEDY = "Delete it; the next run makes it."
+Receipt = TypeVar("Receipt", bound=Inventory)
 
 
 def path_of(results, rule: str, dataset: str) -> Path:
@@ -21,9 +27,25 @@ def read(results, rule: str, dataset: str) -> dict:
             raise ValueError("it is not as it was written")
         return facts
     except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(
-            "receipt", f"{path}: not a receipt: {error}.", "Delete it; the next run makes it."
-        ) from error
+        raise DatasetError("receipt", f"{path}: not a receipt: {error}.", REMEDY) from error
+
+
+def load(kind: type[Receipt], results, dataset: str) -> Receipt:
+    """Return the receipt of a dataset as its type; raises DatasetError (`receipt`) where it is none."""
+    facts = read(results, kind.RULE, dataset)
+    try:
+        return from_json(kind, facts)
+    except ValueError as error:
+        message = f"{path_of(results, kind.RULE, dataset)}: not a receipt of {kind.RULE}: {error}."
+        raise DatasetError("receipt", message, REMEDY) from error
+
+
+def load_if_any(kind: type[Receipt], results, dataset: str) -> Receipt | None:
+    """Return the receipt of a dataset as its type, or None where `load` would raise."""
+    try:
+        return load(kind, results, dataset)
+    except DatasetError:
+        return None
 
 
 def find(results, rule: str, dataset: str) -> dict | None:

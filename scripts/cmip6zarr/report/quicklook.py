@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.source.attributes import missing_values, untyped
 from cmip6zarr.verify.default_fill import undeclared_fill
 
@@ -81,7 +82,7 @@ class Grid:
         return float(np.nansum(field * weights) / total) if total > 0 else np.nan
 
 
-def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
+def take(group: zarr.Group, inventory: Inventory, main: str) -> Look | str:
     """Look at an open store of the inventory's dataset, or return in a sentence why there is nothing to see.
 
     Raises DatasetError (`chunks`) where a chunk is missing or cannot be read.
@@ -89,8 +90,8 @@ def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
     name = variable_of(inventory, main)
     if name is None:
         return "It has no field of numbers."
-    array, variable, time = group[name], inventory["variables"][name], inventory["time"]
-    axis = variable["dims"].index(time["variable"]) if time and not variable["static"] else None
+    array, variable, time = group[name], inventory.variables[name], inventory.time
+    axis = variable.dims.index(time.variable) if time and not variable.static else None
     grid = grid_of(group, inventory, name, axis)
     per_step = prod(ceil(array.shape[n] / array.chunks[n]) for n in grid.axes)
     steps, length = (array.shape[axis], array.chunks[axis]) if axis is not None else (1, 1)
@@ -108,36 +109,34 @@ def take(group: zarr.Group, inventory: dict, main: str) -> Look | str:
         drawn = {0, steps // 2, steps - 1}.intersection(read)
         for step in sorted(drawn.union(read[::every])):
             field = values if axis is None else values.take(step - read.start, shown.index(axis))
-            field = decode(field.T if grid.axes != tuple(sorted(grid.axes)) else field, variable["attributes"])
+            field = decode(field.T if grid.axes != tuple(sorted(grid.axes)) else field, variable.attributes)
             if step in read[::every]:
                 means[-1][step] = grid.mean(field)
             if step in drawn and (drawing := grid.draw(field)) is not None:
                 maps[step] = drawing
     return Look(
         variable=name,
-        units=str(untyped(variable["attributes"].get("units", ["char", ""]))),
+        units=str(untyped(variable.attributes.get("units", ["char", ""]))),
         steps=steps if axis is not None else 0,
         maps=maps,
         means=means,
         weighted=grid.latitudes is not None,
-        firsts={d: array.shape[n] for n, d in enumerate(variable["dims"]) if n not in shown and array.shape[n] > 1},
+        firsts={d: array.shape[n] for n, d in enumerate(variable.dims) if n not in shown and array.shape[n] > 1},
         chunks_read=len(reads) * per_step + grid.chunks_read,
     )
 
 
-def variable_of(inventory: dict, main: str) -> str | None:
+def variable_of(inventory: Inventory, main: str) -> str | None:
     """Return the variable to look at: the main one, else the largest of numbers that says nothing of another."""
-    variables = inventory["variables"]
-    told = [
-        untyped(v["attributes"][key]) for v in variables.values() for key in ABOUT_ANOTHER if key in v["attributes"]
-    ]
+    variables = inventory.variables
+    told = [untyped(v.attributes[key]) for v in variables.values() for key in ABOUT_ANOTHER if key in v.attributes]
     others = {word for text in told if isinstance(text, str) for word in text.split()}
     fit = [
         name
         for name, v in variables.items()
-        if v["dtype"] not in TEXTS and prod(v["shape"]) and name not in others and v["dims"] != [name]
+        if v.dtype not in TEXTS and prod(v.shape) and name not in others and v.dims != (name,)
     ]
-    return main if main in fit else max(fit, key=lambda name: variables[name]["raw_bytes"], default=None)
+    return main if main in fit else max(fit, key=lambda name: variables[name].raw_bytes, default=None)
 
 
 def runs(steps: int, length: int, per_step: int) -> list[range]:
@@ -188,17 +187,17 @@ def number(attributes: dict, name: str, default: float) -> float:
     return default if isinstance(value, str | list) or np.size(value) != 1 else float(np.ravel(value)[0])
 
 
-def grid_of(group: zarr.Group, inventory: dict, name: str, axis: int | None) -> Grid:
+def grid_of(group: zarr.Group, inventory: Inventory, name: str, axis: int | None) -> Grid:
     """Return what a map of a variable shows; `axis` is that of time.
 
     Latitudes and longitudes of two axes, or of each cell; else the last two axes as they are, or none. They are read
     where they lie in one chunk.
     """
-    dims, shape = inventory["variables"][name]["dims"], inventory["variables"][name]["shape"]
+    dims, shape = inventory.variables[name].dims, inventory.variables[name].shape
     places = [d for n, d in enumerate(dims) if n != axis]
     lats, lons = (located(inventory, kind, places) for kind in DEGREES)
     for lat, lon in ((lat, lon) for lat in lats for lon in lons):
-        along, across = (inventory["variables"][c]["dims"] for c in (lat, lon))
+        along, across = (inventory.variables[c].dims for c in (lat, lon))
         if along != across and not len(along) == len(across) == 1:
             continue
         values = [coordinate(group, inventory, c) for c in (lat, lon)]
@@ -215,34 +214,32 @@ def grid_of(group: zarr.Group, inventory: dict, name: str, axis: int | None) -> 
     if len(axes) < 2:
         return Grid(tuple(axes))
     vertical = dims[axes[0]]
-    values = coordinate(group, inventory, vertical) if vertical in inventory["variables"] else None
-    attributes = inventory["variables"][vertical]["attributes"] if values is not None else {}
+    values = coordinate(group, inventory, vertical) if vertical in inventory.variables else None
+    attributes = inventory.variables[vertical].attributes if values is not None else {}
     down = attributes.get("positive") == ["char", "down"]
     rows, columns = thin(shape[axes[0]], ROWS), thin(shape[axes[1]], COLUMNS)
     upwards = (values is None or rises(values)) != down
     return Grid(tuple(axes), rows[::-1] if upwards else rows, columns, chunks_read=int(values is not None))
 
 
-def located(inventory: dict, kind: str, places: list[str]) -> list[str]:
+def located(inventory: Inventory, kind: str, places: list[str]) -> list[str]:
     """Return the latitudes (`lat`) or longitudes (`lon`) of some dimensions."""
     return [
         name
-        for name, v in inventory["variables"].items()
-        if v["dtype"] not in TEXTS
-        and v["dims"]
-        and set(v["dims"]) <= set(places)
-        and any(
-            v["attributes"].get(key) == ["char", word] for key in ("standard_name", "units") for word in DEGREES[kind]
-        )
+        for name, v in inventory.variables.items()
+        if v.dtype not in TEXTS
+        and v.dims
+        and set(v.dims) <= set(places)
+        and any(v.attributes.get(key) == ["char", word] for key in ("standard_name", "units") for word in DEGREES[kind])
     ]
 
 
-def coordinate(group: zarr.Group, inventory: dict, name: str) -> np.ndarray | None:
+def coordinate(group: zarr.Group, inventory: Inventory, name: str) -> np.ndarray | None:
     """Return a coordinate decoded, None where it is no number or lies in more than one chunk."""
-    array, variable = group[name], inventory["variables"][name]
-    if variable["dtype"] in TEXTS or prod(ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True)) != 1:
+    array, variable = group[name], inventory.variables[name]
+    if variable.dtype in TEXTS or prod(ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True)) != 1:
         return None
-    return decode(read_chunks(array, ...), variable["attributes"])
+    return decode(read_chunks(array, ...), variable.attributes)
 
 
 def rises(values: np.ndarray) -> bool:

@@ -7,12 +7,13 @@ import zarr
 
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.text import human
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.store import zarr_store
 
 SMALL_SHARE = 0.02  # of the NetCDF bytes: a cause below it is not named
 
 
-def source_storage(inventory: dict) -> dict[str, int]:
+def source_storage(inventory: Inventory) -> dict[str, int]:
     """Return {variable: bytes that its values take in all files}, compressed as they are there.
 
     HDF5 tells for NetCDF-4. NetCDF-3 stores values as they are, so its share is counted from the shapes.
@@ -22,15 +23,15 @@ def source_storage(inventory: dict) -> dict[str, int]:
     from cmip6zarr.convert.hdf5_chunks import hdf5_name
 
     stored: Counter[str] = Counter()
-    for file in inventory["files"]:
-        if h5py.is_hdf5(file["path"]):
-            with h5py.File(file["path"]) as opened:
-                for name in inventory["variables"]:
+    for file in inventory.files:
+        if h5py.is_hdf5(file.path):
+            with h5py.File(file.path) as opened:
+                for name in inventory.variables:
                     stored[name] += opened[hdf5_name(opened, name)].id.get_storage_size()
         else:
-            for name, variable in inventory["variables"].items():
-                share = 1 if variable["static"] else file["steps"] / inventory["time"]["steps"]
-                stored[name] += round(variable["raw_bytes"] * share)
+            for name, variable in inventory.variables.items():
+                share = 1 if variable.static else file.steps / inventory.time.steps
+                stored[name] += round(variable.raw_bytes * share)
     return dict(stored)
 
 
@@ -59,16 +60,16 @@ def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, in
     return sizes
 
 
-def causes(arrays: dict[str, dict], inventory: dict, zarr_bytes: int) -> dict[str, int]:
+def causes(arrays: dict[str, dict], inventory: Inventory, zarr_bytes: int) -> dict[str, int]:
     """Return {cause: bytes} of what made the store bigger (positive) or smaller than its files; they add up to it.
 
     `codec`: values that depend on time. `static`: bounds, vertices and the like, in every file but once in the store.
     `metadata`: all that is no value, in the store and in the files.
     """
     change = {name: entry["stored_bytes"] - entry["source_bytes"] for name, entry in arrays.items()}
-    static = {name for name, variable in inventory["variables"].items() if variable["static"]}
+    static = {name for name, variable in inventory.variables.items() if variable.static}
     metadata = zarr_bytes - sum(entry["stored_bytes"] for entry in arrays.values())
-    other = inventory["source_bytes"] - sum(entry["source_bytes"] for entry in arrays.values())
+    other = inventory.source_bytes - sum(entry["source_bytes"] for entry in arrays.values())
     return {
         "codec": sum(bytes_ for name, bytes_ in change.items() if name not in static),
         "static": sum(bytes_ for name, bytes_ in change.items() if name in static),
@@ -76,17 +77,17 @@ def causes(arrays: dict[str, dict], inventory: dict, zarr_bytes: int) -> dict[st
     }
 
 
-def main_variable(inventory: dict, dataset: str) -> str:
+def main_variable(inventory: Inventory, dataset: str) -> str:
     """Return the variable that the dataset is about: the one its id names, else the largest."""
-    variables = inventory["variables"]
+    variables = inventory.variables
     named = dataset.split(".")[drs.FACETS.index("variable_id")] if dataset.count(".") == len(drs.FACETS) - 1 else ""
-    return named if named in variables else max(variables, key=lambda name: variables[name]["raw_bytes"])
+    return named if named in variables else max(variables, key=lambda name: variables[name].raw_bytes)
 
 
-def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: dict, main: str, codec: str) -> str:
+def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: Inventory, main: str, codec: str) -> str:
     """Return in words which causes changed the size, the largest first."""
-    files = len(inventory["files"])
-    filters = "+".join(inventory["variables"][main]["layouts"][0]["filters"]) or "no compression"
+    files = len(inventory.files)
+    filters = "+".join(inventory.variables[main].layouts[0].filters) or "no compression"
     padding_bytes = arrays[main]["padding_bytes"]
     padding = f", {human(padding_bytes)} of padding" if padding_bytes > arrays[main]["raw_bytes"] else ""
     words = {
@@ -94,7 +95,7 @@ def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: dict, mai
         "static": f"static variables (once for {files} files)" if files > 1 else f"static variables ({codec} codec)",
         "metadata": "headers and chunk indexes",
     }
-    named = [cause for cause in causes if abs(causes[cause]) > SMALL_SHARE * inventory["source_bytes"]]
+    named = [cause for cause in causes if abs(causes[cause]) > SMALL_SHARE * inventory.source_bytes]
     named.sort(key=lambda cause: -abs(causes[cause]))
     changes = [f"{words[cause]} {'+' if causes[cause] > 0 else ''}{human(causes[cause])}" for cause in named]
     return ", ".join(changes) or "as large as the source"

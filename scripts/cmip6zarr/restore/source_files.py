@@ -161,9 +161,9 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
     shape, dims = source.shape(name), facts["dims"]
     axis = dims.index(source.time_name) if source.time_name in dims else None
     shift = [file["start"] - file["skip"] if n == axis else 0 for n in range(len(shape))]
-    kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts)) if name in source.kept else None
+    kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts["dtype"])) if name in source.kept else None
     back = Move(*map(Fraction, file["moves"][name])).back if name in file["moves"] else None
-    itemsize = STRING_BYTES if facts["dtype"] == "str" else encoding.dtype_of(facts).itemsize
+    itemsize = STRING_BYTES if facts["dtype"] == "str" else encoding.dtype_of(facts["dtype"]).itemsize
     plan = chunks.Array(name, array.shape, tuple(dims), itemsize, axis=axis)
     block = chunks.shard_shape(plan, array.shards or array.chunks, BLOCK_BYTES)
     enlarge_cache(variable, source.form["variables"][name]["storage"], axis or 0)
@@ -177,8 +177,8 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
             raise DatasetError("chunks", message, CONVERT_AGAIN) from error
         values = values.astype(object) if facts["dtype"] == "str" else values
         if back:
-            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts))
-        values = file_form.cast(values, encoding.dtype_of(facts))
+            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts["dtype"]))
+        values = file_form.cast(values, encoding.dtype_of(facts["dtype"]))
         if kept is not None:
             values = file_form.applied(values, kept[here])
         if values.size:

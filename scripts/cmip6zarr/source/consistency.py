@@ -5,10 +5,12 @@ found and what was expected; nothing is aligned, filled or guessed. `statics` co
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.inventory import AttributeRange, DifferingAttribute
 from cmip6zarr.source.attributes import TEXTS, untyped
 from cmip6zarr.source.headers import Header
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
@@ -172,23 +174,22 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
-def differing_attributes(headers: list[Header], ranges: list[tuple[int, int]]) -> list[dict]:
-    """Return a row for each attribute that is not the same in all files: variable, attribute, value by index range.
+def differing_attributes(headers: list[Header], ranges: list[tuple[int, int]]) -> tuple[DifferingAttribute, ...]:
+    """Return each attribute that is not the same in all files.
 
-    `ranges` are the files' [start, stop) along time. Global attributes have variable "". Neighbouring files with the
-    same value share an entry; a value of None means that the attribute is absent.
+    `ranges` are the files' [start, stop) along time. Neighbouring files with the same value share a range.
     """
-    rows = []
+    found = []
     for variable in ("", *headers[0].variables):
         sets = [h.variables[variable].attributes if variable else h.attributes for h in headers]
         for attribute in sorted(set().union(*sets)):
-            values: list[dict] = []
+            values: list[AttributeRange] = []
             for attributes, (start, stop) in zip(sets, ranges, strict=True):
                 value = attributes.get(attribute)
-                if values and values[-1]["value"] == value:
-                    values[-1]["stop"] = stop
+                if values and values[-1].value == value:
+                    values[-1] = replace(values[-1], stop=stop)
                 else:
-                    values.append({"start": start, "stop": stop, "value": value})
+                    values.append(AttributeRange(start=start, stop=stop, value=value))
             if len(values) > 1:
-                rows.append({"variable": variable, "attribute": attribute, "values": values})
-    return rows
+                found.append(DifferingAttribute(variable=variable, attribute=attribute, values=tuple(values)))
+    return tuple(found)

@@ -6,10 +6,12 @@ unlike it, so that hundreds of files that were written alike take no room.
 
 import base64
 import zlib
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
+from cmip6zarr.model.inventory import Finding, KeptValues
 from cmip6zarr.source.headers import File, Header, read_whole
 
 # Values of a variable that differ from what the store gives are kept beside it up to these sizes, raw and compressed.
@@ -117,12 +119,12 @@ def applied(given: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return (np.ascontiguousarray(given).view(kept.dtype).reshape(given.shape) ^ kept).view(given.dtype)
 
 
-def keep_static(sources: list[File], findings: list[dict]) -> None:
+def keep_static(sources: list[File], findings: list[Finding]) -> None:
     """Keep with each file the values of its static variables that, by the findings, are not those of the first."""
     first, files = sources[0].header, {file.header.path: file for file in sources}
     for finding in findings:
-        if finding["kind"] == "coordinates" and "variable" in finding and finding["file"] in files:
-            file, name = files[finding["file"]], finding["variable"]
+        if finding.kind == "coordinates" and finding.variable and finding.file in files:
+            file, name = files[finding.file], finding.variable
             variable = file.header.variables[name]
             itemsize = TEXT_BYTES if variable.dtype == "str" else np.dtype(variable.dtype).itemsize
             few = prod(variable.shape) * itemsize <= MOST_RAW_BYTES
@@ -132,22 +134,22 @@ def keep_static(sources: list[File], findings: list[dict]) -> None:
                 file.kept[name] = difference(values, cast(read_whole(first, name), values.dtype))
 
 
-def shared(kept: list[dict]) -> list[dict]:
-    """Return what each file keeps, once: rows of the variable, what is kept (None: too much), and its files' numbers.
+def shared(kept: list[dict]) -> tuple[KeptValues, ...]:
+    """Return what each file keeps, once, with the numbers of its files.
 
     >>> shared([{}, {"lat": "x"}, {"lat": "x"}])
-    [{'variable': 'lat', 'files': [1, 2], 'kept': 'x'}]
+    (KeptValues(variable='lat', files=(1, 2), kept='x'),)
     """
-    rows: list[dict] = []
+    rows: list[KeptValues] = []
     room = MOST_SHARED_BYTES
     for number, values in enumerate(kept):
         for name, value in values.items():
-            for row in rows:
-                if (row["variable"], row["kept"]) == (name, value):
-                    row["files"].append(number)
+            for place, row in enumerate(rows):
+                if (row.variable, row.kept) == (name, value):
+                    rows[place] = replace(row, files=(*row.files, number))
                     break
             else:
                 size = len(value) if isinstance(value, str) else sum(map(len, value or ()))
-                rows.append({"variable": name, "files": [number], "kept": value if size <= room else None})
+                rows.append(KeptValues(variable=name, files=(number,), kept=value if size <= room else None))
                 room -= size if size <= room else 0
-    return rows
+    return tuple(rows)

@@ -4,8 +4,11 @@ from math import prod
 
 import numpy as np
 
+from cmip6zarr.catalogue.esm import Dataset
 from cmip6zarr.catalogue.row_files import expand
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.inventory import Inventory, Layout, SourceFile, TimeAxis
+from cmip6zarr.model.inventory import Variable as DatasetVariable
 from cmip6zarr.source import file_form, time_units
 from cmip6zarr.source.attributes import missing_values
 from cmip6zarr.source.consistency import check_identity, check_meaning, check_structure, differing_attributes
@@ -25,23 +28,23 @@ MOST_STEPS = 2**23
 STRING_BYTES = 32  # taken for one text of variable length where sizes are planned
 
 
-def take_inventory(files, policy: dict) -> dict:
-    """Read the headers and coordinates of a dataset's files and return the facts of its inventory receipt.
+def take_inventory(row: Dataset, policy: dict) -> Inventory:
+    """Read the headers and coordinates of a dataset's files and return its inventory.
 
-    `files` are paths, or one glob pattern; `policy` overrides POLICY. No data is read (but for steps that two files
-    share, where the policy trims them). Raises Refused with file, variable, found, expected and remedy.
+    `policy` overrides POLICY. No data is read (but for steps that two files share, where the policy trims them). Raises
+    Refused with file, variable, found, expected and remedy.
     """
-    paths = expand(files)
+    paths = expand(row.files)
     try:
-        return inventory_of(paths, Judge(policy))
+        return inventory_of(row, paths, Judge(policy))
     except Refused as refusal:
         if len(paths) == 1:
             refusal.remedy = without_leave_out(refusal.remedy)
         raise
 
 
-def inventory_of(paths: list[str], judge: Judge) -> dict:
-    """Return the facts of the inventory receipt of these files, which the judge lets pass."""
+def inventory_of(row: Dataset, paths: list[str], judge: Judge) -> Inventory:
+    """Return the inventory of a dataset's files, as far as the judge lets them pass."""
     headers = judge.keep(paths, lambda path: look(path, judge), str)
     if not headers:
         raise judge.none_left()
@@ -50,7 +53,7 @@ def inventory_of(paths: list[str], judge: Judge) -> dict:
     if time_name is None:
         if len(headers) > 1:
             raise no_time_axis(headers)
-        return facts([File(headers[0], np.empty(0), np.empty(0))], None, judge)
+        return inventory_from(row, [File(headers[0], np.empty(0), np.empty(0))], None, judge)
     calendar = calendar_of(headers[0], time_name)
     sources = judge.keep(headers, lambda header: read_time(header, time_name, calendar), lambda header: header.path)
     if not sources:
@@ -68,7 +71,7 @@ def inventory_of(paths: list[str], judge: Judge) -> dict:
     calendar = calendar_of(first, time_name)
     sources = check_order(sources, time_name, calendar, judge)
     note_moves(sources, judge)
-    return facts(sources, time_name, judge, calendar)
+    return inventory_from(row, sources, time_name, judge, calendar)
 
 
 def look(path: str, judge: Judge) -> Header:
@@ -173,84 +176,92 @@ def compare(file: File, first: Header, time_name: str, dtypes: dict[str, str], j
     return file
 
 
-def facts(sources: list[File], time_name: str | None, judge: Judge, calendar: str = "") -> dict:
-    """Return the inventory receipt: files with their index ranges, variables, time, findings, verdict."""
+def inventory_from(
+    row: Dataset, sources: list[File], time_name: str | None, judge: Judge, calendar: str = ""
+) -> Inventory:
+    """Return the inventory of files that are fit to become one store, in the order of time."""
     first, forms = sources[0].header, [file_form.form(file.header, time_name) for file in sources]
     dropped = check_fill_values(first, judge)
     file_form.keep_static(sources, judge.findings)
     counts = [len(file.time) - file.skip for file in sources]
     stops = np.cumsum(counts).tolist()
     ranges = [(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
-    files = [
-        {
-            "path": file.header.path,
-            "bytes": file.header.bytes,
-            "mtime_ns": file.header.mtime_ns,
-            "inode": file.header.inode,
-            "ctime_ns": file.header.ctime_ns,
-            "steps": len(file.time),
-            "skip": file.skip,
-            "start": start,
-            "stop": stop,
-            "moves": {name: [str(by.scale), str(by.offset)] for name, by in file.moves.items()},
-            "form": file_form.unlike(form, forms[0]),
-        }
-        for file, (start, stop), form in zip(sources, ranges, forms, strict=True)
-    ]
-    variables = {name: variable_facts(name, sources, time_name, stops[-1]) for name in first.variables}
-    for name, attribute in dropped.items():
-        variables[name]["dropped"] = {"_FillValue": attribute}
-        variables[name]["attributes"] = {n: a for n, a in first.variables[name].attributes.items() if n != "_FillValue"}
-    raw_bytes = sum(v["raw_bytes"] for v in variables.values())
-    time = None
-    if time_name:
-        time = {
-            "variable": time_name,
-            "steps": stops[-1],
-            "start": date(sources[0].days[0], calendar),
-            "end": date(sources[-1].days[-1], calendar),
-            "calendar": calendar,
-            "units": first.variables[time_name].attributes["units"][1],
-        }
-    return {
-        "files": files,
-        "source_bytes": sum(file["bytes"] for file in files),
-        "raw_bytes": raw_bytes,
-        "dims": {name: stops[-1] if name == time_name else size for name, size in first.dims.items()},
-        "unlimited": first.unlimited,
-        "variables": variables,
-        "attributes": first.attributes,
-        "differing_attributes": differing_attributes([file.header for file in sources], ranges),
-        "form": forms[0],
-        "kept": file_form.shared([file.kept for file in sources]),
-        "time": time,
-        "verdict": "ok",
-        "policy": judge.policy,
-        "findings": judge.findings,
-        "left_out": judge.left_out,
-    }
+    variables = {name: variable_of(name, sources, time_name, stops[-1], dropped) for name in first.variables}
+    return Inventory(
+        dataset=row.id,
+        row=row.digest,
+        files=tuple(
+            source_file(file, steps, file_form.unlike(form, forms[0]))
+            for file, steps, form in zip(sources, ranges, forms, strict=True)
+        ),
+        source_bytes=sum(file.header.bytes for file in sources),
+        raw_bytes=sum(variable.raw_bytes for variable in variables.values()),
+        dims={name: stops[-1] if name == time_name else size for name, size in first.dims.items()},
+        unlimited=tuple(first.unlimited),
+        variables=variables,
+        attributes=first.attributes,
+        differing_attributes=differing_attributes([file.header for file in sources], ranges),
+        form=forms[0],
+        kept=file_form.shared([file.kept for file in sources]),
+        time=time_axis_of(sources, time_name, calendar) if time_name else None,
+        verdict="ok",
+        policy=judge.policy,
+        findings=tuple(judge.findings),
+        left_out=tuple(judge.left_out),
+    )
 
 
-def variable_facts(name: str, sources: list[File], time_name: str | None, steps: int) -> dict:
-    """Return what the receipt says of a variable; `layouts` are its distinct native chunks and filters in the files."""
+def source_file(file: File, steps: tuple[int, int], form: dict) -> SourceFile:
+    """Return what the inventory says of a file: its `steps` of the dataset, and what of its form is its own."""
+    header = file.header
+    return SourceFile(
+        path=header.path,
+        bytes=header.bytes,
+        mtime_ns=header.mtime_ns,
+        inode=header.inode,
+        ctime_ns=header.ctime_ns,
+        steps=len(file.time),
+        skip=file.skip,
+        start=steps[0],
+        stop=steps[1],
+        moves={name: (str(by.scale), str(by.offset)) for name, by in file.moves.items()},
+        form=form,
+    )
+
+
+def time_axis_of(sources: list[File], time_name: str, calendar: str) -> TimeAxis:
+    """Return the time axis of files that follow one another."""
+    return TimeAxis(
+        variable=time_name,
+        steps=sum(len(file.time) - file.skip for file in sources),
+        start=date(sources[0].days[0], calendar),
+        end=date(sources[-1].days[-1], calendar),
+        calendar=calendar,
+        units=sources[0].header.variables[time_name].attributes["units"][1],
+    )
+
+
+def variable_of(
+    name: str, sources: list[File], time_name: str | None, steps: int, dropped: dict[str, list]
+) -> DatasetVariable:
+    """Return a variable of a dataset of so many steps; `dropped` are fill values that do not come into the store."""
     first = sources[0].header.variables[name]
     dtype = sources[0].dtypes.get(name, first.dtype)
     shape = [steps if dim == time_name else size for dim, size in zip(first.dims, first.shape, strict=True)]
     itemsize = STRING_BYTES if dtype == "str" else np.dtype(dtype).itemsize
-    layouts: list[dict] = []
-    for variable in (file.header.variables[name] for file in sources):
-        layout = {"chunks": variable.chunks, "filters": variable.filters}
-        if layout not in layouts:
-            layouts.append(layout)
-    return {
-        "dtype": dtype,
-        "dims": first.dims,
-        "shape": shape,
-        "static": time_name not in first.dims,
-        "raw_bytes": int(np.prod(shape, dtype=object)) * itemsize,
-        "layouts": layouts,
-        "attributes": first.attributes,
-    }
+    variables = (file.header.variables[name] for file in sources)
+    layouts = [Layout(chunks=v.chunks and tuple(v.chunks), filters=tuple(v.filters)) for v in variables]
+    is_dropped = name in dropped
+    return DatasetVariable(
+        dtype=dtype,
+        dims=tuple(first.dims),
+        shape=tuple(shape),
+        static=time_name not in first.dims,
+        raw_bytes=prod(shape) * itemsize,
+        layouts=tuple(dict.fromkeys(layouts)),
+        attributes={n: a for n, a in first.attributes.items() if not (is_dropped and n == "_FillValue")},
+        dropped={"_FillValue": dropped[name]} if is_dropped else {},
+    )
 
 
 def check_inflation(headers: list[Header], time_name: str | None, judge: Judge) -> None:

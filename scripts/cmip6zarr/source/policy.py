@@ -3,6 +3,7 @@
 import re
 
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.inventory import Finding, LeftOut
 
 POLICY = {
     "unreadable": "refuse",
@@ -48,19 +49,18 @@ def without_leave_out(remedy: str) -> str:
 class Judge:
     """Applies the policy: a refusal is raised unless the policy lifts it, and then it is a finding.
 
-    `findings` are `{kind, policy, message}`, with `file`, `variable` and `steps_missing` (of a gap) where there is one;
-    `left_out` has `{path, kind, message}` of each file that the policy leaves out.
+    `left_out` has each file that the policy leaves out.
     """
 
     def __init__(self, policy: dict):
         self.policy = POLICY | policy
-        self.findings: list[dict] = []
-        self.left_out: list[dict] = []
+        self.findings: list[Finding] = []
+        self.left_out: list[LeftOut] = []
         self._first: Refused | None = None
 
     def note(self, kind: str, choice: str, message: str, **details) -> None:
-        """Add a finding; `details` are its further keys."""
-        self.findings.append({"kind": kind, "policy": choice, "message": message} | details)
+        """Add a finding; `details` are its further fields."""
+        self.findings.append(Finding(kind=kind, policy=choice, message=message, **details))
 
     def lift(self, refusal: Refused, *choices: str, **details) -> str:
         """Return the policy's choice if it is one of `choices` and note the finding; else raise the refusal."""
@@ -73,7 +73,7 @@ class Judge:
     def leave_out(self, path: str, refusal: Refused, choice: str = "leave_out") -> None:
         """Leave out the file at `path` if `choice` is what the policy says of the refusal; else raise that."""
         self.lift(refusal, choice, file=path)
-        self.left_out.append({"path": path, "kind": refusal.kind, "message": refusal.message})
+        self.left_out.append(LeftOut(path=path, kind=refusal.kind, message=refusal.message))
         self._first = self._first or refusal
 
     def keep(self, items: list, check, path_of) -> list:

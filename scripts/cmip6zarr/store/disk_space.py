@@ -2,6 +2,7 @@
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.text import human
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.store.backend import at
 
 # Of the NetCDF bytes: no preset has made more of a compressed source, and less is no use to begin with.
@@ -9,14 +10,14 @@ MOST_GROWTH = 1.5
 BLOCK_BYTES = 4096  # what a small file takes
 
 
-def needed_bytes(inventory: dict, objects: int) -> int:
+def needed_bytes(inventory: Inventory, objects: int) -> int:
     """Return the bytes that a store is expected to take at most: no more than its values, nor half as much again as its
     files."""
-    values = min(inventory["raw_bytes"], int(MOST_GROWTH * inventory["source_bytes"]))
+    values = min(inventory.raw_bytes, int(MOST_GROWTH * inventory.source_bytes))
     return values + objects * BLOCK_BYTES
 
 
-def check(path, inventory: dict, objects: int, kept: dict) -> None:
+def check(path, inventory: Inventory, objects: int, kept: dict) -> None:
     """Raise DatasetError (`space`) unless there is room for what a store still lacks, as far as its home can tell.
 
     `kept` are the ledger entries of objects that are there. A quota is seen only by file systems that show it as their

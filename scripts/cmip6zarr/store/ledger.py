@@ -36,6 +36,8 @@ from cmip6zarr import RECIPE
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.buffers import scratch
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.store.interface import LEDGER, Home
 
@@ -62,17 +64,17 @@ def path_of(store) -> Path:
     return backend.at(store).ledger
 
 
-def head(inventory: dict, made_of: dict) -> dict:
+def head(inventory: Inventory, made_of: dict) -> dict:
     """Return the first line of the ledger of a store that is made of the files of an inventory, and of `made_of`."""
-    sources = [lasting(inventory["files"]), inventory["variables"], inventory["attributes"]]
+    sources = to_json([lasting(inventory.files), inventory.variables, inventory.attributes])
     text = json.dumps([*sources, made_of], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return {"ledger": FORM, "dataset": inventory["dataset"], "recipe": RECIPE, "made_of": digest}
+    return {"ledger": FORM, "dataset": inventory.dataset, "recipe": RECIPE, "made_of": digest}
 
 
-def lasting(files: list[dict]) -> list[dict]:
+def lasting(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
     """Return what inventory says of files, but for what changes when they move to another file system as they are."""
-    return [{name: value for name, value in file.items() if name not in ("inode", "ctime_ns")} for file in files]
+    return tuple(replace(file, inode=None, ctime_ns=None) for file in files)
 
 
 def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:

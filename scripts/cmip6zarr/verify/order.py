@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from cmip6zarr.model.inventory import SourceFile
 from cmip6zarr.verify.meaning import plain_attributes
 from cmip6zarr.verify.source import Source
 from cmip6zarr.verify.tally import Tally
@@ -30,36 +31,38 @@ def out_of_order(times: np.ndarray, missing: list) -> str | None:
     return f"step {int(np.argmax(falls)) + 1} is not later than the one before" if falls.any() else None
 
 
-def check_order(sources: list[Source], files: list[dict], time_name: str, memory_bytes: int, tally: Tally) -> None:
+def check_order(
+    sources: list[Source], files: tuple[SourceFile, ...], time_name: str, memory_bytes: int, tally: Tally
+) -> None:
     """Note a mismatch where the ranges of the receipt's files are not theirs, or the files do not follow in time."""
     stop, ends = 0, []
     for source, file in zip(sources, files, strict=True):
-        path, times = file["path"], times_of(source, time_name)
+        path, times = file.path, times_of(source, time_name)
         problem = out_of_order(times, missing_numbers(source.header.variables[time_name]))
         if problem or not times.size:
             tally.wrong(f"{path}: {time_name!r}: {problem or 'has no step'}, expected steps that increase")
             return
-        expected = {"steps": times.size, "start": stop, "stop": stop + times.size - file["skip"]}
+        expected = {"steps": times.size, "start": stop, "stop": stop + times.size - file.skip}
         for key, value in expected.items():
-            tally.same(f"{path}: {key} in the inventory", file[key], value)
-        if not 0 <= file["skip"] < times.size:
-            tally.wrong(f"{path}: steps trimmed: found {file['skip']}, expected less than {times.size}")
+            tally.same(f"{path}: {key} in the inventory", getattr(file, key), value)
+        if not 0 <= file.skip < times.size:
+            tally.wrong(f"{path}: steps trimmed: found {file.skip}, expected less than {times.size}")
             return
         stop = expected["stop"]
         clock = clocks(plain_attributes(source.header))[time_name]
-        ends.append((clock, times[file["skip"]], times[-1]))
+        ends.append((clock, times[file.skip], times[-1]))
         source.close()
     pairs = zip(pairwise(sources), files[1:], pairwise(ends), strict=True)
     for (before, source), file, ((clock, _, last), (next_clock, first, _)) in pairs:
         if not is_later(first, next_clock, last, clock):
-            message = f"{file['path']}: {time_name!r} begins with {first} ({next_clock.units}), expected later than"
+            message = f"{file.path}: {time_name!r} begins with {first} ({next_clock.units}), expected later than"
             tally.wrong(f"{message} {last} ({clock.units}), the end of {before.header.path}")
-        if skip := file["skip"]:
+        if skip := file.skip:
             steps = before.header.variables[time_name].shape[0]
             place = slice(steps - skip, steps) if skip <= steps else None
             problem = other_steps(source, slice(0, skip), before, place, time_name, memory_bytes)
             if problem:
-                tally.wrong(f"{file['path']}: its first {skip} steps are trimmed: {problem}")
+                tally.wrong(f"{file.path}: its first {skip} steps are trimmed: {problem}")
 
 
 def is_later(first, clock: Clock, last, clock_before: Clock) -> bool:

@@ -7,6 +7,8 @@ import zlib
 import numpy as np
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.verify.header import USER_DEFINED, Attribute, Header
 from cmip6zarr.verify.kept import compare_kept, compare_moved
@@ -24,7 +26,13 @@ LIBRARY_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ZeroDivisi
 
 
 def check_provenance(
-    path, inventory: dict, arrays: dict, sources: list[Source], time_name: str | None, memory_bytes: int, tally: Tally
+    path,
+    inventory: Inventory,
+    arrays: dict,
+    sources: list[Source],
+    time_name: str | None,
+    memory_bytes: int,
+    tally: Tally,
 ) -> None:
     """Note a mismatch where the provenance of the store at `path` is not what its files say.
 
@@ -47,13 +55,15 @@ def check_provenance(
         raise DatasetError("mismatch", message, AGAIN) from error
 
 
-def compare_summary(told: dict, inventory: dict, headers: list[Header], time_name: str | None, tally: Tally) -> None:
+def compare_summary(
+    told: dict, inventory: Inventory, headers: list[Header], time_name: str | None, tally: Tally
+) -> None:
     """Compare what the provenance says of the dataset as a whole."""
-    first, steps = storable(headers[0].variables), inventory["files"][-1]["stop"]
-    tally.same("provenance: dataset", told["dataset"], inventory["dataset"])
-    found, expected = ([{key: file[key] for key in RANGE} for file in each["files"]] for each in (told, inventory))
-    tally.same("provenance: files", found, expected)
-    tally.same("provenance: findings", told["findings"], inventory["findings"])
+    first, steps = storable(headers[0].variables), inventory.files[-1].stop
+    tally.same("provenance: dataset", told["dataset"], inventory.dataset)
+    found = [{key: file[key] for key in RANGE} for file in told["files"]]
+    tally.same("provenance: files", found, [{key: getattr(file, key) for key in RANGE} for file in inventory.files])
+    tally.same("provenance: findings", told["findings"], to_json(inventory.findings))
     tally.same("provenance: variables", sorted(told["variables"]), sorted(first))
     for name in told["variables"].keys() & first.keys():
         ours = told["variables"][name]

@@ -5,6 +5,7 @@ import zarr
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
+from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import default_fill
 from cmip6zarr.verify import header as headers
@@ -35,7 +36,7 @@ def prove(
     path,
     group: zarr.Group,
     raw: dict[str, str | None],
-    inventory: dict,
+    inventory: Inventory,
     left_out: list[str],
     policy: dict,
     memory_bytes: int,
@@ -48,15 +49,15 @@ def prove(
     """
     arrays = dict(group.arrays())
     objects = prove_objects(path, arrays)
-    tally, files = Tally(), inventory["files"]
-    found = [read_header(file["path"]) for file in files]
+    tally, files = Tally(), inventory.files
+    found = [read_header(file.path) for file in files]
     time_name = time_axis(found[0])
-    tally.same("time axis in the inventory", (inventory["time"] or {}).get("variable"), time_name)
+    tally.same("time axis in the inventory", inventory.time.variable if inventory.time else None, time_name)
     for header, file in zip(found, files, strict=True):
         check_tracking_id(header, file, inventory)
         check_agreement(header, found[0], time_name, policy, tally)
     sources = [Source(header) for header in found]
-    steps = sum(file["stop"] - file["start"] for file in files)
+    steps = sum(file.stop - file.start for file in files)
     compare_metadata(dict(group.attrs), arrays, found, time_name, steps, policy, tally)
     if time_name and not tally.mismatches:
         check_order(sources, files, time_name, memory_bytes, tally)
@@ -72,7 +73,7 @@ def prove(
         tally.wrong("no value was compared")
     if not tally.mismatches:
         longest = max((size for array in arrays.values() for size in array.shape), default=0)
-        check_opens(path, files[0]["path"], longest, tally)
+        check_opens(path, files[0].path, longest, tally)
     if tally.mismatches:
         message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
         raise DatasetError("mismatch", message, f"{CONVERT_AGAIN} If it stays, report it as a bug.")
@@ -94,12 +95,12 @@ def read_header(path: str) -> Header:
     return header
 
 
-def check_tracking_id(header: Header, file: dict, inventory: dict) -> None:
+def check_tracking_id(header: Header, file: SourceFile, inventory: Inventory) -> None:
     """Raise DatasetError (`source`) if a file has another tracking_id than when the inventory was taken."""
-    expected = inventory["attributes"].get("tracking_id")
-    for row in inventory["differing_attributes"]:
-        if (row["variable"], row["attribute"]) == ("", "tracking_id"):
-            expected = next((v["value"] for v in row["values"] if v["start"] <= file["start"] < v["stop"]), None)
+    expected = inventory.attributes.get("tracking_id")
+    for differing in inventory.differing_attributes:
+        if (differing.variable, differing.attribute) == ("", "tracking_id"):
+            expected = next((v.value for v in differing.values if v.start <= file.start < v.stop), None)
     expected = expected[1] if expected else None
     found = header.attributes["tracking_id"].value if "tracking_id" in header.attributes else None
     if not equal(found, expected.rstrip("\0") if isinstance(expected, str) else expected):
@@ -119,7 +120,13 @@ def check_agreement(header: Header, first: Header, time_name: str | None, policy
 
 
 def compare_values(
-    arrays: dict, sources: list[Source], files: list[dict], time_name, policy: dict, memory_bytes: int, tally: Tally
+    arrays: dict,
+    sources: list[Source],
+    files: tuple[SourceFile, ...],
+    time_name,
+    policy: dict,
+    memory_bytes: int,
+    tally: Tally,
 ) -> dict[str, Sums]:
     """Compare every value of every file with the store, {name: zarr.Array}, and return the sums of those of numbers."""
     sums = {name: Sums(array) for name, array in arrays.items() if array.dtype.kind not in "OTU"}

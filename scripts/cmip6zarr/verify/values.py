@@ -9,6 +9,7 @@ import zarr
 from cmip6zarr.core.chunks import Array, regions, shard_shape
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
+from cmip6zarr.model.inventory import SourceFile
 from cmip6zarr.verify import default_fill, times
 from cmip6zarr.verify.header import Variable
 from cmip6zarr.verify.source import Source
@@ -37,7 +38,7 @@ def blocks(array: zarr.Array, variable: Variable, whole: tuple[slice, ...], axis
 def compare_variable(
     array: zarr.Array,
     source: Source,
-    file: dict,
+    file: SourceFile,
     time_name: str | None,
     clocks: tuple[Clock, Clock] | None,
     memory_bytes: int,
@@ -56,10 +57,10 @@ def compare_variable(
     axis = variable.dims.index(time_name) if time_name in variable.dims else None
     whole = [slice(0, size) for size in variable.shape]
     if axis is not None:
-        whole[axis] = slice(file["start"], file["stop"])
+        whole[axis] = slice(file.start, file.stop)
     if len(whole) != array.ndim or any(w.stop > size for w, size in zip(whole, array.shape, strict=True)):
         return 0  # the difference in shape has been noted
-    shift = file["skip"] - file["start"]
+    shift = file.skip - file.start
     declared = missing_numbers(variable)
     count = 0
     with ThreadPoolExecutor(1) as store_reader:

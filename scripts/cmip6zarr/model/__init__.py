@@ -1,0 +1,1 @@
+"""The types that travel from rule to rule: a receipt is one of them as JSON."""

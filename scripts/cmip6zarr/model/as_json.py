@@ -1,0 +1,97 @@
+"""A frozen dataclass as JSON, and back: the keys are the names of its fields, a tuple is a list.
+
+A field that has its default value is left out of the JSON, and has it where the JSON lacks the key: so a type can have
+fields that receipts of before do not have. By hand, since cattrs and pydantic take 30 ms to import in each job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from reprlib import repr as short
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> Any:
+    """Return a dataclass, or a dict, list or tuple with some in it, as what `json` writes.
+
+    >>> from cmip6zarr.model.inventory import Layout
+    >>> to_json({"tas": Layout(chunks=(1, 96), filters=("zlib",))})
+    {'tas': {'chunks': [1, 96], 'filters': ['zlib']}}
+    """
+    if is_dataclass(value):
+        named = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: to_json(each) for field, each in named if not _is_default(field, each)}
+    if isinstance(value, Mapping):
+        return {key: to_json(each) for key, each in value.items()}
+    return [to_json(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _is_default(field: Field, value: Any) -> bool:
+    return value == (field.default if field.default_factory is MISSING else field.default_factory())
+
+
+def from_json(kind: type[T], value: Any, where: str = "") -> T:
+    """Return what JSON holds as a value of a type: dataclass, tuple, dict, number, text, None, or a union of such.
+
+    Keys that a dataclass has no field for are passed over. Raises ValueError with the place in the JSON, what was found
+    there and what was expected, or with what a dataclass says to fields that do not fit one another.
+
+    >>> from cmip6zarr.model.inventory import Layout
+    >>> from_json(Layout, {"chunks": None, "filters": ["zlib"], "more": 1})
+    Layout(chunks=None, filters=('zlib',))
+    >>> from_json(Layout, {"chunks": [1, "a"], "filters": []})
+    Traceback (most recent call last):
+        ...
+    ValueError: chunks[1]: found 'a', expected int
+    """
+    one = next((each for each in get_args(kind) if _fits(each, value)), kind) if get_origin(kind) is UnionType else kind
+    if not _fits(one, value):
+        raise ValueError(f"{where or 'at its root'}: found {short(value)}, expected {_name(kind)}")
+    if is_dataclass(one):
+        return _dataclass(one, value, where)
+    origin, arguments = get_origin(one), get_args(one)
+    if origin is dict:
+        return {key: from_json(arguments[1], each, f"{where}[{key!r}]") for key, each in value.items()}
+    if origin is tuple:
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        if len(kinds) != len(value):
+            raise ValueError(f"{where}: found {len(value)} values, expected {len(kinds)}")
+        return tuple(from_json(k, each, f"{where}[{n}]") for n, (k, each) in enumerate(zip(kinds, value, strict=True)))
+    return value
+
+
+def _dataclass(kind: type[T], value: dict, where: str) -> T:
+    found = {}
+    for name, (hint, is_needed) in _fields(kind).items():
+        place = f"{where}.{name}" if where else name
+        if name in value:
+            found[name] = from_json(hint, value[name], place)
+        elif is_needed:
+            raise ValueError(f"{place}: found none, expected {_name(hint)}")
+    try:
+        return kind(**found)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}" if where else str(error)) from error
+
+
+@cache
+def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
+    """Return {name: (type, whether it has no default)} of the fields of a dataclass."""
+    hints = get_type_hints(kind)
+    return {f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)}
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Tell whether a value in JSON is of the sort that becomes a value of a type; not what is in it."""
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    if is_dataclass(kind):
+        return isinstance(value, dict)
+    return isinstance(value, list if get_origin(kind) is tuple else get_origin(kind) or kind)
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).rpartition(".")[2]

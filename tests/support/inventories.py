@@ -1,0 +1,31 @@
+"""Inventories of files that are nowhere: what a test does not name has a value that fits."""
+
+from builders import dataset_id
+
+from cmip6zarr.model.inventory import Inventory, SourceFile, TimeAxis, Variable
+
+
+def make_file(path="/data/a.nc", steps=1, start=0, **fields):
+    """Return a file whose steps follow `start` steps of others."""
+    known = {"bytes": 1000, "mtime_ns": 0, "skip": 0, "moves": {}, "form": {}}
+    return SourceFile(**known | {"path": path, "steps": steps, "start": start, "stop": start + steps} | fields)
+
+
+def make_variable(dims=("x",), shape=(4,), dtype="float32", **fields):
+    """Return a variable that has no attributes."""
+    known = {"static": "time" not in dims, "raw_bytes": 0, "layouts": (), "attributes": {}}
+    return Variable(**known | {"dtype": dtype, "dims": tuple(dims), "shape": tuple(shape)} | fields)
+
+
+def make_time(variable="time", steps=1):
+    """Return a time axis of so many days."""
+    dates = {"start": "1850-01-01 00:00", "end": "1850-01-31 00:00"}
+    return TimeAxis(variable=variable, steps=steps, calendar="360_day", units="days since 1850-01-01", **dates)
+
+
+def make_inventory(**fields):
+    """Return the inventory of one file without variables and time, unless `fields` say otherwise."""
+    known = {"dataset": dataset_id(), "row": "0" * 16, "files": (make_file(),), "source_bytes": 1000, "raw_bytes": 0}
+    known |= {"dims": {}, "unlimited": (), "variables": {}, "attributes": {}, "differing_attributes": (), "form": {}}
+    known |= {"kept": (), "time": None, "verdict": "ok", "policy": {}, "findings": (), "left_out": ()}
+    return Inventory(**known | fields)
