@@ -24,17 +24,17 @@ def main(argv=None) -> int:
     try:
         home = backend.at(args.store, args.s3)
         home.reach()
-        facts = provenance.read(home)
+        known = provenance.read(home)
         if not provenance.is_proven(home):
             print(f"restore: {home}: its provenance is not proven: the ledger has no checksum of it.", file=sys.stderr)
-        arrays = back.open_arrays(home, facts)
-        names = [provenance.name_of(file) for file in facts["files"]] if args.all else [args.file]
+        arrays = back.open_arrays(home, known)
+        names = [provenance.name_of(file) for file in known.files] if args.all else [args.file]
     except DatasetError as error:
         print(f"restore: {error}", file=sys.stderr)
         return cli.FAILED
     for name in dict.fromkeys(names):
         try:
-            print(back.restore(arrays, facts, provenance.number_of(facts, name), args.to), flush=True)
+            print(back.restore(arrays, known, provenance.number_of(known, name), args.to), flush=True)
         except DatasetError as error:
             print(f"restore: {error}", file=sys.stderr)
             code = cli.FAILED

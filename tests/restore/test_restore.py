@@ -16,6 +16,7 @@ from spoil import each, last, put
 
 import restore
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.restore import source_files as back
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.store import backend, zarr_store
@@ -27,15 +28,20 @@ MOST_RESTORED = 4  # files of a real dataset, if it has many
 
 
 def convert(paths, folder, zarr_format=3, rule=None, **policy):
-    """Write the sealed store `s.zarr` of some files and return it with its provenance."""
+    """Write the sealed store `s.zarr` of some files and return it with the JSON of its provenance."""
     write(take(paths, folder, **policy), folder / "s.zarr", zarr_format, rule)
     zarr_store.seal(folder / "s.zarr", zarr_format)
-    return folder / "s.zarr", provenances.read(folder / "s.zarr")
+    return folder / "s.zarr", to_json(provenances.read(folder / "s.zarr"))
 
 
 def restored(store, provenance, number, folder):
-    """Restore one of the files of a store and return its path."""
-    return back.restore(back.open_arrays(store, provenance), provenance, number, folder)
+    """Restore one of the files of a store by the JSON of a provenance, and return its path."""
+    known = parsed(provenance)
+    return back.restore(back.open_arrays(store, known), known, number, folder)
+
+
+def parsed(provenance):
+    return provenances.from_text(json.dumps(provenance).encode(), "s.zarr.provenance.json")
 
 
 def assert_restored(paths, folder, zarr_format=3, rule=None, **policy):
@@ -90,7 +96,7 @@ def test_files_that_lie_across_shards_come_back(tmp_path, monkeypatch, options, 
     take(paths, tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 2, "lat": 20}', *options) == 0
     zarr_store.seal(tmp_path / "s.zarr", 2 if 2 in options else 3)
-    provenance = provenances.read(tmp_path / "s.zarr")
+    provenance = to_json(provenances.read(tmp_path / "s.zarr"))
     for number, path in enumerate(paths):
         assert_same(restored(tmp_path / "s.zarr", provenance, number, tmp_path / "back"), path)
 
@@ -330,9 +336,9 @@ def test_other_files_are_not_called_the_same(tmp_path, spoil, said):
 
 def refusal(store, folder, name=None, provenance=None):
     """Return the error of restoring a file (the second), which must leave nothing behind."""
-    provenance = provenance or provenances.read(store)
+    provenance = provenance or to_json(provenances.read(store))
     with pytest.raises(DatasetError) as caught:
-        number = provenances.number_of(provenance, name) if name else min(1, len(provenance["files"]) - 1)
+        number = provenances.number_of(parsed(provenance), name) if name else min(1, len(provenance["files"]) - 1)
         restored(store, provenance, number, folder)
     assert not folder.exists() or not [path for path in folder.iterdir() if "part" in path.name]
     return caught.value
@@ -404,7 +410,7 @@ def test_name_that_is_none_of_the_files_is_refused(tmp_path, name):
     """Only the name of a source file can be asked for."""
     provenance = convert(make_dataset(tmp_path), tmp_path)[1]
     with pytest.raises(DatasetError, match="found none of this name, expected one of 3 files") as error:
-        provenances.number_of(provenance, name)
+        provenances.number_of(parsed(provenance), name)
     assert error.value.kind == "restore"
 
 

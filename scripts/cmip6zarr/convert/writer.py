@@ -1,7 +1,7 @@
 """Write the variables of a dataset into an unsealed store, as planned; what an earlier run has written is kept."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from functools import partial
 
 import dask
@@ -16,6 +16,7 @@ from cmip6zarr.core import chunks, files
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.plan import planning
 from cmip6zarr.source.attributes import bounds_of
 from cmip6zarr.source.inventory import STRING_BYTES
@@ -115,8 +116,6 @@ def write_store(
 
 
 def provenance(inventory: Inventory) -> dict:
-    """Return what is kept beside a store: its files with their index ranges, and what its attributes do not say."""
-    kept = ("files", "dims", "unlimited", "variables", "attributes", "differing_attributes", "findings", "time")
-    kept += ("form", "kept")  # what `restore` needs beyond these
-    told = to_json(replace(inventory, files=lasting(inventory.files)))
-    return {"dataset": inventory.dataset, "recipe": RECIPE} | {key: told[key] for key in kept}
+    """Return the provenance of a store as JSON."""
+    shared = {each.name: getattr(inventory, each.name) for each in fields(Provenance) if each.name != "recipe"}
+    return to_json(Provenance(**shared | {"recipe": RECIPE, "files": lasting(inventory.files)}))

@@ -34,10 +34,11 @@ class SourceFile:
     form: dict
 
     def __post_init__(self):
-        if not 0 <= self.skip <= self.steps or self.start < 0 or self.stop - self.start != self.steps - self.skip:
+        first, stop = self.start - self.skip, self.stop
+        if self.steps != stop - first or not 0 <= first <= self.start <= stop:
             raise ValueError(
-                f"{self.path}: found steps [{self.start}, {self.stop}) of the dataset, expected {self.steps} steps of "
-                f"the file without the first {self.skip}"
+                f"{self.path}: found {self.steps} steps from {first}, expected {stop - first} as it ends before step "
+                f"{stop}, its first {self.skip} are trimmed and no file begins before step 0"
             )
 
 

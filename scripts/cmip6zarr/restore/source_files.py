@@ -16,6 +16,7 @@ import zarr
 from cmip6zarr.convert import encoding
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.source.attributes import bytes_of, missing_values
 from cmip6zarr.source.headers import Header, read_header
@@ -31,7 +32,7 @@ BLOCK_BYTES = 32 * 2**20
 MOST_CACHE_BYTES = 256 * 2**20
 
 
-def open_arrays(store, provenance: dict) -> dict[str, zarr.Array]:
+def open_arrays(store, provenance: Provenance) -> dict[str, zarr.Array]:
     """Return the arrays of a sealed store; a chunk that is missing or not what the ledger says raises when it is read.
 
     Raises DatasetError if there is no sealed store, its arrays are not those of the provenance (`store`), or there is
@@ -40,8 +41,8 @@ def open_arrays(store, provenance: dict) -> dict[str, zarr.Array]:
     with zarr_store.quiet():
         checksums = {entry.key: entry.xxh3 for entry in ledger.read(store).values()}
         arrays = dict(zarr_store.open_sealed(store, checksums).arrays())
-    for name, variable in provenance["variables"].items():
-        expected = (variable["shape"], variable["dtype"])
+    for name, variable in provenance.variables.items():
+        expected = (list(variable.shape), variable.dtype)
         found = (list(arrays[name].shape), dtype_name(arrays[name].dtype)) if name in arrays else None
         if found != expected:
             message = f"{store}: {name!r}: found {found}, expected {expected} by its provenance."
@@ -54,7 +55,7 @@ def dtype_name(dtype: np.dtype) -> str:
     return "str" if dtype.kind in "OTU" else "S1" if dtype == "S1" else dtype.newbyteorder("=").name
 
 
-def restore(arrays: dict[str, zarr.Array], provenance: dict, number: int, folder) -> Path:
+def restore(arrays: dict[str, zarr.Array], provenance: Provenance, number: int, folder) -> Path:
     """Write one of the source files of a store into a folder, whole or not at all, and return its path.
 
     `arrays` are those of the store, from `open_arrays`. Raises DatasetError if something is there already or it cannot
@@ -72,7 +73,7 @@ def restore(arrays: dict[str, zarr.Array], provenance: dict, number: int, folder
         check_header(read_header(part), source)
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        os.utime(part, ns=(source.file["mtime_ns"], source.file["mtime_ns"]))
+        os.utime(part, ns=(source.file.mtime_ns, source.file.mtime_ns))
         check_absent(target)
         part.rename(target)
     finally:
@@ -90,8 +91,8 @@ def check_absent(target: Path) -> None:
 def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
     """Raise DatasetError for what cannot be restored (`restore`), or has no place in the arrays (`provenance`)."""
     for name in source.form["order"]:
-        facts, stop = source.variables[name], source.file["stop"]
-        ours = zip(facts["dims"], source.shape(name), arrays[name].shape, strict=True)
+        facts, stop = source.variables[name], source.file.stop
+        ours = zip(facts.dims, source.shape(name), arrays[name].shape, strict=True)
         if any(stop > size if dim == source.time_name else size != n for dim, n, size in ours):
             message = (
                 f"{source.path}: {name!r} of shape {source.shape(name)} up to step {stop}: found an array of "
@@ -141,9 +142,9 @@ def define(ncid: int, source: Original) -> None:
     put_attributes(ncid, netcdf_c.GLOBAL, "", source)
     for name in source.form["order"]:
         variable, stored = source.variables[name], source.form["variables"][name]["storage"]
-        kind = TYPES.get(variable["dtype"], variable["dtype"])
+        kind = TYPES.get(variable.dtype, variable.dtype)
         with writing(source, repr(name)):
-            varid = netcdf_c.define(ncid, name, kind, [dimids[dim] for dim in variable["dims"]], stored)
+            varid = netcdf_c.define(ncid, name, kind, [dimids[dim] for dim in variable.dims], stored)
         put_attributes(ncid, varid, name, source)
 
 
@@ -158,13 +159,13 @@ def put_attributes(ncid: int, varid: int, variable: str, source: Original) -> No
 def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> None:
     """Copy the values of a file from the store, some shards at a time."""
     name, facts, file = variable.name, source.variables[variable.name], source.file
-    shape, dims = source.shape(name), facts["dims"]
+    shape, dims = source.shape(name), facts.dims
     axis = dims.index(source.time_name) if source.time_name in dims else None
-    shift = [file["start"] - file["skip"] if n == axis else 0 for n in range(len(shape))]
-    kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts["dtype"])) if name in source.kept else None
-    back = Move(*map(Fraction, file["moves"][name])).back if name in file["moves"] else None
-    itemsize = STRING_BYTES if facts["dtype"] == "str" else encoding.dtype_of(facts["dtype"]).itemsize
-    plan = chunks.Array(name, array.shape, tuple(dims), itemsize, axis=axis)
+    shift = [file.start - file.skip if n == axis else 0 for n in range(len(shape))]
+    kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts.dtype)) if name in source.kept else None
+    back = Move(*map(Fraction, file.moves[name])).back if name in file.moves else None
+    itemsize = STRING_BYTES if facts.dtype == "str" else encoding.dtype_of(facts.dtype).itemsize
+    plan = chunks.Array(name, array.shape, dims, itemsize, axis=axis)
     block = chunks.shard_shape(plan, array.shards or array.chunks, BLOCK_BYTES)
     enlarge_cache(variable, source.form["variables"][name]["storage"], axis or 0)
     whole = tuple(slice(by, by + size) for by, size in zip(shift, shape, strict=True))
@@ -175,10 +176,10 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
         except (OSError, RuntimeError, ValueError) as error:
             message = f"{source.path}: {name!r} cannot be read from the store at {region}: {error}."
             raise DatasetError("chunks", message, CONVERT_AGAIN) from error
-        values = values.astype(object) if facts["dtype"] == "str" else values
+        values = values.astype(object) if facts.dtype == "str" else values
         if back:
-            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts["dtype"]))
-        values = file_form.cast(values, encoding.dtype_of(facts["dtype"]))
+            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts.dtype))
+        values = file_form.cast(values, encoding.dtype_of(facts.dtype))
         if kept is not None:
             values = file_form.applied(values, kept[here])
         if values.size:
@@ -202,7 +203,7 @@ def check_header(header: Header, source: Original) -> None:
     pairs.append(("attributes", header.attributes, source.attributes[""]))
     for name, variable in header.variables.items():
         facts, ours = source.variables[name], (variable.dtype, variable.dims, tuple(variable.shape))
-        pairs.append((repr(name), ours, (facts["dtype"], facts["dims"], source.shape(name))))
+        pairs.append((repr(name), ours, (facts.dtype, list(facts.dims), source.shape(name))))
         pairs.append((f"attributes of {name!r}", variable.attributes, source.attributes[name]))
         theirs = expected["variables"][name]
         pairs += [(f"{key} of {name!r}", found["variables"][name][key], theirs[key]) for key in theirs]

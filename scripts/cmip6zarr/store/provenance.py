@@ -1,18 +1,28 @@
 """The provenance that lies beside a store: what it says of each source file, and of which one is asked for."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.inventory import Attributes, SourceFile, Variable
+from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.source import file_form
 from cmip6zarr.store import backend, ledger, zarr_store
 
-KEYS = {"files", "variables", "attributes", "differing_attributes", "findings", "time", "form", "kept"}
 CONVERT_AGAIN = "Convert the dataset again."
 KEEP = "Keep the original file."
 
 
-def read(store) -> dict:
+def from_text(data: bytes, path: str) -> Provenance:
+    """Return what lies at a path as a provenance; raises DatasetError (`provenance`) where it is none."""
+    try:
+        return from_json(Provenance, json.loads(data))
+    except ValueError as error:
+        raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
+
+
+def read(store) -> Provenance:
     """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole.
 
     Nor is it where the ledger knows another checksum. `is_proven` tells whether the ledger knows one.
@@ -23,13 +33,9 @@ def read(store) -> dict:
         data = home.read_beside(zarr_store.PROVENANCE)
         if data is None:
             raise FileNotFoundError("there is none")
-        provenance = json.loads(data)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
-    found = sorted(provenance) if isinstance(provenance, dict) else type(provenance).__name__
-    if KEYS - set(found):
-        message = f"{path}: found {found}, expected {sorted(KEYS)} among them."
-        raise DatasetError("provenance", message, CONVERT_AGAIN)
+    provenance = from_text(data, path)
     checksum, expected = ledger.digest_of(data), ledger.load(home)[0].get("provenance")
     if expected not in (None, checksum):
         message = f"{path}: found {checksum}, expected {expected} by the ledger."
@@ -42,23 +48,23 @@ def is_proven(store) -> bool:
     return bool(ledger.load(store)[0].get("provenance"))
 
 
-def name_of(file: dict) -> str:
+def name_of(file: SourceFile) -> str:
     """Return the bare name of a source file; raises DatasetError (`provenance`) for what is no name in a folder."""
-    name = file["path"].rpartition("/")[2]
+    name = file.path.rpartition("/")[2]
     if name in ("", ".", "..") or "\0" in name:
-        message = f"the provenance names the file {file['path']!r}: expected a path that ends in the name of a file."
+        message = f"the provenance names the file {file.path!r}: expected a path that ends in the name of a file."
         raise DatasetError("provenance", message, CONVERT_AGAIN)
     return name
 
 
-def number_of(provenance: dict, name: str) -> int:
+def number_of(provenance: Provenance, name: str) -> int:
     """Return which of the source files has a name; raises DatasetError (`restore`) unless just one has it."""
-    names = [name_of(file) for file in provenance["files"]]
+    names = [name_of(file) for file in provenance.files]
     if names.count(name) == 1:
         return names.index(name)
-    paths = [file["path"] for file in provenance["files"] if name_of(file) == name]
-    found = [f for f in provenance["findings"] if f.get("policy") in ("leave_out", "trim")]
-    left_out = [f["message"] for f in found if name in f["message"]]
+    paths = [file.path for file in provenance.files if name_of(file) == name]
+    messages = [f.message for f in provenance.findings if f.policy in ("leave_out", "trim")]
+    left_out = [message for message in messages if name in message]
     if paths:
         message, remedy = f"{name!r}: found files {paths}, expected one.", "Copy them by hand."
     elif left_out:
@@ -77,57 +83,55 @@ class Original:
     and in their order, by variable ("": of the file). `kept` are the values that the store does not give back.
     """
 
-    file: dict
+    file: SourceFile
     form: dict
     time_name: str | None
-    variables: dict[str, dict]
-    attributes: dict[str, dict[str, list]]
+    variables: dict[str, Variable]
+    attributes: dict[str, Attributes]
     kept: dict[str, str | list | None]
 
     @property
     def path(self) -> str:
-        return self.file["path"]
+        return self.file.path
 
     @property
     def dims(self) -> dict[str, int]:
-        return {name: self.file["steps"] if size is None else size for name, size in self.form["dims"]}
+        return {name: self.file.steps if size is None else size for name, size in self.form["dims"]}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape that a variable has in the file."""
-        return tuple(self.dims[dim] for dim in self.variables[name]["dims"])
+        return tuple(self.dims[dim] for dim in self.variables[name].dims)
 
     def exact(self, name: str) -> dict[str, list]:
         """Return the attributes of a variable, or of the file, of which their typed form does not say all."""
         return (self.form["variables"][name] if name else self.form)["exact"]
 
 
-def original(provenance: dict, number: int) -> Original:
-    """Return one of the source files as its store's provenance has it; raises DatasetError where that is none."""
-    file, time = provenance["files"][number], provenance["time"]
-    form = file_form.like(file["form"], provenance["form"])
-    steps, first = file["stop"] - file["start"] + file["skip"], file["start"] - file["skip"]
-    if time and (file["steps"] != steps or first < 0):
-        message = f"{file['path']}: found {file['steps']} steps from {first}, expected {steps} by the provenance."
-        raise DatasetError("provenance", message, CONVERT_AGAIN)
-    rows = [row for row in provenance["kept"] if number in row["files"]]
+def original(provenance: Provenance, number: int) -> Original:
+    """Return one of the source files as its store's provenance has it."""
+    file, variables = provenance.files[number], provenance.variables
+    form = file_form.like(file.form, provenance.form)
     return Original(
         file,
         form,
-        time["variable"] if time else None,
-        {n: v | {"dtype": form["variables"][n].get("dtype", v["dtype"])} for n, v in provenance["variables"].items()},
+        provenance.time.variable if provenance.time else None,
+        {name: replace(v, dtype=form["variables"][name].get("dtype", v.dtype)) for name, v in variables.items()},
         {name: attributes_of(provenance, file, form, name) for name in ("", *form["order"])},
-        {row["variable"]: row["kept"] for row in rows},
+        {each.variable: each.kept for each in provenance.kept if number in each.files},
     )
 
 
-def attributes_of(provenance: dict, file: dict, form: dict, variable: str) -> dict[str, list]:
+def attributes_of(provenance: Provenance, file: SourceFile, form: dict, variable: str) -> Attributes:
     """Return the typed attributes of a variable ("": global ones) in a file, in its order."""
-    first, ordered = ((p["variables"][variable] if variable else p)["attributes"] for p in (provenance, form))
-    dropped = provenance["variables"][variable].get("dropped", {}) if variable else {}
+    if variable:
+        first, ordered = provenance.variables[variable], form["variables"][variable]["attributes"]
+        known = first.attributes | first.dropped
+    else:
+        known, ordered = provenance.attributes, form["attributes"]
     own = {
-        row["attribute"]: values["value"]
-        for row in provenance["differing_attributes"]
-        for values in row["values"]
-        if row["variable"] == variable and values["start"] <= file["start"] < values["stop"]
+        each.attribute: values.value
+        for each in provenance.differing_attributes
+        for values in each.values
+        if each.variable == variable and values.start <= file.start < values.stop
     }
-    return {name: (first | dropped | own)[name] for name in ordered}
+    return {name: (known | own)[name] for name in ordered}
