@@ -4,6 +4,7 @@ import sys
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import audit, ledger, zarr_store
 
 
@@ -13,7 +14,7 @@ def audited(args, read: dict) -> dict:
     A store that is not what its ledger says, or has no whole ledger, is taken from its readers at once; `read` gets the
     objects and bytes of it that were read.
     """
-    path = receipts.read(args.results, "verify", args.dataset)["store"]
+    path = receipts.load(Proof, args.results, args.dataset).store
     home = cli.home(args, path)
     home.reach()
     try:

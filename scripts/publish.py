@@ -5,19 +5,21 @@ from pathlib import Path
 
 from cmip6zarr.core import chunks
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import backend, publish
 
 
 def published(args) -> dict:
     """Copy the store and return the facts of the receipt."""
-    verified, converted = (receipts.read(args.results, rule, args.dataset) for rule in ("verify", "convert"))
-    source = cli.home(args, verified["store"])
+    verified = receipts.load(Proof, args.results, args.dataset)
+    converted = receipts.read(args.results, "convert", args.dataset)
+    source = cli.home(args, verified.store)
     target = backend.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
     memory_bytes = args.memory_mib * chunks.MIB // 2
     owner = (args.results, args.take_over)
     done = publish.copy(source, target, args.dataset, converted["zarr_format"], memory_bytes, *owner)
-    return {"store": args.to, "source": verified["store"]} | done
+    return {"store": args.to, "source": verified.store} | done
 
 
 def parse(argv):

@@ -8,6 +8,7 @@ from cmip6zarr.campaign import findings
 from cmip6zarr.core import files
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.proof import Proof
 from cmip6zarr.report import picture, quicklook, sizes
 from cmip6zarr.store import zarr_store
 
@@ -15,7 +16,8 @@ from cmip6zarr.store import zarr_store
 def size_report(args) -> dict:
     """Measure the sealed store and return the facts of the receipt."""
     inventory = receipts.load(Inventory, args.results, args.dataset)
-    converted, verified = (receipts.read(args.results, rule, args.dataset) for rule in ("convert", "verify"))
+    verified = receipts.load(Proof, args.results, args.dataset)
+    converted = receipts.read(args.results, "convert", args.dataset)
     home = cli.home(args, converted["store"])
     objects = home.list()
     with zarr_store.quiet():
@@ -38,8 +40,8 @@ def size_report(args) -> dict:
         "zarr_format": converted["zarr_format"],
         "convert_planned_mib": converted["planned_mib"],
         "convert_peak_rss_mib": converted["peak_rss_mib"],
-        "verified": verified["mode"],
-        "values_compared": verified["values_compared"],
+        "verified": verified.mode,
+        "values_compared": verified.values_compared,
         "raw_bytes": inventory.raw_bytes,
         "netcdf_bytes": netcdf_bytes,
         "zarr_bytes": zarr_bytes,

@@ -6,11 +6,14 @@ With --audit STORE instead of a dataset: is a store, sealed once, still what its
 import argparse
 import json
 import sys
+from dataclasses import replace
 
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import audit, backend, ledger, zarr_store
 from cmip6zarr.store.ledger import Ledger
 from cmip6zarr.verify import proof, row
@@ -51,19 +54,25 @@ def verify(args, dataset: row.Dataset | None) -> dict:
         dataset = dataset or row.listed(args.catalogue, args.dataset, args.digest)
         left_out = row.check_files(dataset, inventory)
         if args.mode == "full":
-            told = prove(home, inventory, left_out, policy, memory_bytes, book)
+            proven = prove(home, inventory, left_out, policy, memory_bytes, book)
         else:
-            audit.check(home, "chunks", book, dataset=args.dataset)
-            arrays = dict(zarr_store.open_unsealed(home).arrays())
-            told = proof.prove_objects(home, arrays) | {"values_compared": 0, "mismatches": 0, "findings": []}
+            proven = prove_by_checksums(home, args.dataset, book)
         for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted["zarr_format"])
-    return {"store": converted["store"], "mode": args.mode} | told | {"sealed": True}
+    return to_json(replace(proven, store=converted["store"], sealed=True))
 
 
-def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> dict:
-    """Return the figures of the proof; a ledger that calls right what is proven wrong is given up.
+def prove_by_checksums(home, dataset: str, book: Ledger) -> Proof:
+    """Return the proof that a store has all chunks of its arrays, and each object is what the ledger says."""
+    audit.check(home, "chunks", book, dataset=dataset)
+    chunks_expected = proof.prove_objects(home, dict(zarr_store.open_unsealed(home).arrays()))
+    figures = {"values_compared": 0, "mismatches": 0, "chunks_expected": chunks_expected, "chunks_missing": 0}
+    return Proof(dataset=dataset, store=str(home), mode="checksums", **figures, findings=(), sealed=False)
+
+
+def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> Proof:
+    """Return the proof of a store by all its values; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
     and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
@@ -76,7 +85,7 @@ def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        told = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
+        proven = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that
@@ -87,7 +96,7 @@ def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_
             book.forget()
         raise
     audit.check(home, "chunks", book, unread=group.store.checked)
-    return told
+    return proven
 
 
 def audit_store(argv) -> int:

@@ -9,7 +9,7 @@ import pytest
 from builders import make_catalogue, make_dataset
 from campaigns import NAMES, ROW, leave
 from chain import run_convert, run_inventory, run_verify
-from inventories import make_inventory
+from inventories import make_inventory, make_proof
 
 import campaign as script
 import size_report
@@ -58,7 +58,7 @@ def test_states_come_from_receipts(tmp_path):
     assert sized["dataset"].to_list() == NAMES[:1]
     assert list(states.values()) == ["verified, with findings", "refused", "waiting"]
     assert tables.counted(states) == "3 datasets: 1 verified (1 with findings), 1 refused, 1 waiting"
-    leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts(None, {})})
+    leave(tmp_path, "size_report", NAMES[0], **RECEIPT | {"let_pass": findings.counts(None, None)})
     assert tables.state(NAMES[0], tmp_path) == "verified"
 
 
@@ -95,13 +95,14 @@ def test_findings_of_both_rules_are_counted_once(tmp_path):
     left_out = LeftOut(path="b.nc", kind="empty", message="")
     found = tuple(Finding(**each) for each in (one, one | {"kind": "gap", "steps_missing": 4}))
     inventory = make_inventory(findings=found, left_out=(left_out,))
-    verified = {"findings": [one | {"message": "as verify says it"}, one | {"file": "c.nc"}]}
+    theirs = (one | {"message": "as verify says it"}, one | {"file": "c.nc"})
+    verified = make_proof(findings=tuple(Finding(**each) for each in theirs))
     counted = findings.leave(tmp_path, NAMES[0], inventory, verified)
     kinds = {"encoding": 2, "gap": 1}
     assert counted == {"findings": 3, "files_left_out": 1, "steps_missing": 4, "kinds": kinds}
     record = receipts.read(tmp_path, findings.FOLDER, NAMES[0])
     assert (record["findings"][2]["file"], record["left_out"]) == ("c.nc", [to_json(left_out)])
-    assert not findings.leave(tmp_path, NAMES[0], make_inventory(), {})["findings"]
+    assert not findings.leave(tmp_path, NAMES[0], make_inventory(), make_proof())["findings"]
     assert receipts.find(tmp_path, findings.FOLDER, NAMES[0]) is None
 
 

@@ -5,12 +5,13 @@ import json
 import pytest
 from builders import make_dataset
 from chain import ID, take
-from inventories import make_file, make_inventory, make_time, make_variable
+from inventories import make_file, make_inventory, make_proof, make_time, make_variable
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import from_json, to_json
 from cmip6zarr.model.inventory import Finding, Inventory, SourceFile
+from cmip6zarr.model.proof import Proof
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,16 @@ def test_what_is_no_receipt_is_told(tmp_path, told, said):
     assert caught.value.message.startswith(f"{path}: not a receipt of inventory: ")
     assert caught.value.remedy == "Delete it; the next run makes it."
     assert receipts.load_if_any(Inventory, tmp_path, ID) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"mismatches": 1}, {"chunks_missing": 1}, {"values_compared": 0}], ids=lambda change: next(iter(change))
+)
+def test_proof_of_what_differs_is_none(change):
+    """There is no proof of a store that differs from its source, lacks chunks or was not compared at all."""
+    assert from_json(Proof, to_json(make_proof())) == make_proof()
+    with pytest.raises(ValueError, match="expected"):
+        make_proof(**change)
 
 
 def test_types_are_closed():

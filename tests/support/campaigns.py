@@ -4,7 +4,7 @@ import random
 
 import polars as pl
 from builders import dataset_id
-from inventories import make_inventory
+from inventories import make_inventory, make_proof
 
 from cmip6zarr.campaign import findings, tables
 from cmip6zarr.core import files
@@ -97,7 +97,7 @@ def leave_sizes(results, name, drawn, found):
     """Leave what the rules say of a dataset of which some of FINDINGS were let pass."""
     left_out = (LeftOut(path="b.nc", kind="empty", message=""),) if len(found) > 1 else ()
     inventory = make_inventory(dataset=name, findings=tuple(Finding(**f) for f in found[:2]), left_out=left_out)
-    verified = {"findings": found[2:]}
+    verified = make_proof(dataset=name, findings=tuple(Finding(**f) for f in found[2:]))
     receipts.write(receipts.path_of(results, "inventory", name), to_json(inventory))
     netcdf_bytes = round(10 ** drawn.uniform(4, 11))
     raw_bytes = round(netcdf_bytes * drawn.uniform(1.1, 2.6))
@@ -106,7 +106,7 @@ def leave_sizes(results, name, drawn, found):
     chunks = 8 + round(raw_bytes / 2**25)
     spent = {"seconds": 0.2 + raw_bytes / 2**20 / drawn.uniform(150, 400), "cpu_seconds": 0.3 + raw_bytes / 2**20 / 250}
     leave(results, "convert", name, planned_objects=chunks, **spent)
-    leave(results, "verify", name, **spent | verified)
+    leave(results, "verify", name, **to_json(verified) | spent)
     leave(
         results,
         "size_report",

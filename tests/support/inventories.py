@@ -1,8 +1,9 @@
-"""Inventories of files that are nowhere: what a test does not name has a value that fits."""
+"""Inventories of files that are nowhere, and proofs: what a test does not name has a value that fits."""
 
 from builders import dataset_id
 
 from cmip6zarr.model.inventory import Inventory, SourceFile, TimeAxis, Variable
+from cmip6zarr.model.proof import Proof
 
 
 def make_file(path="/data/a.nc", steps=1, start=0, **fields):
@@ -29,3 +30,9 @@ def make_inventory(**fields):
     known |= {"dims": {}, "unlimited": (), "variables": {}, "attributes": {}, "differing_attributes": (), "form": {}}
     known |= {"kept": (), "time": None, "verdict": "ok", "policy": {}, "findings": (), "left_out": ()}
     return Inventory(**known | fields)
+
+
+def make_proof(**fields):
+    """Return the proof of a sealed store without findings."""
+    known = {"dataset": dataset_id(), "store": "s.zarr", "mode": "full", "values_compared": 1, "mismatches": 0}
+    return Proof(**known | {"chunks_expected": 1, "chunks_missing": 0, "findings": (), "sealed": True} | fields)

@@ -22,17 +22,8 @@ from cmip6zarr.verify import header, source
 SHARED = {
     *("catalogue", "catalogue.drs", "catalogue.esm", "catalogue.lines"),
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
-    *(
-        "core.text",
-        "model",
-        "model.as_json",
-        "model.inventory",
-        "job",
-        "job.cli",
-        "job.in_progress",
-        "job.receipts",
-        "job.slurm",
-    ),
+    *("core.text", "job", "job.cli", "job.in_progress", "job.receipts", "job.slurm"),
+    *("model", "model.as_json", "model.inventory", "model.proof"),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger", "store.s3_client"),
     "store.zarr_store",
 }

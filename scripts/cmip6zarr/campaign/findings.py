@@ -5,6 +5,7 @@ from collections import Counter
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.proof import Proof
 
 VERIFIED, WITH_FINDINGS = "verified", "verified, with findings"
 """States of a dataset whose store is sealed: nothing was let pass, or something was."""
@@ -15,15 +16,15 @@ FOLDER = "findings"
 """In the results: a record for each verified dataset that has findings, as `failed` has one for each failure."""
 
 
-def together(inventory: Inventory | None, verified: dict) -> list[dict]:
+def together(inventory: Inventory | None, verified: Proof | None) -> list[dict]:
     """Return the findings of two receipts as JSON; of what both have found about a file, inventory's alone."""
     ours = to_json(inventory.findings) if inventory else []
     known = {(finding["kind"], finding.get("file")) for finding in ours}
-    theirs = verified.get("findings", [])
+    theirs = to_json(verified.findings or ()) if verified else []
     return ours + [finding for finding in theirs if (finding["kind"], finding.get("file")) not in known]
 
 
-def counts(inventory: Inventory | None, verified: dict) -> dict:
+def counts(inventory: Inventory | None, verified: Proof | None) -> dict:
     """Return how many findings a dataset has, files that were left out, steps that gaps leave out, and {kind: number}.
 
     Receipts of older versions do not list the files that were left out; their findings name them.
@@ -40,12 +41,12 @@ def counts(inventory: Inventory | None, verified: dict) -> dict:
     }
 
 
-def of_receipts(results, dataset: str) -> tuple[Inventory | None, dict]:
-    """Return the receipts of inventory and of verify of a dataset; None, or an empty one, for what is no receipt."""
-    return receipts.load_if_any(Inventory, results, dataset), receipts.find(results, "verify", dataset) or {}
+def of_receipts(results, dataset: str) -> tuple[Inventory | None, Proof | None]:
+    """Return the receipts of inventory and of verify of a dataset; None in place of what is no receipt."""
+    return tuple(receipts.load_if_any(kind, results, dataset) for kind in (Inventory, Proof))
 
 
-def leave(results, dataset: str, inventory: Inventory, verified: dict) -> dict:
+def leave(results, dataset: str, inventory: Inventory, verified: Proof) -> dict:
     """Leave the record of a dataset's findings, or take it away if there are none, and return their counts."""
     path, found = receipts.path_of(results, FOLDER, dataset), together(inventory, verified)
     if found:

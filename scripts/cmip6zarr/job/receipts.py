@@ -8,9 +8,10 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.files import digest, text_of, write_text
 from cmip6zarr.model.as_json import from_json
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.proof import Proof
 
 REMEDY = "Delete it; the next run makes it."
-Receipt = TypeVar("Receipt", bound=Inventory)
+Receipt = TypeVar("Receipt", bound=Inventory | Proof)
 
 
 def path_of(results, rule: str, dataset: str) -> Path:

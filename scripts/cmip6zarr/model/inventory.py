@@ -126,7 +126,8 @@ class Finding:
     """Something in the source that was let pass: its class, the choice of the policy that did so, and a sentence.
 
     `file` and `variable` say where. `steps_missing` counts the steps that a gap leaves out. `max_difference` is the
-    largest one between two coordinates, in their units, or a text where they are not comparable.
+    largest one between two coordinates, in their units, or a text where they are not comparable. `values` counts those
+    that a finding of verify is about.
     """
 
     kind: str
@@ -136,6 +137,7 @@ class Finding:
     variable: str | None = None
     steps_missing: int = 0
     max_difference: float | str | None = None
+    values: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import zarr
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.inventory import Inventory, SourceFile
+from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import default_fill
 from cmip6zarr.verify import header as headers
@@ -40,15 +41,15 @@ def prove(
     left_out: list[str],
     policy: dict,
     memory_bytes: int,
-) -> dict:
-    """Return the figures of the proof of a store whose group is open, with each array's own metadata.
+) -> Proof:
+    """Return the proof of a store whose group is open, with each array's own metadata, and which is not sealed yet.
 
     `raw` has what the ledger says of the values of each object, {key: raw_xxh3}. `left_out` are the files of the row
     that are not in the store; `memory_bytes` bounds what is held at once. Raises DatasetError: `chunks`, `source` where
     store or files cannot be read, `mismatch` with the first differences.
     """
     arrays = dict(group.arrays())
-    objects = prove_objects(path, arrays)
+    chunks_expected = prove_objects(path, arrays)
     tally, files = Tally(), inventory.files
     found = [read_header(file.path) for file in files]
     time_name = time_axis(found[0])
@@ -77,7 +78,17 @@ def prove(
     if tally.mismatches:
         message = f"{path}: {tally.mismatches} differences from its source: " + "; ".join(tally.messages) + "."
         raise DatasetError("mismatch", message, f"{CONVERT_AGAIN} If it stays, report it as a bug.")
-    return {"values_compared": tally.values_compared, "mismatches": 0} | objects | {"findings": tally.findings}
+    return Proof(
+        dataset=inventory.dataset,
+        store=str(path),
+        mode="full",
+        values_compared=tally.values_compared,
+        mismatches=tally.mismatches,
+        chunks_expected=chunks_expected,
+        chunks_missing=0,
+        findings=tuple(tally.findings),
+        sealed=False,
+    )
 
 
 def is_other_policy(taken: dict, policy: dict) -> bool:
@@ -185,7 +196,7 @@ def judge_drift(
         tally.wrong(problem, judged.mismatches)
 
 
-def prove_objects(path, arrays: dict) -> dict:
+def prove_objects(path, arrays: dict) -> int:
     """Return how many chunks a store's arrays must have, and have; raises DatasetError (`chunks`) for any other."""
     expected = {key for array in arrays.values() for key in zarr_store.expected_chunks(array)}
     listed = {key for key in zarr_store.list_objects(path) if zarr_store.is_chunk(key)}
@@ -196,7 +207,7 @@ def prove_objects(path, arrays: dict) -> dict:
             f"and {len(stray)} objects too many {stray[:MOST_NAMED]}, expected none."
         )
         raise DatasetError("chunks", message, CONVERT_AGAIN)
-    return {"chunks_expected": len(expected), "chunks_missing": 0}
+    return len(expected)
 
 
 def compare_consolidated(path, arrays: dict, tally: Tally) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cmip6zarr.model.inventory import Finding
+
 MOST_NAMED = 10  # mismatches that are spelled out; all are counted
 
 
@@ -13,8 +15,8 @@ MOST_NAMED = 10  # mismatches that are spelled out; all are counted
 class Tally:
     """What was compared, and what was found wrong: `messages` names the first few, `mismatches` counts all.
 
-    `covered` counts the values of each array that were compared, `findings` is what the policy or a tolerance lets
-    pass: [{kind, policy, message, file?, variable?}]. `default_fill` counts by variable and file the values of netCDF's
+    `covered` counts the values of each array that were compared, `findings` are what the policy or a tolerance
+    lets pass. `default_fill` counts by variable and file the values of netCDF's
     default fill that no attribute declares.
     """
 
@@ -22,7 +24,7 @@ class Tally:
     covered: Counter = field(default_factory=Counter)
     mismatches: int = 0
     messages: list[str] = field(default_factory=list)
-    findings: list[dict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     default_fill: Counter = field(default_factory=Counter)
 
     def wrong(self, message: str, count: int = 1) -> None:
@@ -37,7 +39,7 @@ class Tally:
 
     def note(self, kind: str, policy: str, message: str, **where: str | int) -> None:
         """Note a finding; `policy` is the choice that lets it pass, `accept` where a rule does."""
-        self.findings.append({"kind": kind, "policy": policy, "message": message} | where)
+        self.findings.append(Finding(kind=kind, policy=policy, message=message, **where))
 
 
 def equal(a, b) -> bool:

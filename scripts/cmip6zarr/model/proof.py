@@ -1,0 +1,35 @@
+"""What verify has proven of a store: the receipt of the rule verify."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cmip6zarr.model.inventory import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """The store at `store`, a path or URL, holds what its source files hold, and is `sealed`.
+
+    In mode `full` that is proven value by value, in mode `checksums` by those of the ledger alone. `values_compared`
+    counts values of all files, `chunks_expected` objects of the store. `findings` are what the policy or a tolerance
+    lets pass; None in older receipts, which do not list them.
+    """
+
+    RULE: ClassVar[str] = "verify"
+
+    dataset: str
+    store: str
+    mode: str
+    values_compared: int
+    mismatches: int
+    chunks_expected: int
+    chunks_missing: int
+    findings: tuple[Finding, ...] | None = None
+    sealed: bool
+
+    def __post_init__(self):
+        if self.mismatches or self.chunks_missing:
+            found = f"{self.mismatches} mismatches and {self.chunks_missing} chunks missing"
+            raise ValueError(f"found {found}, expected none")
+        if self.mode == "full" and self.values_compared < 1:
+            raise ValueError("found no value that was compared, expected at least one in mode full")
