@@ -47,20 +47,21 @@ def from_json(kind: type[T], value: Any, where: str = "") -> T:
         ...
     ValueError: chunks[1]: found 'a', expected int
     """
-    one = next((each for each in get_args(kind) if _fits(each, value)), kind) if get_origin(kind) is UnionType else kind
-    if not _fits(one, value):
+    origin, arguments = _parts(kind)
+    if origin is UnionType:
+        one = next((each for each in arguments if _fits(each, value)), None)
+        if one:
+            return from_json(one, value, where)
+    if origin is UnionType or not _fits(kind, value):
         raise ValueError(f"{where or 'at its root'}: found {short(value)}, expected {_name(kind)}")
-    if is_dataclass(one):
-        return _dataclass(one, value, where)
-    origin, arguments = get_origin(one), get_args(one)
+    if origin is None:
+        return _dataclass(kind, value, where) if is_dataclass(kind) else value
     if origin is dict:
         return {key: from_json(arguments[1], each, f"{where}[{key!r}]") for key, each in value.items()}
-    if origin is tuple:
-        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
-        if len(kinds) != len(value):
-            raise ValueError(f"{where}: found {len(value)} values, expected {len(kinds)}")
-        return tuple(from_json(k, each, f"{where}[{n}]") for n, (k, each) in enumerate(zip(kinds, value, strict=True)))
-    return value
+    kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+    if len(kinds) != len(value):
+        raise ValueError(f"{where}: found {len(value)} values, expected {len(kinds)}")
+    return tuple(from_json(k, each, f"{where}[{n}]") for n, (k, each) in enumerate(zip(kinds, value, strict=True)))
 
 
 def _dataclass(kind: type[T], value: dict, where: str) -> T:
@@ -84,13 +85,24 @@ def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     return {f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)}
 
 
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple]:
+    """Return what a type such as tuple[int, ...] is of, None for a plain one, and its arguments."""
+    return get_origin(kind), get_args(kind)
+
+
+@cache
+def _sorts(kind: Any) -> tuple[type, ...]:
+    """Return what a value of a type can be in JSON."""
+    if is_dataclass(kind):
+        return (dict,)
+    origin = get_origin(kind)
+    return (int, float) if kind is float else (list,) if origin is tuple else (origin or kind,)
+
+
 def _fits(kind: Any, value: Any) -> bool:
     """Tell whether a value in JSON is of the sort that becomes a value of a type; not what is in it."""
-    if kind in (int, float):
-        return isinstance(value, int | kind) and not isinstance(value, bool)
-    if is_dataclass(kind):
-        return isinstance(value, dict)
-    return isinstance(value, list if get_origin(kind) is tuple else get_origin(kind) or kind)
+    return isinstance(value, _sorts(kind)) and (kind is bool or not isinstance(value, bool))
 
 
 def _name(kind: Any) -> str:
