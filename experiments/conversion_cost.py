@@ -56,7 +56,7 @@ def take_inventory(folder: Path) -> None:
 def row_options(results: Path) -> list:
     """Return the options of verify.py that name the row of the dataset whose inventory was taken."""
     receipt = json.loads((results / "inventory" / f"{DATASET}.json").read_text())
-    return ["--catalogue", results.parent / "files.csv", "--digest", receipt["row"]]
+    return ["--digest", receipt["row"]]
 
 
 def cases(folder: Path) -> dict[str, tuple[Path, list]]:

@@ -10,7 +10,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import inventory
 from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.dataset import hand_over
 
 catalogue, dataset, results = sys.argv[1:]
 row = esm.read_catalogue(catalogue).datasets[dataset]
-sys.exit(inventory.main([row.id, "--results", results, "--catalogue", catalogue, "--digest", row.digest]))
+hand_over(results, [row])
+sys.exit(inventory.main([row.id, "--results", results, "--digest", row.digest]))

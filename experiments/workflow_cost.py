@@ -29,6 +29,7 @@ import size_report  # noqa: E402
 import verify  # noqa: E402
 from cmip6zarr.campaign import bundles  # noqa: E402
 from cmip6zarr.catalogue import drs, esm  # noqa: E402
+from cmip6zarr.catalogue.dataset import Dataset, hand_over  # noqa: E402
 from cmip6zarr.core import files  # noqa: E402
 from cmip6zarr.job import receipts  # noqa: E402
 
@@ -44,7 +45,7 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def make_catalogue(path: Path, datasets: int) -> dict[str, esm.Dataset]:
+def make_catalogue(path: Path, datasets: int) -> dict[str, Dataset]:
     """Write a catalogue of so many datasets of FILES files each, and return them."""
     with path.open("w") as table:
         print(*drs.FACETS, "time_range", "path", sep=",", file=table)
@@ -58,7 +59,7 @@ def make_catalogue(path: Path, datasets: int) -> dict[str, esm.Dataset]:
     return esm.read_catalogue(path).datasets
 
 
-def make_receipts(config: dict, datasets: dict[str, esm.Dataset], made: dict[str, dict]) -> None:
+def make_receipts(config: dict, datasets: dict[str, Dataset], made: dict[str, dict]) -> None:
     """Write the receipts of all datasets, from those of one that was converted, and the root of each store."""
     for row in datasets.values():
         root = Path(config["results"]).parent / drs.store_place(config["store_root"], row.id) / "zarr.json"
@@ -82,6 +83,7 @@ def convert_one(work: Path, config: dict) -> dict[str, dict]:
     esm.write(rows, work / "one.json")
     (row,) = esm.read_catalogue(work / "one.json").datasets.values()
     config = config | {"catalogue": str(work / "one.json"), "store_root": str(work / "stores")}
+    hand_over(work / "one", [row])
     for rule, script in SCRIPTS.items():
         if script.main(bundles.command(rule, config, row, work / "one")):
             raise SystemExit(f"{rule} failed")
@@ -109,7 +111,7 @@ def run(command: list, folder: Path) -> tuple[dict, str]:
     return {"wall": wall, "cpu": cpu, "mib": peak / 2**20}, text
 
 
-def measure(clone: Path, new: int, datasets: dict[str, esm.Dataset], results: Path) -> dict[str, dict]:
+def measure(clone: Path, new: int, datasets: dict[str, Dataset], results: Path) -> dict[str, dict]:
     """Return the figures of all cases of one catalogue by name; `new` datasets are taken for not converted in some."""
     snakemake = [sys.executable, "-m", "snakemake", "--cores", "1"]
     figures = {}

@@ -18,8 +18,8 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import RECIPE
-from cmip6zarr.campaign import configuration, outdated, pending, replaced, status, tables
-from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.campaign import bundles, configuration, outdated, pending, replaced, status, tables
+from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors, files
 from cmip6zarr.job import cli, receipts, slurm
 from cmip6zarr.store import backend, s3_client
@@ -197,7 +197,11 @@ def begin():
     if not workflow.is_main_process:  # a job has read neither
         return
     results = Path(config["results"])
+    planned = {job.wildcards_dict.get("dataset") for job in workflow.dag.jobs}
+    planned.update(name for bundle in LEFT.bundles for name in bundle.datasets)
     try:
+        dataset.hand_over(results, (LISTED[name] for name in planned.intersection(LISTED)))
+        bundles.hand_over(results, LEFT.bundles)
         files.write_text(results / status.LISTED, "".join(f"{name}\n" for name in LISTED))
         pending.keep(results, LEFT.table)
     except errors.DatasetError as error:
@@ -238,8 +242,9 @@ def tell_end():
 
 def row_digest(wildcards):
     """Return what changes when a dataset's row of the catalogue does."""
-    row = LISTED.get(wildcards.dataset) or esm.read_dataset(config["catalogue"], wildcards.dataset)
-    return row.digest
+    if workflow.is_main_process and wildcards.dataset in LISTED:
+        return LISTED[wildcards.dataset].digest
+    return dataset.handed_over(config["results"], wildcards.dataset).digest
 
 
 def store_path(wildcards):

@@ -15,12 +15,11 @@ rule inventory:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        catalogue=config["catalogue"],
         policy=json.dumps(config["policy"]),
     params:
         results=results_folder,
         digest=row_digest,
     shell:
         "python scripts/inventory.py {wildcards.dataset} --results {params.results:q}"
-        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {resources.policy:q}"
+        " --digest {params.digest} --policy {resources.policy:q}"
         " --attempt {resources.attempt} &> {log:q}"

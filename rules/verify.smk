@@ -18,7 +18,6 @@ rule verify:
         attempt=job_attempt,
         s3=S3,
         memory_mib=config["memory_mib"],
-        catalogue=config["catalogue"],
         policy=json.dumps(config["policy"]),
     params:
         results=results_folder,
@@ -26,6 +25,6 @@ rule verify:
         digest=row_digest,
     shell:
         "python scripts/verify.py {wildcards.dataset} --results {params.results:q} --mode {params.mode}"
-        " --catalogue {resources.catalogue:q} --digest {params.digest} --policy {resources.policy:q}"
+        " --digest {params.digest} --policy {resources.policy:q}"
         " --memory-mib {resources.memory_mib} --attempt {resources.attempt}"
         " --s3 {resources.s3:q} &> {log:q}"

@@ -18,7 +18,7 @@ import inventory
 import size_report
 import verify
 from cmip6zarr.campaign import bundles, pending, tables
-from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, in_progress, receipts
 
@@ -54,7 +54,7 @@ def holds(rule: str, argv: list[str], since_ns: int) -> int:
     return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
 
 
-def left(row: esm.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
+def left(row: Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Return what is left to do for a dataset: rules with their command lines, from the first that does not hold on."""
     since_ns, todo = 1, []
     untrue = pending.lost([row.id], args.config).get(row.id)
@@ -67,7 +67,7 @@ def left(row: esm.Dataset, args: argparse.Namespace) -> list[tuple[str, list[str
     return todo
 
 
-def take(row: esm.Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:
+def take(row: Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:
     """Take a dataset through rules; exits with the code of the first that fails."""
     for rule, argv in todo:
         log = Path(results, "logs", rule, f"{row.id}.log")
@@ -75,12 +75,11 @@ def take(row: esm.Dataset, todo: list[tuple[str, list[str]]], results: str) -> N
         with log.open("w") as said:  # what the libraries in C say too
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-        code = SCRIPTS[rule].main(argv, row) if rule in ("inventory", "verify") else SCRIPTS[rule].main(argv)
-        if code:
+        if code := SCRIPTS[rule].main(argv):
             sys.exit(code)
 
 
-def outcome(row: esm.Dataset, args: argparse.Namespace) -> str:
+def outcome(row: Dataset, args: argparse.Namespace) -> str:
     """Do what is left for a dataset in a process of its own, and return in a word what became of it.
 
     Raises SystemExit if the process was asked to end, as this one then is too: the note that it leaves tells the rest.
@@ -109,15 +108,10 @@ def main(argv=None) -> int:
     args = parse(argv)
     start, config = time.perf_counter(), args.config
     try:
-        datasets = esm.read_catalogue(config["catalogue"], config["select"]).datasets
-    except esm.CatalogueError as error:
+        chosen = {row.id: row for row in bundles.handed_over(args.results, args.bundle, config)}
+    except DatasetError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
-    bundle = next((b for b in bundles.bundles(datasets, config) if b.id == args.bundle), None)
-    if bundle is None:
-        print(f"{args.bundle}: no bundle of {config['catalogue']} as it is now. Run again.", file=sys.stderr)
-        return cli.FAILED
-    chosen = {name: datasets[name] for name in bundle.datasets}
     refused = set()
     if config["rerun"] != "refused":
         refused = tables.refused_before(chosen, args.results, config["policy"])
@@ -132,9 +126,9 @@ def main(argv=None) -> int:
         print(f"{len(failed)} of {len(outcomes)} datasets failed; the others are done.", file=sys.stderr)
         return cli.FAILED
     spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    facts = {"bundle": bundle.id, "datasets": outcomes, "seconds": time.perf_counter() - start, "cpu_seconds": spent}
+    facts = {"bundle": args.bundle, "datasets": outcomes, "seconds": time.perf_counter() - start, "cpu_seconds": spent}
     try:
-        receipts.write(receipts.path_of(args.results, "bundle", bundle.id), facts)
+        receipts.write(receipts.path_of(args.results, "bundle", args.bundle), facts)
     except DatasetError as error:
         print(error, file=sys.stderr)
         return cli.FAILED

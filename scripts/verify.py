@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import replace
 
+from cmip6zarr.catalogue.dataset import handed_over
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
@@ -30,17 +31,13 @@ def parse(argv):
         "--mode", choices=("full", "checksums"), default="full", help="checksums: compare with the ledger alone"
     )
     parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
-    parser.add_argument("--catalogue", required=True, help="intake-esm catalogue that lists the dataset's files")
-    parser.add_argument("--digest", required=True, help="of its row, as the catalogue was when the job was made")
+    parser.add_argument("--digest", required=True, help="of its row of the catalogue, when the job was made")
     parser.add_argument("--policy", default="{}", help="JSON: kind of refusal -> what to do about it")
     return parser.parse_args(argv)
 
 
-def verify(args, dataset: row.Dataset | None) -> dict:
-    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed.
-
-    `dataset` is the row of the catalogue, where the caller has it.
-    """
+def verify(args) -> dict:
+    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
     inventory = receipts.load(Inventory, args.results, args.dataset)
     converted = receipts.read(args.results, "convert", args.dataset)
     home = cli.home(args, converted["store"])
@@ -51,8 +48,7 @@ def verify(args, dataset: row.Dataset | None) -> dict:
     policy = proof.DEFAULTS | json.loads(args.policy)
     with Ledger(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
-        dataset = dataset or row.listed(args.catalogue, args.dataset, args.digest)
-        left_out = row.check_files(dataset, inventory)
+        left_out = row.check_files(handed_over(args.results, args.dataset, args.digest), inventory)
         if args.mode == "full":
             proven = prove(home, inventory, left_out, policy, memory_bytes, book)
         else:
@@ -121,12 +117,12 @@ def audit_store(argv) -> int:
     return cli.FAILED if found else cli.OK
 
 
-def main(argv=None, dataset: row.Dataset | None = None) -> int:
+def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if any(word.startswith("--audit") for word in argv):
         return audit_store(argv)
     args = parse(argv)
-    return cli.attempt("verify", args, lambda: verify(args, dataset))
+    return cli.attempt("verify", args, lambda: verify(args))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import audit  # noqa: E402, F401
 import campaign  # noqa: E402, F401
 import size_report  # noqa: E402, F401
 from cmip6zarr.catalogue import esm  # noqa: E402
+from cmip6zarr.catalogue.dataset import hand_over  # noqa: E402
 from cmip6zarr.job import receipts  # noqa: E402
 from cmip6zarr.store import ledger, zarr_store  # noqa: E402
 
@@ -53,9 +54,10 @@ class Bench:
         self.folder, self.steps = folder, steps
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = make_dataset(folder / "nc", files=3, steps=steps // 3, lat=lat, lon=lon, chunks=(1, lat, lon))
-        self.catalogue = make_catalogue(folder / "nc", folder / "catalogue.json")
+        listed = make_catalogue(folder / "nc", folder / "catalogue.json")
         self.results, self.store = folder / "results", folder / "s.zarr"
-        row = chain.ROWS[str(self.results), ID] = esm.read_catalogue(str(self.catalogue)).datasets[ID]
+        row = chain.ROWS[str(self.results), ID] = esm.read_catalogue(str(listed)).datasets[ID]
+        hand_over(self.results, [row])
         self.digest = row.digest
         self.take_inventory()
 
@@ -71,7 +73,7 @@ class Bench:
         if rule == "convert":
             options = ("--store", self.store, *RULE, *options)
         if rule in ("inventory", "verify"):
-            options = ("--catalogue", self.catalogue, "--digest", self.digest, *options)
+            options = ("--digest", self.digest, *options)
         return [
             sys.executable,
             str(ROOT / "scripts" / f"{rule}.py"),

@@ -24,6 +24,7 @@ from mutants.declared import FAULTS, Fault, put_in
 import bundle
 from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 
@@ -58,10 +59,10 @@ class Bank:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._rows: dict[str, esm.Dataset] = {}
+        self._rows: dict[str, Dataset] = {}
         self._ended: dict[str, Ended] = {}
 
-    def row(self, name: str) -> esm.Dataset:
+    def row(self, name: str) -> Dataset:
         """Return the row of the catalogue of a dataset."""
         if name not in self._rows:
             folder = self.folder / "sources" / name.replace(" ", "-")
@@ -91,7 +92,7 @@ class Bank:
         return ended(out, self.folder)
 
 
-def configuration(small: Small, row: esm.Dataset, folder: Path) -> dict:
+def configuration(small: Small, row: Dataset, folder: Path) -> dict:
     """Return the workflow's configuration for a dataset."""
     listed = Path(row.files[0]).parent
     while not (listed / "catalogue.json").exists():
@@ -100,10 +101,11 @@ def configuration(small: Small, row: esm.Dataset, folder: Path) -> dict:
     return chain.configuration(**change, policy=small.policy, **small.config)
 
 
-def take(row: esm.Dataset, small: Small, fault: Fault | None, folder: Path) -> None:
+def take(row: Dataset, small: Small, fault: Fault | None, folder: Path) -> None:
     """Run the rules with a fault in this process; how often it was met is left in `calls`."""
     out = folder / "out"
     config = configuration(small, row, folder)
+    hand_over(out, [row])
     calls = put_in(fault) if fault else []
     rules = ("inventory", "convert", "verify")
     todo = [(rule, bundles.command(rule, config, row, out)) for rule in rules]
@@ -126,7 +128,7 @@ def ended(out: Path, folder: Path) -> Ended:
     answer = record.get("class") or ("verified" if verified else "killed")
     digest = hashlib.sha256()
     for path in sorted(path for path in out.rglob("*") if path.is_file() and path.name != "calls"):
-        if not {"logs", "running", "failed", "verify"} & set(path.relative_to(out).parts):
+        if not {"logs", "running", "failed", "verify", "datasets"} & set(path.relative_to(out).parts):
             digest.update(str(path.relative_to(folder)).encode() + stable(path))
     return Ended(answer, record.get("message", ""), sealed, digest.hexdigest(), calls)
 

@@ -19,7 +19,7 @@ from repository import REPOSITORY
 import bundle as script
 from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import drs, esm
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.job import cli, in_progress, receipts
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCD"]
@@ -42,8 +42,11 @@ def campaign(tmp_path):
 
 
 def the_bundle(config):
-    """Return the one bundle of a configuration's catalogue."""
-    (one,) = bundles.bundles(esm.read_catalogue(config["catalogue"]).datasets, config)
+    """Return the one bundle of a configuration's catalogue, and hand it over as the controller does."""
+    rows = esm.read_catalogue(config["catalogue"]).datasets
+    (one,) = bundles.bundles(rows, config)
+    hand_over(config["results"], rows.values())
+    bundles.hand_over(config["results"], [one])
     return one
 
 
@@ -196,11 +199,18 @@ def test_rerun_of_a_class_of_failure(campaign):
 
 
 def test_bundle_of_another_catalogue_is_told(campaign):
-    """An id that is none of the catalogue's bundles is an error, and nothing is written."""
+    """An id that was not handed over, or of other datasets, is an error, and nothing is written."""
     code, outcomes, said = run(campaign, "000000-0123456789ab")
     assert (code, outcomes) == (1, {})
-    assert "no bundle of" in said
+    assert "000000-0123456789ab.json: not the file of a bundle" in said
     assert not Path(campaign["results"]).exists()
+    bundle = the_bundle(campaign)
+    hand_over(campaign["results"], [Dataset(NAMES[0], ("/other.nc",))])
+    code, outcomes, said = run(campaign, bundle.id)
+    assert (code, outcomes) == (1, {})
+    assert f"{bundle.id}.json: found other datasets" in said
+    assert "another configuration" in run(campaign | {"codec": "fast"}, bundle.id)[2]
+    assert written(campaign) == {}
 
 
 ROWS = st.lists(st.tuples(st.integers(1, 12), st.none() | st.integers(0, 2**31)), max_size=30)

@@ -14,7 +14,7 @@ from inventories import make_inventory, make_proof
 import campaign as script
 import size_report
 from cmip6zarr.campaign import findings, tables
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Finding, LeftOut

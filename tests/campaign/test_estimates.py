@@ -11,7 +11,7 @@ from chain import configuration, run_convert, run_inventory
 import plan as script
 from cmip6zarr.campaign import bundles, estimates
 from cmip6zarr.catalogue import drs, esm
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]

@@ -11,7 +11,7 @@ from inventories import make_file, make_inventory
 
 from cmip6zarr.campaign import bundles, outdated, pending
 from cmip6zarr.catalogue import drs, row_files
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import LeftOut

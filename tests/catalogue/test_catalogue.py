@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import catalogue as cli
 from cmip6zarr.catalogue import drs, lines
-from cmip6zarr.catalogue.esm import CatalogueError, Dataset, build, read_catalogue, write
+from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.catalogue.esm import CatalogueError, build, read_catalogue, write
 from cmip6zarr.core.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"

@@ -10,7 +10,7 @@ import inventory
 from cmip6zarr.core import open_timeout
 from cmip6zarr.job import cli, receipts
 
-OPTIONS = ["--catalogue", "c.json", "--digest", "0"]
+OPTIONS = ["--digest", "0"]
 
 
 @pytest.fixture

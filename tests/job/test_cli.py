@@ -16,6 +16,8 @@ import demo
 import inventory
 import size_report
 import verify
+from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.dataset import hand_over
 from cmip6zarr.core.errors import DatasetError, Refused
 from cmip6zarr.job import cli, in_progress, receipts
 
@@ -208,7 +210,7 @@ HOSTILE = (
 @pytest.mark.parametrize("script", RULES, ids=lambda script: script.__name__)
 def test_hostile_id_is_a_usage_error(tmp_path, capsys, script, hostile):
     """An id that is none never becomes a path: exit code 2, and no file."""
-    required = ["--store", "s", "--catalogue", "c", "--digest", "d"]
+    required = ["--store", "s", "--digest", "d"]
     known = {"inventory": required[2:], "convert": required[:2]}.get(script.__name__, [])
     with pytest.raises(SystemExit) as stop:
         script.main([hostile, "--results", str(tmp_path / "r"), *known])
@@ -227,7 +229,7 @@ def test_hostile_id_is_a_usage_error(tmp_path, capsys, script, hostile):
         (convert, ["--store", "s", "--zarr-format", "2", "--shard-mib", "1"]),
         (convert, ["--store", "s", "--scheduler", "distributed"]),
         (convert, []),
-        (inventory, ["--catalogue", "c"]),
+        (inventory, ["--policy", "{}"]),
         (verify, ["--memory-mib", "much"]),
     ],
 )
@@ -283,8 +285,8 @@ def test_rule_without_the_receipt_before_fails(tmp_path, run, missing):
 def test_changed_catalogue_is_no_refusal(tmp_path):
     """A row that is no longer what the workflow read is a failure that another run cures."""
     make_dataset(tmp_path / "data")
-    options = ["--catalogue", str(make_catalogue(tmp_path / "data")), "--digest", "0" * 16]
-    assert inventory.main([ID, "--results", str(tmp_path), *options]) == 1
+    hand_over(tmp_path, esm.read_catalogue(make_catalogue(tmp_path / "data")).datasets.values())
+    assert inventory.main([ID, "--results", str(tmp_path), "--digest", "0" * 16]) == 1
     record = receipts.read(tmp_path, "failed", ID)
     assert (record["class"], record["row"]) == ("catalogue", "0" * 16)
     assert "The catalogue changed after the start" in record["remedy"]

@@ -16,6 +16,7 @@ from chain import ID, list_files, run_convert, run_inventory, run_verify
 from spoil import again, damage, each, last, put, renamed_in_header
 
 from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.dataset import hand_over
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
@@ -318,8 +319,9 @@ def test_source_that_may_not_be_read(tmp_path, hidden):
     list_files({ID: paths}, tmp_path / "catalogue.json")
     closed = paths[-1] if hidden == "file" else paths[-1].parent
     command = [sys.executable, ROOT / "scripts" / "inventory.py", ID, "--results", tmp_path / "results"]
-    digest = esm.read_catalogue(tmp_path / "catalogue.json").datasets[ID].digest
-    command += ["--catalogue", tmp_path / "catalogue.json", "--digest", digest]
+    row = esm.read_catalogue(tmp_path / "catalogue.json").datasets[ID]
+    hand_over(tmp_path / "results", [row])
+    command += ["--digest", row.digest]
     if os.geteuid() == 0:  # root reads everything, unless it gives that up
         drop = "-dac_override,-dac_read_search"
         command[:0] = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]

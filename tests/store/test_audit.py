@@ -14,7 +14,8 @@ from zarr.storage import LocalStore
 import audit as script
 import restore
 import verify
-from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.catalogue import drs
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
@@ -165,7 +166,7 @@ def test_stores_that_changed_places_are_found(tmp_path):
     for variable in ("tas", "pr"):
         name = dataset_id(variable_id=variable)
         paths = make_dataset(tmp_path / "nc", variable_id=variable)
-        row = ROWS[str(tmp_path), name] = esm.Dataset(name, tuple(map(str, paths)))
+        row = ROWS[str(tmp_path), name] = Dataset(name, tuple(map(str, paths)))
         facts = to_json(inventory.take_inventory(row, {}))
         receipts.write(receipts.path_of(tmp_path, "inventory", name), facts)
         places[name] = drs.store_place(str(tmp_path), name)

@@ -12,6 +12,7 @@ import convert
 import inventory
 import verify
 from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import from_json, to_json
@@ -43,8 +44,8 @@ def run_inventory(dataset, listed, results, **policy):
     """Run inventory.py for a dataset of a catalogue and return its exit code."""
     facets = dict(zip(drs.FACETS, dataset.split("."), strict=True))
     row = ROWS[str(results), dataset] = esm.read_catalogue(listed, facets).datasets[dataset]
-    options = ["--catalogue", str(listed), "--digest", row.digest, "--policy", json.dumps(policy)]
-    return inventory.main([dataset, "--results", str(results), *options])
+    hand_over(results, [row])
+    return inventory.main([dataset, "--results", str(results), "--digest", row.digest, "--policy", json.dumps(policy)])
 
 
 def run_convert(results, store, *options, dataset=ID):
@@ -56,14 +57,15 @@ def run_verify(results, *more, dataset=ID, policy=None):
     """Run verify.py with the policy of the inventory, if none is given, and return its exit code."""
     if policy is None:
         policy = (receipts.find(results, "inventory", dataset) or {}).get("policy", {})
-    row = ROWS.get((str(results), dataset)) or esm.Dataset(dataset, ("none.nc",))
-    options = ["--catalogue", "none", "--digest", row.digest, "--policy", json.dumps(policy)]
-    return verify.main([dataset, "--results", str(results), *options, *map(str, more)], row)
+    row = ROWS.get((str(results), dataset)) or Dataset(dataset, ("none.nc",))
+    hand_over(results, [row])
+    options = ["--digest", row.digest, "--policy", json.dumps(policy)]
+    return verify.main([dataset, "--results", str(results), *options, *map(str, more)])
 
 
 def take(paths, results, **policy):
     """Take the inventory of some files, leave it as the receipt of the default dataset, and return it as its JSON."""
-    row = ROWS[str(results), ID] = esm.Dataset(ID, tuple(str(path) for path in paths))
+    row = ROWS[str(results), ID] = Dataset(ID, tuple(str(path) for path in paths))
     facts = to_json(take_inventory(row, policy))
     receipts.write(receipts.path_of(results, "inventory", ID), facts)
     return facts
@@ -80,7 +82,7 @@ def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="
 def leave_receipts(results, facts, store, zarr_format):
     """Leave the receipts that verify reads, of the default dataset and a store that was written without the script."""
     if (str(results), ID) not in ROWS:
-        ROWS[str(results), ID] = esm.Dataset(ID, tuple(file["path"] for file in facts["files"]))
+        ROWS[str(results), ID] = Dataset(ID, tuple(file["path"] for file in facts["files"]))
     receipts.write(receipts.path_of(results, "inventory", ID), facts | {"row": ROWS[str(results), ID].digest})
     receipts.write(receipts.path_of(results, "convert", ID), {"store": str(store), "zarr_format": zarr_format})
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cmip6zarr import RECIPE
-from cmip6zarr.catalogue import drs
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue import dataset, drs
+from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.core import files
+from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job.cli import ASKED
 from cmip6zarr.store import s3_client
 
@@ -26,7 +29,7 @@ class Bundle:
 
 def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
     """Return the options of a rule's script for a dataset, but for how a bucket is asked, from the configuration."""
-    listed = {"digest": row.digest, "catalogue": config["catalogue"], "policy": json.dumps(config["policy"])}
+    listed = {"digest": row.digest, "policy": json.dumps(config["policy"])}
     if rule == "inventory":
         return listed
     if rule == "convert":
@@ -71,6 +74,35 @@ def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
         Bundle(f"{number:06d}-{digest(some, config)}", tuple(row.id for row in some), size)
         for number, (some, size) in enumerate(zip(made, sizes, strict=True))
     ]
+
+
+def path_of(results, bundle: str) -> Path:
+    """Return where the file lies in which the controller hands a bundle to its job: a list of ids, as JSON."""
+    return Path(results, "bundles", f"{bundle}.json")
+
+
+def hand_over(results, some: Iterable[Bundle]) -> None:
+    """Write the files of bundles; those of their datasets are written apart. Raises DatasetError if that fails."""
+    for bundle in some:
+        files.write_text(path_of(results, bundle.id), json.dumps(bundle.datasets) + "\n")
+
+
+def handed_over(results, bundle: str, config: Mapping) -> list[Dataset]:
+    """Return the datasets of a bundle from its file and theirs.
+
+    Raises DatasetError (`catalogue`) where they are not there, or not those of which the id was made.
+    """
+    path = path_of(results, bundle)
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"{path}: not the file of a bundle, which a run writes when it begins: {error}."
+        raise DatasetError("catalogue", message, "Run again.") from error
+    rows = [dataset.handed_over(results, name) for name in names]
+    if not rows or not bundle.endswith(f"-{digest(rows, config)}"):
+        message = f"{path}: found other datasets, or another configuration, than those of which the bundle was made."
+        raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
+    return rows
 
 
 def digest(rows: list[Dataset], config: Mapping) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 from cmip6zarr.catalogue import drs, row_files
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.convert.writer import arrays_of
 from cmip6zarr.core.chunks import MIB
 from cmip6zarr.core.errors import Refused

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cmip6zarr.catalogue import row_files
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.inventory import Inventory
 

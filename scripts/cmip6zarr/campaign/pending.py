@@ -20,7 +20,7 @@ import polars as pl
 from cmip6zarr.campaign import bundles, outdated, replaced, tables
 from cmip6zarr.campaign.bundles import Bundle
 from cmip6zarr.catalogue import drs
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
 from cmip6zarr.job import receipts
 from cmip6zarr.job.cli import ASKED, RULES

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cmip6zarr.campaign import bundles
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 
 SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")

@@ -8,7 +8,7 @@ import polars as pl
 from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.catalogue import drs, row_files
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
 from cmip6zarr.store.backend import SCHEME

@@ -1,6 +1,5 @@
 """An intake-esm catalogue in, datasets out; and a catalogue of a tree of NetCDF files."""
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cmip6zarr.catalogue import drs, lines
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.drs import FACETS
 from cmip6zarr.core import files
 from cmip6zarr.core.text import printable
@@ -45,25 +45,6 @@ MOST_JSON_BYTES = 256 * 2**20
 
 class CatalogueError(ValueError):
     """A catalogue cannot be used; the message says which, why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset's id and its files: absolute paths in order, or one glob pattern; their bytes, where all are told."""
-
-    id: str
-    files: tuple[str, ...]
-    source_bytes: int | None = None
-
-    @property
-    def facets(self) -> dict[str, str]:
-        """The ten FACETS, which the id joins with dots."""
-        return dict(zip(FACETS, self.id.split("."), strict=True))
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hex digits that change when the id or the list of files does, and only then."""
-        return hashlib.sha256("\n".join((self.id, *self.files)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -102,11 +83,6 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         # It may quote whatever bytes the file holds, and goes to a terminal.
         raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
-
-
-def read_dataset(path: str | os.PathLike, name: str) -> Dataset:
-    """Read one dataset of a catalogue by its id; raises CatalogueError if it is not there."""
-    return read_catalogue(path, dict(zip(FACETS, name.split("."), strict=True))).datasets[name]
 
 
 def _open(path: Path) -> tuple[pl.LazyFrame, dict]:

@@ -5,23 +5,11 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from cmip6zarr.catalogue.esm import CatalogueError, Dataset, read_dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.model.inventory import Inventory, SourceFile
 
 ANEW = "Run again: the dataset starts anew."
-
-
-def listed(path: str, name: str, digest: str) -> Dataset:
-    """Return a dataset's row of a catalogue; raises DatasetError (`catalogue`) if its digest is another."""
-    try:
-        row = read_dataset(path, name)
-    except CatalogueError as error:
-        raise DatasetError("catalogue", f"{error}.", "Correct the catalogue, then run again.") from error
-    if row.digest != digest:
-        message = f"{path}: found another list of files of {name} ({row.digest}), expected that of digest {digest}."
-        raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
-    return row
 
 
 def paths_of(row: Dataset) -> list[str]:
