@@ -11,7 +11,10 @@ configfile: "config/config.yaml"
 report: "report/workflow.rst"
 
 
+include: "rules/internals.smk"
 include: "rules/common.smk"
+include: "rules/queue.smk"
+include: "rules/run.smk"
 include: "rules/inventory.smk"
 include: "rules/convert.smk"
 include: "rules/verify.smk"

@@ -1,14 +1,13 @@
 """Write the report, the tables and the catalogue of stores, and print what became of every dataset."""
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import findings, pending, tables
+from cmip6zarr.campaign import findings, listed, pending, tables
 from cmip6zarr.catalogue import esm
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
@@ -19,9 +18,7 @@ from cmip6zarr.store import backend
 
 def parse(argv):
     parser = cli.add_s3(argparse.ArgumentParser(description=__doc__))
-    parser.add_argument("--catalogue", required=True, help="intake-esm catalogue of the sources")
-    parser.add_argument("--select", default="{}", help="JSON: facet -> value or values, and limit")
-    parser.add_argument("--results", required=True, help="folder of the receipts")
+    parser.add_argument("--results", required=True, help="folder of the receipts, and of what the last run listed")
     for root, what in (("--store-root", "the stores"), ("--publish-root", "the published stores")):
         parser.add_argument(root, default="", help=f"where {what} lie: in a bucket it gets their catalogue too")
     return parser.parse_args(argv)
@@ -51,11 +48,9 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
 
 
 def write(args) -> None:
-    """Write and print all; raises CatalogueError, and DatasetError where something cannot be written."""
-    listed = esm.read_catalogue(args.catalogue, json.loads(args.select))
-    names, left_aside = dict.fromkeys(listed.datasets), listed.left_aside
-    del listed  # a million names of files would be kept for nothing
+    """Write and print all; raises DatasetError where no run has begun, or something cannot be written."""
     results = Path(args.results)
+    names, left_aside = listed.read(results)
     in_progress.settle(results, names)
     pending.keep(results, pending.finished(results))  # so that the next run finds it up to date
     states, sized = tables.standings(names, results)
@@ -88,7 +83,7 @@ def main(argv=None) -> int:
     args = parse(argv)
     try:
         write(args)
-    except (esm.CatalogueError, DatasetError) as error:
+    except DatasetError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
     return cli.OK

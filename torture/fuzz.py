@@ -22,7 +22,7 @@ import jsonschema
 import netCDF4
 import numpy as np
 import yaml
-from common import ID, ROOT, audit, campaign, chain, make_dataset, size_report
+from common import ID, ROOT, audit, chain, make_dataset, size_report
 
 from cmip6zarr.convert import hdf5_chunks
 from cmip6zarr.job import receipts
@@ -106,7 +106,7 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
         chain.list_files({ID: paths}, folder / "catalogue.json")
     elif kind == "catalogue":
         change(chance.choice([folder / "catalogue.json", folder / "catalogue.csv"]), chance)
-        code = campaign.main(["--catalogue", str(folder / "catalogue.json"), "--results", str(results)])
+        code = chain.run_campaign(folder / "catalogue.json", results)
         return "read" if code == 0 else "refused"
     elif kind == "receipt":
         rule = chance.choice(RULES)
@@ -135,7 +135,7 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
 def told_by_campaign(folder: Path) -> str:
     """Make the campaign's tables and return how many stores, and audits, they call right."""
     results = folder / "results"
-    if campaign.main(["--catalogue", str(folder / "catalogue.json"), "--results", str(results)]):
+    if chain.run_campaign(folder / "catalogue.json", results):
         return "refused"
     tables = [
         (results / name).read_text().splitlines() for name in ("sizes.tsv", "audit.tsv") if (results / name).exists()

@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from builders import make_catalogue, make_dataset
 from campaigns import NAMES, ROW, leave
-from chain import run_convert, run_inventory, run_verify
+from chain import run_campaign, run_convert, run_inventory, run_verify
 from inventories import make_inventory, make_proof
 
 import campaign as script
 import size_report
-from cmip6zarr.campaign import findings, tables
+from cmip6zarr.campaign import findings, listed, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
@@ -36,14 +36,13 @@ RECEIPT = ROW | {
 
 def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch):
     """Tables that cannot be written are a failure that names the file, without a traceback."""
-    make_dataset(tmp_path / "data")
-    listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
+    listed.keep(tmp_path / "r*sults", NAMES, {})
 
     def full(_):
         raise OSError(122, "Disk quota exceeded")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert script.main(["--catalogue", str(listed), "--results", str(tmp_path / "r*sults")]) == 1
+    assert script.main(["--results", str(tmp_path / "r*sults")]) == 1
     assert "finished.parquet: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
 
 
@@ -209,7 +208,7 @@ def finished(tmp_path):
 
 def test_summary_of_a_campaign(tmp_path, finished, capsys):
     """The summary writes the table and the catalogue of verified stores, and prints what became of all datasets."""
-    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    assert run_campaign(finished, tmp_path) == 0
     printed = capsys.readouterr().out
     assert "1 stores from 3 files: " in printed
     assert "2 datasets: 1 refused, 1 verified" in printed
@@ -229,22 +228,21 @@ def test_summary_of_a_campaign(tmp_path, finished, capsys):
 
 def test_summary_of_a_selection(tmp_path, finished, capsys):
     """What is not selected is not counted."""
-    select = json.dumps({"variable_id": "pr"})
-    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path), "--select", select]) == 0
+    assert run_campaign(finished, tmp_path, variable_id="pr") == 0
     assert "1 datasets: 1 refused" in capsys.readouterr().out
 
 
 def test_summary_before_any_run(tmp_path, finished, capsys):
     """Before anything ran, all datasets wait and the tables are empty."""
-    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path / "none")]) == 0
+    assert run_campaign(finished, tmp_path / "none") == 0
     assert "2 datasets: 2 waiting" in capsys.readouterr().out
     assert pl.read_csv(tmp_path / "none" / "catalogue" / "stores.csv").height == 0
 
 
-def test_summary_without_a_catalogue(tmp_path, capsys):
-    """A catalogue that cannot be read is exit code 1 and says why."""
-    assert script.main(["--catalogue", str(tmp_path / "none.json"), "--results", str(tmp_path)]) == 1
-    assert "none.json" in capsys.readouterr().err
+def test_summary_without_a_run(tmp_path, capsys):
+    """Where no run has begun there is nothing to sum up: exit code 1, and why."""
+    assert script.main(["--results", str(tmp_path)]) == 1
+    assert f"{tmp_path}: found no list of datasets, which a run leaves when it begins" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rule", ["failed", "size_report", "audit"])
@@ -254,7 +252,7 @@ def test_broken_receipt_ends_no_campaign(tmp_path, finished, capsys, rule):
         path.write_text(path.read_text()[:-20])
     (tmp_path / "audit").mkdir(exist_ok=True)
     (tmp_path / "audit" / f"{NAMES[1]}.json").write_text("{")
-    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    assert run_campaign(finished, tmp_path) == 0
     said = capsys.readouterr().out
     assert ("receipt" in said.split("2 datasets: ")[1].splitlines()[0]) == (rule != "audit")
     rows = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
@@ -264,5 +262,5 @@ def test_broken_receipt_ends_no_campaign(tmp_path, finished, capsys, rule):
 def test_store_is_listed_only_while_it_is_verified(tmp_path, finished):
     """A dataset whose size report is gone is not in the catalogue of stores."""
     shutil.rmtree(tmp_path / "size_report")
-    assert script.main(["--catalogue", str(finished), "--results", str(tmp_path)]) == 0
+    assert run_campaign(finished, tmp_path) == 0
     assert pl.read_csv(tmp_path / "catalogue" / "stores.csv").height == 0

@@ -11,7 +11,7 @@ from builders import dataset_id
 from repository import REPOSITORY
 
 import status as script
-from cmip6zarr.campaign import status
+from cmip6zarr.campaign import listed, status
 from cmip6zarr.job import in_progress, receipts, slurm
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDEFGH"]
@@ -39,7 +39,7 @@ def results(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     ended = subprocess.Popen(["true"])
     ended.wait()
-    (tmp_path / status.LISTED).write_text("\n".join(NAMES[:-1]))
+    (tmp_path / listed.DATASETS).write_text("\n".join(NAMES[:-1]))
     for name in (VERIFIED, LOST, AGAIN):
         leave(tmp_path, "size_report", name)
     fail(tmp_path, LOST, "rot", time=2e9)

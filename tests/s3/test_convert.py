@@ -10,11 +10,10 @@ import intake
 import pytest
 import xarray as xr
 from builders import DEFLATED, make_dataset
-from chain import ID, list_files, run_convert, run_inventory, run_verify
+from chain import ID, list_files, run_campaign, run_convert, run_inventory, run_verify
 from repository import REPOSITORY
 
 import audit
-import campaign
 import restore
 import size_report
 import verify
@@ -112,8 +111,7 @@ def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path):
     assert run_convert(results, drs.store_place(root, ID), *RULE) == 0
     assert run_verify(results) == 0
     assert size_report.main([ID, "--results", str(results)]) == 0
-    words = ["--catalogue", str(tmp_path / "catalogue.json"), "--results", str(results), "--store-root", root]
-    assert campaign.main(words) == 0
+    assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", root) == 0
     found = intake.open_esm_datastore(f"{root}/catalogue/stores.json")
     (one,) = found.to_dataset_dict(progressbar=False).values()
     with xr.open_mfdataset(paths, data_vars="minimal", coords="minimal", compat="override") as other:
@@ -126,8 +124,7 @@ def test_catalogue_that_cannot_be_put_is_told(results, bucket, tmp_path, paths, 
     assert run_convert(results, store, *RULE) == 0
     assert run_verify(results) == 0
     assert size_report.main([ID, "--results", str(results)]) == 0
-    words = ["--catalogue", str(tmp_path / "catalogue.json"), "--results", str(results)]
-    assert campaign.main([*words, "--store-root", "s3://no-such-bucket-here/zarr"]) == 1
+    assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", "s3://no-such-bucket-here/zarr") == 1
     assert "s3://no-such-bucket-here/zarr/catalogue/stores.csv" in capsys.readouterr().err
     assert (results / "catalogue" / "stores.csv").read_text().count("\n") == 2
 

@@ -11,7 +11,7 @@ import xarray as xr
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError, Refused
 from cmip6zarr.restore import source_files
 from cmip6zarr.source import hdf5_contents, headers, inventory, netcdf_c

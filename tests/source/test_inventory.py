@@ -10,7 +10,7 @@ from builders import UNITS, make_dataset
 from chain import ID
 from spoil import add_reference_time, again, broken, each, last, put
 
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.source import inventory as inventories

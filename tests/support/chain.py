@@ -8,9 +8,11 @@ import zarr
 from builders import dataset_id
 from repository import REPOSITORY
 
+import campaign
 import convert
 import inventory
 import verify
+from cmip6zarr.campaign import listed
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.convert import writer
@@ -61,6 +63,16 @@ def run_verify(results, *more, dataset=ID, policy=None):
     hand_over(results, [row])
     options = ["--digest", row.digest, "--policy", json.dumps(policy)]
     return verify.main([dataset, "--results", str(results), *options, *map(str, more)])
+
+
+def run_campaign(catalogue, results, *options, **select):
+    """Run campaign.py as at the end of a run of a catalogue; return its exit code, 1 if it cannot be read."""
+    try:
+        found = esm.read_catalogue(catalogue, select)
+    except esm.CatalogueError:
+        return 1
+    listed.keep(results, found.datasets, found.left_aside)
+    return campaign.main(["--results", str(results), *options])
 
 
 def take(paths, results, **policy):

@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cmip6zarr.campaign import findings
+from cmip6zarr.campaign import findings, listed
 from cmip6zarr.core.text import printable
 from cmip6zarr.job import in_progress, receipts, slurm
-
-LISTED = "datasets.txt"
-"""The ids in the catalogue when the last run began, one a line, in the results."""
 
 FOLDERS = ("inventory", "size_report", "failed", findings.FOLDER, in_progress.FOLDER)
 
@@ -33,10 +30,10 @@ COMMAND = "snakemake --cores 1 --profile lotus"
 def look(results: Path) -> dict:
     """Return what there is to know, ready for JSON: counts by state and class, what is at work, the newest failures."""
     there = {folder: _names(results / folder) for folder in FOLDERS}
-    listed = _listed(results) or set().union(*there.values())
-    work = _at_work(results, there[in_progress.FOLDER] & listed)
+    names = _listed(results) or set().union(*there.values())
+    work = _at_work(results, there[in_progress.FOLDER] & names)
     states = Counter("gone" if note["alive"] is False else "at work" for note in work)
-    idle = listed - {note["dataset"] for note in work}
+    idle = names - {note["dataset"] for note in work}
     failures = [failure for name in there["failed"] & idle if (failure := _failure(results, name))]
     failures.sort(key=lambda failure: (failure["time"], failure["dataset"]), reverse=True)
     classes = Counter(failure["class"] for failure in failures)
@@ -44,11 +41,11 @@ def look(results: Path) -> dict:
     sealed = there["size_report"] & idle - there["failed"]
     states[findings.WITH_FINDINGS] = len(sealed & there[findings.FOLDER])
     states[findings.VERIFIED] = len(sealed - there[findings.FOLDER])
-    states["waiting"] = len(listed) - states.total()
+    states["waiting"] = len(names) - states.total()
     return {
         "results": str(results),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "datasets": len(listed),
+        "datasets": len(names),
         "states": {state: states[state] for state in STATES},
         "classes": dict(classes.most_common()),
         "rerun": {kind: rerun(kind) for kind, _ in classes.most_common()},
@@ -104,7 +101,7 @@ def _names(folder: Path) -> set[str]:
 
 def _listed(results: Path) -> set[str]:
     try:
-        return set((results / LISTED).read_text().split())
+        return set(listed.names(results))
     except FileNotFoundError:
         return set()
 

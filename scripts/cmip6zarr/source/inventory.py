@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from cmip6zarr.catalogue.esm import Dataset
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.row_files import expand
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.inventory import Inventory, Layout, SourceFile, TimeAxis
