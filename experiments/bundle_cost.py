@@ -23,7 +23,7 @@ import queues
 import yaml
 from builders import make_catalogue, make_dataset
 
-from cmip6zarr.job import cli, receipts
+from cmip6zarr.job import receipts, request
 
 LOCAL = ("--cores", "2", "--keep-going")
 SIZE = {"files": 2, "steps": 12, "lat": 96, "lon": 120}
@@ -82,7 +82,7 @@ def jobs_cpu() -> tuple[float, list[str]]:
 def by_rule(clone: clones.Clone, names: list[str]) -> dict[str, float]:
     """Return the mean CPU seconds of each rule for a dataset in a bundle; a receipt has those of its process so far."""
     total, before = {}, dict.fromkeys(names, 0.0)
-    for rule in cli.RULES:
+    for rule in request.RULES:
         now = {name: receipts.read(clone.results, rule, name)["cpu_seconds"] for name in names}
         total[rule] = sum(now[name] - before[name] for name in names) / len(names)
         before = now

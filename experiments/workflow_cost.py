@@ -27,11 +27,10 @@ import demo  # noqa: E402
 import inventory  # noqa: E402
 import size_report  # noqa: E402
 import verify  # noqa: E402
-from cmip6zarr.campaign import bundles  # noqa: E402
 from cmip6zarr.catalogue import drs, esm  # noqa: E402
 from cmip6zarr.catalogue.dataset import Dataset, hand_over  # noqa: E402
 from cmip6zarr.core import files  # noqa: E402
-from cmip6zarr.job import receipts  # noqa: E402
+from cmip6zarr.job import receipts, request  # noqa: E402
 
 SCRIPTS = {"inventory": inventory, "convert": convert, "verify": verify, "size_report": size_report}
 FILES = 10
@@ -69,7 +68,7 @@ def make_receipts(config: dict, datasets: dict[str, Dataset], made: dict[str, di
         folder = Path(config["results"], rule)
         folder.mkdir(parents=True)
         for row in datasets.values():
-            facts |= {"dataset": row.id, "asked": bundles.asked(config, row).get(rule, {})}
+            facts |= {"dataset": row.id, "asked": request.asked(config, row).get(rule, {})}
             text = json.dumps(facts | {"digest": files.digest(facts)}, indent=1)
             (folder / f"{row.id}.json").write_text(text)
 
@@ -85,7 +84,7 @@ def convert_one(work: Path, config: dict) -> dict[str, dict]:
     config = config | {"catalogue": str(work / "one.json"), "store_root": str(work / "stores")}
     hand_over(work / "one", [row])
     for rule, script in SCRIPTS.items():
-        if script.main(bundles.command(rule, config, row, work / "one")):
+        if script.main(request.command(rule, config, row, work / "one")):
             raise SystemExit(f"{rule} failed")
     return {rule: receipts.read(work / "one", rule, row.id) for rule in SCRIPTS}
 

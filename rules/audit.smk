@@ -17,13 +17,13 @@ rule audit:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        s3=S3,
+        how=how_of("audit"),
     params:
         results=results_folder,
     shell:
         # A store that is not sound is an answer too, and must not keep the others from being read.
-        "python scripts/audit.py {wildcards.dataset} --results {params.results:q}"
-        " --attempt {resources.attempt} --s3 {resources.s3:q} &> {log:q} || test -s {output:q}"
+        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} {resources.how}"
+        " --attempt {resources.attempt} &> {log:q} || test -s {output:q}"
 
 
 rule audits:

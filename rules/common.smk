@@ -6,7 +6,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -18,7 +18,7 @@ from cmip6zarr import RECIPE
 from cmip6zarr.campaign import bundles, configuration, listed, outdated, pending, replaced, tables
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
-from cmip6zarr.job import cli, receipts, slurm
+from cmip6zarr.job import receipts, request, slurm
 from cmip6zarr.store import backend, s3_client
 
 # A terminal that is closed ends a run as Ctrl-C does: its jobs are ended, and no lock is left.
@@ -56,8 +56,6 @@ if workflow.is_main_process:
         if told:
             print(told, file=sys.stderr)
 
-# How a job is run, where the catalogue lies, and the policy stand among the resources of the rules: as params, their
-# change would be a reason to convert everything again. Another policy asks again for what was refused, no more.
 S3 = s3_client.option(config["s3"])
 CAMPAIGN = " ".join(
     [
@@ -79,16 +77,21 @@ def results_folder(wildcards):
     return config["results"]
 
 
-def row_digest(wildcards):
-    """Return what changes when a dataset's row of the catalogue does."""
-    if workflow.is_main_process and wildcards.dataset in LISTED:
-        return LISTED[wildcards.dataset].digest
-    return dataset.handed_over(config["results"], wildcards.dataset).digest
+def row_of(wildcards):
+    """Return the row of a dataset: a job has it from the file that the controller wrote."""
+    return LISTED.get(wildcards.dataset) or dataset.handed_over(config["results"], wildcards.dataset)
 
 
-def store_path(wildcards):
-    """Return where the store of a dataset lies."""
-    return drs.store_place(config["store_root"], wildcards.dataset)
+def request_of(rule):
+    """Return a function of a dataset: the options that decide what the rule makes of it."""
+    return lambda wildcards: join(request.words(request.asked(config, row_of(wildcards)).get(rule, {})))
+
+
+def how_of(rule):
+    """Return a function of a dataset: the other options. They stand among the resources: no reason to do it again."""
+    return lambda wildcards, threads: join(
+        request.words(request.how(rule, config | {"threads": threads}, row_of(wildcards)))
+    )
 
 
 def published_path(wildcards):

@@ -16,22 +16,11 @@ rule convert:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        s3=S3,
-        take_over=config["take_over"],
-        memory_mib=config["memory_mib"],
-        scheduler=config["scheduler"],
+        how=how_of("convert"),
     params:
         results=results_folder,
-        store=store_path,
-        zarr_format=config["zarr_format"],
-        chunks=json.dumps(config["chunks"]).strip('"'),
-        chunk_mib=config["chunk_mib"],
-        shard_mib=config["shard_mib"],
-        codec=config["codec"],
+        request=request_of("convert"),
         recipe=RECIPE,
     shell:
-        "python scripts/convert.py {wildcards.dataset} --results {params.results:q}"
-        " --store {params.store:q} --zarr-format {params.zarr_format} --chunks {params.chunks:q}"
-        " --chunk-mib {params.chunk_mib} --shard-mib {params.shard_mib} --codec {params.codec} --memory-mib {resources.memory_mib}"
-        " --scheduler {resources.scheduler} --threads {threads} --attempt {resources.attempt}"
-        " --s3 {resources.s3:q} --take-over {resources.take_over:q} &> {log:q}"
+        "python scripts/convert.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
+        " --attempt {resources.attempt} &> {log:q}"

@@ -15,11 +15,10 @@ rule inventory:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        policy=json.dumps(config["policy"]),
+        how=how_of("inventory"),
     params:
         results=results_folder,
-        digest=row_digest,
+        request=request_of("inventory"),
     shell:
-        "python scripts/inventory.py {wildcards.dataset} --results {params.results:q}"
-        " --digest {params.digest} --policy {resources.policy:q}"
+        "python scripts/inventory.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -15,16 +15,13 @@ rule publish:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        s3=S3,
-        take_over=config["take_over"],
-        memory_mib=config["memory_mib"],
+        how=how_of("publish"),
     params:
         results=results_folder,
         to=published_path,
     shell:
         "python scripts/publish.py {wildcards.dataset} --results {params.results:q} --to {params.to:q}"
-        " --memory-mib {resources.memory_mib} --attempt {resources.attempt} --s3 {resources.s3:q}"
-        " --take-over {resources.take_over:q} &> {log:q}"
+        " {resources.how} --attempt {resources.attempt} &> {log:q}"
 
 
 rule published:

@@ -11,7 +11,7 @@ def of_this_run(wildcards):
     """
     make_again(LEFT.again)
     # By name: Snakemake does not make what is missing in the middle of a chain whose end is there.
-    each = [(rule, name) for name in LEFT.datasets for rule in cli.RULES]
+    each = [(rule, name) for name in LEFT.datasets for rule in request.RULES]
     each += [("bundle", bundle.id) for bundle in LEFT.bundles]
     return [str(receipts.path_of(config["results"], rule, name)) for rule, name in each]
 

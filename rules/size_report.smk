@@ -17,9 +17,9 @@ rule size_report:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        s3=S3,
+        how=how_of("size_report"),
     params:
         results=results_folder,
     shell:
-        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q}"
-        " --attempt {resources.attempt} --s3 {resources.s3:q} &> {log:q}"
+        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q} {resources.how}"
+        " --attempt {resources.attempt} &> {log:q}"

@@ -16,15 +16,10 @@ rule verify:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        s3=S3,
-        memory_mib=config["memory_mib"],
-        policy=json.dumps(config["policy"]),
+        how=how_of("verify"),
     params:
         results=results_folder,
-        mode=config["verify"],
-        digest=row_digest,
+        request=request_of("verify"),
     shell:
-        "python scripts/verify.py {wildcards.dataset} --results {params.results:q} --mode {params.mode}"
-        " --digest {params.digest} --policy {resources.policy:q}"
-        " --memory-mib {resources.memory_mib} --attempt {resources.attempt}"
-        " --s3 {resources.s3:q} &> {log:q}"
+        "python scripts/verify.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
+        " --attempt {resources.attempt} &> {log:q}"

@@ -29,7 +29,7 @@ def audited(args, read: dict) -> dict:
 
 
 def main(argv=None) -> int:
-    args = cli.add_s3(cli.parser(__doc__)).parse_args(argv)
+    args = cli.parser(__doc__, "audit").parse_args(argv)
     read: dict = {}
     code = cli.attempt("audit", args, lambda: audited(args, read))
     if code != cli.OK:

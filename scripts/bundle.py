@@ -20,7 +20,7 @@ import verify
 from cmip6zarr.campaign import bundles, pending, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job import cli, in_progress, receipts
+from cmip6zarr.job import cli, in_progress, receipts, request
 
 DEATHS = {
     "SIGKILL": (
@@ -59,7 +59,7 @@ def left(row: Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     since_ns, todo = 1, []
     untrue = pending.lost([row.id], args.config).get(row.id)
     for rule in SCRIPTS:
-        argv = bundles.command(rule, args.config, row, args.results)
+        argv = request.command(rule, args.config, row, args.results)
         argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
         since_ns = since_ns and rule != untrue and holds(rule, argv, since_ns)
         if not since_ns:

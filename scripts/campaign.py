@@ -11,13 +11,13 @@ from cmip6zarr.campaign import findings, listed, pending, tables
 from cmip6zarr.catalogue import esm
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job import cli, in_progress, receipts
+from cmip6zarr.job import cli, in_progress, receipts, request
 from cmip6zarr.report import report
 from cmip6zarr.store import backend
 
 
 def parse(argv):
-    parser = cli.add_s3(argparse.ArgumentParser(description=__doc__))
+    parser = request.add_s3(argparse.ArgumentParser(description=__doc__))
     parser.add_argument("--results", required=True, help="folder of the receipts, and of what the last run listed")
     for root, what in (("--store-root", "the stores"), ("--publish-root", "the published stores")):
         parser.add_argument(root, default="", help=f"where {what} lie: in a bucket it gets their catalogue too")

@@ -6,7 +6,6 @@ import os
 import sys
 
 from cmip6zarr.convert import writer
-from cmip6zarr.convert.codecs import PRESETS
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
@@ -15,19 +14,7 @@ from cmip6zarr.plan import planning
 
 
 def parse(argv):
-    parser = cli.add_s3(cli.parser(__doc__))
-    parser.add_argument("--store", required=True, help="folder of the store, or its s3://BUCKET/PREFIX")
-    parser.add_argument("--zarr-format", type=int, choices=(2, 3), default=3)
-    parser.add_argument("--chunks", default="auto", help='JSON such as {"time": 4}, or auto: chunks of --chunk-mib')
-    parser.add_argument(
-        "--chunk-mib", type=float, default=32, help="size of a chunk of the largest field, uncompressed"
-    )
-    parser.add_argument("--shard-mib", type=float, default=0, help="size of a shard, uncompressed; 0: no sharding")
-    parser.add_argument("--codec", choices=PRESETS, default="balanced")
-    parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
-    parser.add_argument("--scheduler", choices=("synchronous", "threads"), default="synchronous", help="dask's")
-    cli.add_take_over(parser)
-    parser.add_argument("--threads", type=int, default=1, help="of scheduler threads")
+    parser = cli.parser(__doc__, "convert")
     args = parser.parse_args(argv)
     if not 0 < args.chunk_mib < math.inf or not 0 <= args.shard_mib < math.inf:
         parser.error(

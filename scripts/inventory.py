@@ -11,10 +11,7 @@ from cmip6zarr.source.inventory import take_inventory
 
 
 def parse(argv):
-    parser = cli.parser(__doc__)
-    parser.add_argument("--digest", required=True, help="of its row of the catalogue, when the job was made")
-    parser.add_argument("--policy", default="{}", help="JSON: kind of refusal -> what to do about it")
-    return parser.parse_args(argv)
+    return cli.parser(__doc__, "inventory").parse_args(argv)
 
 
 def inventory(args, files: list[dict]) -> dict:

@@ -23,10 +23,8 @@ def published(args) -> dict:
 
 
 def parse(argv):
-    parser = cli.add_s3(cli.parser(__doc__))
+    parser = cli.parser(__doc__, "publish")
     parser.add_argument("--to", required=True, help="folder of the published store, or its s3://BUCKET/PREFIX")
-    cli.add_take_over(parser)
-    parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use, but for one object")
     return parser.parse_args(argv)
 
 

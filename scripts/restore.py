@@ -4,13 +4,13 @@ import argparse
 import sys
 
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job import cli
+from cmip6zarr.job import cli, request
 from cmip6zarr.restore import source_files as back
 from cmip6zarr.store import backend, provenance
 
 
 def parse(argv):
-    parser = cli.add_s3(argparse.ArgumentParser(description=__doc__))
+    parser = request.add_s3(argparse.ArgumentParser(description=__doc__))
     parser.add_argument("store", help="folder or s3://BUCKET/PREFIX of the store, with its .provenance.json beside")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--file", metavar="NAME", help="name of one of its source files, without a folder")

@@ -67,7 +67,7 @@ def see(args, group, inventory: Inventory) -> dict:
 
 
 def parse(argv):
-    return cli.add_s3(cli.parser(__doc__)).parse_args(argv)
+    return cli.parser(__doc__, "size_report").parse_args(argv)
 
 
 def main(argv=None) -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from cmip6zarr.catalogue.dataset import handed_over
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job import cli, receipts
+from cmip6zarr.job import cli, receipts, request
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
@@ -26,14 +26,7 @@ LEAST_BYTES = 16 * chunks.MIB
 
 
 def parse(argv):
-    parser = cli.add_s3(cli.parser(__doc__))
-    parser.add_argument(
-        "--mode", choices=("full", "checksums"), default="full", help="checksums: compare with the ledger alone"
-    )
-    parser.add_argument("--memory-mib", type=int, default=1024, help="most memory to use")
-    parser.add_argument("--digest", required=True, help="of its row of the catalogue, when the job was made")
-    parser.add_argument("--policy", default="{}", help="JSON: kind of refusal -> what to do about it")
-    return parser.parse_args(argv)
+    return cli.parser(__doc__, "verify").parse_args(argv)
 
 
 def verify(args) -> dict:
@@ -97,7 +90,7 @@ def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_
 
 def audit_store(argv) -> int:
     """Audit one store, print what is wrong with it as a line of JSON each, and return the exit code."""
-    parser = cli.add_s3(argparse.ArgumentParser(description=audit.__doc__))
+    parser = request.add_s3(argparse.ArgumentParser(description=audit.__doc__))
     parser.add_argument("--audit", metavar="STORE", required=True, help="folder of a store, or its s3://BUCKET/PREFIX")
     args = parser.parse_args(argv)
     store = args.audit

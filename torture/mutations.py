@@ -22,10 +22,9 @@ from mutants.datasets import DATASETS, Small
 from mutants.declared import FAULTS, Fault, put_in
 
 import bundle
-from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue import esm
 from cmip6zarr.catalogue.dataset import Dataset, hand_over
-from cmip6zarr.job import receipts
+from cmip6zarr.job import receipts, request
 from cmip6zarr.store import zarr_store
 
 LEAST_FAULTS = 12
@@ -108,7 +107,7 @@ def take(row: Dataset, small: Small, fault: Fault | None, folder: Path) -> None:
     hand_over(out, [row])
     calls = put_in(fault) if fault else []
     rules = ("inventory", "convert", "verify")
-    todo = [(rule, bundles.command(rule, config, row, out)) for rule in rules]
+    todo = [(rule, request.command(rule, config, row, out)) for rule in rules]
     code = 1
     with contextlib.suppress(BaseException):  # the record of the failure says it
         bundle.take(row, todo, str(out))

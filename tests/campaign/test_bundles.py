@@ -161,7 +161,7 @@ def test_process_that_is_killed_is_recorded(arguments, monkeypatch, number, kind
     assert (record["rule"], record["class"]) == ("convert", kind)
     assert record["message"] == f"The process of convert was ended by {said}"
     assert in_progress.settle(arguments.results, {NAMES[0]}) == []
-    again = cli.parser("").parse_args([NAMES[0], "--results", arguments.results, "--attempt", "2"])
+    again = cli.parser("", "size_report").parse_args([NAMES[0], "--results", arguments.results, "--attempt", "2"])
     assert cli.answer("convert", again) is None
 
 

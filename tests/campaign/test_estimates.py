@@ -9,10 +9,10 @@ from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
 
 import plan as script
-from cmip6zarr.campaign import bundles, estimates
+from cmip6zarr.campaign import estimates
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.job import receipts
+from cmip6zarr.job import receipts, request
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]
 LIMITS = {"folder_files": 100_000, "small_file_bytes": 64_000}
@@ -135,7 +135,7 @@ def test_jobs_are_those_of_bundles(campaign):
 
 def finish(config, row, **facts):
     for rule in ("inventory", "convert", "verify", "size_report"):
-        asked = {"dataset": row.id, "asked": bundles.asked(config, row).get(rule, {}), "cpu_seconds": 10.0}
+        asked = {"dataset": row.id, "asked": request.asked(config, row).get(rule, {}), "cpu_seconds": 10.0}
         receipts.write(receipts.path_of(config["results"], rule, row.id), asked | facts)
     root = Path(drs.store_place(config["store_root"], row.id), "zarr.json")
     root.parent.mkdir(parents=True)

@@ -12,7 +12,7 @@ from inventories import make_file, make_inventory
 from cmip6zarr.campaign import bundles, outdated, pending
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.job import receipts
+from cmip6zarr.job import receipts, request
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import LeftOut
 
@@ -32,7 +32,7 @@ def config(tmp_path):
 
 def finish(config, row, rules=pending.RULES, **facts):
     """Leave the receipts of rules for a dataset, and a store, as if they had been run under this configuration."""
-    asked = bundles.asked(config, row)
+    asked = request.asked(config, row)
     root(config, row.id).parent.mkdir(parents=True, exist_ok=True)
     root(config, row.id).touch()
     for rule in rules:
@@ -46,7 +46,7 @@ def leave(config, rule, name, **facts):
 def leave_inventory(config, row, **fields):
     """Leave the receipt of an inventory that was asked for as it is now."""
     told = to_json(make_inventory(dataset=row.id, row=row.digest, **fields))
-    leave(config, "inventory", row.id, **told | {"asked": bundles.asked(config, row)["inventory"]})
+    leave(config, "inventory", row.id, **told | {"asked": request.asked(config, row)["inventory"]})
 
 
 def root(config, name):

@@ -19,7 +19,7 @@ import verify
 from cmip6zarr.catalogue import esm
 from cmip6zarr.catalogue.dataset import hand_over
 from cmip6zarr.core.errors import DatasetError, Refused
-from cmip6zarr.job import cli, in_progress, receipts
+from cmip6zarr.job import cli, in_progress, receipts, request
 
 SCRIPTS = (inventory, convert, verify, size_report, campaign, demo)
 RULES = SCRIPTS[:4]
@@ -145,7 +145,7 @@ def test_note_while_at_work(tmp_path):
 
 def test_work_of_another_process_is_left_alone(tmp_path, capsys):
     """Where another process is at work on the dataset its receipts and its note stay, and no failure is recorded."""
-    for rule in cli.RULES:
+    for rule in request.RULES:
         receipts.write(receipt(tmp_path, rule), {"dataset": ID})
     with in_progress.begin(tmp_path, "verify", ID):
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}

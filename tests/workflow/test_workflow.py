@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -16,13 +15,12 @@ import clones
 import polars as pl
 import pytest
 import xarray as xr
-import yaml
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
 from markupsafe import escape
 
-from cmip6zarr.campaign import bundles, status
-from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.campaign import status
+from cmip6zarr.catalogue import drs
 from cmip6zarr.store import zarr_store
 
 pytestmark = pytest.mark.workflow
@@ -417,27 +415,3 @@ def test_bundles_do_what_the_rules_do(checkout, tmp_path):
     clone.snakemake(*BUNDLED)
     touched = {name for name in changed(before, clone.files()) if name.startswith(RULES)}
     assert touched == {f"{rule}/{B}.json" for rule in ("verify", "size_report")}
-
-
-def test_bundle_asks_for_what_the_rules_ask(checkout):
-    """The command lines of a bundle are those of the rules, option for option."""
-    said = checkout.snakemake("-n", "-p", "--config", "codec=fast", "shard_mib=5", "memory_mib=512", "take_over=/r")
-    schema = yaml.safe_load((checkout.folder / "config" / "config.schema.yaml").read_text())
-    config = {key: told.get("default") for key, told in schema["properties"].items()}
-    config |= {
-        "catalogue": "demo/catalogue.json",
-        "codec": "fast",
-        "shard_mib": 5,
-        "memory_mib": 512,
-        "take_over": "/r",
-    }
-    row = esm.read_catalogue(checkout.catalogue).datasets[A]
-    for rule in RULES:
-        (line,) = {line for line in said.splitlines() if f"scripts/{rule}.py {A}" in line}
-        words = shlex.split(line.partition("&>")[0])
-        words = words[words.index(f"scripts/{rule}.py") + 2 :]
-        ours = bundles.command(rule, config, row, "results")[1:]
-        typed, told = (dict(zip(line[::2], line[1::2], strict=True)) for line in (words, ours))
-        # Which try it is, is SLURM's; the policy is filled up with what holds anyway.
-        different = {name for name in typed.keys() | told.keys() if typed.get(name) != told.get(name)}
-        assert different <= {"--attempt", "--policy"}

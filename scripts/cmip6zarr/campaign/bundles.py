@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmip6zarr import RECIPE
-from cmip6zarr.catalogue import dataset, drs
+from cmip6zarr.catalogue import dataset
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job.cli import ASKED
-from cmip6zarr.store import s3_client
+from cmip6zarr.job.request import asked
 
 FILE_BYTES = 100 * 2**20
 """A file of unknown size: about a century of a monthly field on a grid of one degree, compressed."""
@@ -25,32 +23,6 @@ class Bundle:
     id: str
     datasets: tuple[str, ...]
     source_bytes: int
-
-
-def options(rule: str, config: Mapping, row: Dataset) -> dict[str, object]:
-    """Return the options of a rule's script for a dataset, but for how a bucket is asked, from the configuration."""
-    listed = {"digest": row.digest, "policy": json.dumps(config["policy"])}
-    if rule == "inventory":
-        return listed
-    if rule == "convert":
-        store = drs.store_place(config["store_root"], row.id)
-        chunks = json.dumps(config["chunks"]).strip('"')
-        names = ("zarr_format", "chunk_mib", "shard_mib", "codec", "memory_mib", "scheduler", "threads", "take_over")
-        return {"store": store, "chunks": chunks} | {name: config[name] for name in names}
-    return listed | {"mode": config["verify"], "memory_mib": config["memory_mib"]} if rule == "verify" else {}
-
-
-def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
-    """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
-    told = {rule: options(rule, config, row) | {"recipe": RECIPE} for rule in ASKED}
-    return {rule: {name: told[rule][name] for name in names} for rule, names in ASKED.items()}
-
-
-def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
-    """Return the command line of a rule's script for a dataset, without the name of the script."""
-    told = options(rule, config, row) | ({} if rule == "inventory" else {"s3": s3_client.option(config["s3"])})
-    words = [word for name, value in told.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    return [row.id, "--results", str(results), *words]
 
 
 def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:

@@ -17,7 +17,7 @@ from cmip6zarr.convert.writer import arrays_of
 from cmip6zarr.core.chunks import MIB
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts, slurm
-from cmip6zarr.job.cli import RULES
+from cmip6zarr.job.request import RULES
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.store import s3_client

@@ -22,8 +22,8 @@ from cmip6zarr.campaign.bundles import Bundle
 from cmip6zarr.catalogue import drs
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
-from cmip6zarr.job import receipts
-from cmip6zarr.job.cli import ASKED, RULES
+from cmip6zarr.job import receipts, request
+from cmip6zarr.job.request import ASKED, RULES
 from cmip6zarr.store import backend, zarr_store
 
 TABLE = "finished.parquet"
@@ -76,7 +76,7 @@ def remaining(listed: Mapping[str, Dataset], config: Mapping) -> Remaining:
     results, rerun, batch = Path(config["results"]), config["rerun"], config["batch"]
     table = finished(results)
     made_of = dict(table.select("dataset", "made_of").iter_rows())
-    done = [name for name, row in listed.items() if made_of.get(name) == fingerprint(bundles.asked(config, row))]
+    done = [name for name, row in listed.items() if made_of.get(name) == fingerprint(request.asked(config, row))]
     unfinished = listed.keys() - done | lost(done, config).keys()
     left = set(unfinished)
     if rerun != "refused":
@@ -122,7 +122,7 @@ def _again(results: Path, rows: list[Dataset], config: Mapping) -> tuple[Path, .
     again = []
     untrue = lost([row.id for row in rows], config)
     for row in rows:
-        asked = bundles.asked(config, row)
+        asked = request.asked(config, row)
         for rule in RULES:
             path = receipts.path_of(results, rule, row.id)
             if path.is_file():

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cmip6zarr.campaign import bundles
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.job import receipts
+from cmip6zarr.job import receipts, request
 
 SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")
 """Keys of the configuration that decide what a store is like, as receipts of convert have them."""
@@ -26,7 +25,7 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Mappi
     found: Counter = Counter()
     for name in sealed.intersection(left):
         before = (receipts.find(results, "convert", name) or {}).get("asked", {})
-        now = bundles.asked(config, listed[name])["convert"]
+        now = request.asked(config, listed[name])["convert"]
         found.update(
             (setting, str(before[setting]), str(now[setting]))
             for setting in SETTINGS

@@ -13,20 +13,11 @@ from cmip6zarr.catalogue import drs
 from cmip6zarr.core import open_timeout
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
 from cmip6zarr.job import in_progress, receipts
-from cmip6zarr.store import backend, s3_client
+from cmip6zarr.job.request import ASKED, RULES, add_options
+from cmip6zarr.store import backend
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
-
-RULES = ("inventory", "convert", "verify", "size_report")
-"""What a dataset passes through, in order; `audit` comes any time later."""
-
-ASKED = {
-    "inventory": ("digest",),
-    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
-    "verify": ("mode",),
-}
-"""What decides what a rule makes of a dataset, RECIPE and options of its script; its receipt has them."""
 
 UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
@@ -45,28 +36,15 @@ def dataset_id(text: str) -> str:
     return text
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Return the parser of a rule's script: the dataset, and where receipts are read and written."""
+def parser(description: str, rule: str) -> argparse.ArgumentParser:
+    """Return the parser of a rule's script: the dataset, where receipts lie, and the options of the rule."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
     arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
     arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
     arguments.add_argument("--bundle", help="id of the bundle whose job this is")
+    add_options(arguments, rule)
     return arguments
-
-
-def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the option that says how a store in a bucket is asked, and return the parser."""
-    told = "JSON: the configuration's s3; needed for stores at s3://, where the environment and ~/.aws do not say all"
-    arguments.add_argument("--s3", type=s3_client.settings, default="{}", help=told)
-    return arguments
-
-
-def add_take_over(arguments: argparse.ArgumentParser) -> None:
-    """Add the option that lets stores of other results be replaced."""
-    told = "folder of results, as the failure names it, whose stores may be written anew for these"
-    # Snakemake leaves an empty text out of a command.
-    arguments.add_argument("--take-over", nargs="?", default="", const="", help=told)
 
 
 def home(args: argparse.Namespace, store: str) -> backend.Home:

@@ -16,7 +16,8 @@ from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
 from cmip6zarr.campaign.status import rerun
 from cmip6zarr.core import files
 from cmip6zarr.core.text import human
-from cmip6zarr.job import cli, receipts
+from cmip6zarr.job import receipts
+from cmip6zarr.job.request import RULES
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_PICTURES_BYTES = 2_500_000  # within the file: some 200 looks
@@ -261,7 +262,12 @@ def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str,
         largest=largest,
         smallest=smallest,
         shown=shown,
-        data={"columns": COLUMNS, "rows": [list(row.values()) for row in rows], "rules": cli.RULES, "pictures": within},
+        data={
+            "columns": COLUMNS,
+            "rows": [list(row.values()) for row in rows],
+            "rules": RULES,
+            "pictures": within,
+        },
         vega=Markup(vl_convert.javascript_bundle()),
         **own,
     )

@@ -1,0 +1,123 @@
+"""What is asked of each rule: the one list for rules, bundles, command lines, receipts and what is left to do.
+
+Keys of the configuration are options of the scripts, with the type, choices, default and words of the schema.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from cmip6zarr import RECIPE
+from cmip6zarr.catalogue import drs
+from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.store import s3_client
+
+RULES = ("inventory", "convert", "verify", "size_report")
+"""What a dataset passes through, in order; `audit` comes any time later."""
+
+ASKED = {
+    "inventory": ("digest",),
+    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "verify": ("mode",),
+}
+"""What decides what a rule makes of a dataset. Receipts have it as `asked`; another value is a reason to do it again.
+
+The recipe is that of the code, and no option."""
+
+HOW = {
+    "inventory": ("policy",),
+    "convert": ("s3", "take_over", "memory_mib", "scheduler", "threads"),
+    "verify": ("digest", "s3", "policy", "memory_mib"),
+    "size_report": ("s3",),
+    "audit": ("s3",),
+    "publish": ("s3", "take_over", "memory_mib"),
+}
+"""How a rule is run, which changes nothing of what it makes. Another policy asks again for what was refused alone."""
+
+SCHEMA = Path(__file__).parents[3] / "config" / "config.schema.yaml"
+
+KEYS = {"mode": "verify"}
+"""Options whose key of the configuration has another name."""
+
+JSON = ("chunks", "policy", "s3")
+"""Keys that are mappings; as an option they are JSON."""
+
+
+def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
+    """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
+    return {rule: {name: value_of(name, config, row) for name in names} for rule, names in ASKED.items()}
+
+
+def how(rule: str, config: Mapping, row: Dataset) -> dict:
+    """Return the other options of a rule."""
+    return {name: value_of(name, config, row) for name in HOW.get(rule, ())}
+
+
+def value_of(name: str, config: Mapping, row: Dataset):
+    """Return the value of an option for a dataset."""
+    if name == "recipe":
+        return RECIPE
+    if name == "digest":
+        return row.digest
+    if name == "store":
+        return drs.store_place(config["store_root"], row.id)
+    if name == "s3":
+        return s3_client.option(config["s3"])
+    value = config[KEYS.get(name, name)]
+    return json.dumps(value) if name in JSON and not isinstance(value, str) else value
+
+
+def words(options: Mapping) -> list[str]:
+    """Return options as words of a command line.
+
+    >>> words({"zarr_format": 3, "take_over": "", "recipe": 1})
+    ['--zarr-format', '3', '--take-over', '']
+    """
+    told = {f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name != "recipe"}
+    return [word for option in told.items() for word in option]
+
+
+def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
+    """Return the command line of a rule's script for a dataset, without the name of the script."""
+    return [row.id, "--results", str(results), *words(asked(config, row).get(rule, {}) | how(rule, config, row))]
+
+
+def add_options(arguments: argparse.ArgumentParser, rule: str) -> None:
+    """Add the options of a rule to the parser of its script."""
+    for name in (*ASKED.get(rule, ()), *HOW.get(rule, ())):
+        if name == "digest":
+            arguments.add_argument("--digest", required=True, help="of the dataset's row when the job was made")
+        elif name == "store":
+            arguments.add_argument("--store", required=True, help="folder of the store, or its s3://BUCKET/PREFIX")
+        elif name == "s3":
+            add_s3(arguments)
+        elif name != "recipe":
+            add_key(arguments, name)
+
+
+def add_key(arguments: argparse.ArgumentParser, name: str) -> None:
+    """Add the option of a key of the configuration, as the schema describes it."""
+    said = schema()[KEYS.get(name, name)]
+    kind = {"integer": int, "number": float}.get(said.get("type"), str)
+    default = said["default"] if name not in JSON else json.dumps(said["default"]).strip('"')
+    choices, told = said.get("enum"), said["description"].replace("%", "%%")
+    kind = type(choices[0]) if choices else kind
+    arguments.add_argument(f"--{name.replace('_', '-')}", type=kind, choices=choices, default=default, help=told)
+
+
+def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option that says how a store in a bucket is asked, and return the parser."""
+    told = "JSON: the configuration's s3; needed for stores at s3://, where the environment and ~/.aws do not say all"
+    arguments.add_argument("--s3", type=s3_client.settings, default="{}", help=told)
+    return arguments
+
+
+@cache
+def schema() -> dict:
+    """Return the keys of the configuration as the schema describes them."""
+    with SCHEMA.open(encoding="utf-8") as file:
+        return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["properties"]  # noqa: S506
