@@ -20,7 +20,7 @@ import verify
 from cmip6zarr.campaign import bundles, pending, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job import cli, in_progress, receipts, request
+from cmip6zarr.job import cli, due, in_progress, receipts, request
 
 DEATHS = {
     "SIGKILL": (
@@ -44,27 +44,13 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def holds(rule: str, argv: list[str], since_ns: int) -> int:
-    """Return when a rule's receipt was written (ns); 0 if it is not there, is older, or was asked something else."""
-    args = SCRIPTS[rule].parse(argv)
-    path = receipts.path_of(args.results, rule, args.dataset)
-    if not path.is_file() or path.stat().st_mtime_ns < since_ns:
-        return 0
-    facts = receipts.find(args.results, rule, args.dataset) or {}
-    return path.stat().st_mtime_ns if facts.get("asked") == cli.asked(rule, args) else 0
-
-
 def left(row: Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
-    """Return what is left to do for a dataset: rules with their command lines, from the first that does not hold on."""
-    since_ns, todo = 1, []
-    untrue = pending.lost([row.id], args.config).get(row.id)
-    for rule in SCRIPTS:
-        argv = request.command(rule, args.config, row, args.results)
-        argv += ["--attempt", str(args.attempt), "--bundle", args.bundle]
-        since_ns = since_ns and rule != untrue and holds(rule, argv, since_ns)
-        if not since_ns:
-            todo.append((rule, argv))
-    return todo
+    """Return what is left to do for a dataset: rules with their command lines."""
+    asked, untrue = request.asked(args.config, row), pending.lost([row.id], args.config).get(row.id)
+    first = due.first_rule(row.id, due.receipts_of(args.results, row.id), asked, untrue)
+    todo = request.RULES[request.RULES.index(first) :] if first else ()
+    more = ["--attempt", str(args.attempt), "--bundle", args.bundle]
+    return [(rule, request.command(rule, args.config, row, args.results) + more) for rule in todo]
 
 
 def take(row: Dataset, todo: list[tuple[str, list[str]]], results: str) -> None:

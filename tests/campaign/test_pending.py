@@ -98,7 +98,7 @@ def test_what_is_asked_anew_is_left(config, change):
 
 def test_raised_recipe_leaves_all(config, monkeypatch):
     """So does a new recipe."""
-    monkeypatch.setattr(bundles, "RECIPE", bundles.RECIPE + 1)
+    monkeypatch.setattr(request, "RECIPE", request.RECIPE + 1)
     assert left(config) == ("ABCDE", 0)
 
 

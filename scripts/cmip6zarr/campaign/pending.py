@@ -22,7 +22,7 @@ from cmip6zarr.campaign.bundles import Bundle
 from cmip6zarr.catalogue import drs
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
-from cmip6zarr.job import receipts, request
+from cmip6zarr.job import due, receipts, request
 from cmip6zarr.job.request import ASKED, RULES
 from cmip6zarr.store import backend, zarr_store
 
@@ -115,22 +115,15 @@ def _ends(results: Path, table: pl.DataFrame, now: tuple) -> tuple[Path, ...]:
 
 
 def _again(results: Path, rows: list[Dataset], config: Mapping) -> tuple[Path, ...]:
-    """Return the receipts of datasets that do not hold: edited, cut off, another's, asked something else, or untrue.
-
-    A receipt of a store that is not there, or not sealed, is untrue.
-    """
-    again = []
+    """Return the receipts where datasets begin anew: they are there, and do not hold."""
     untrue = lost([row.id for row in rows], config)
+    first = {}
     for row in rows:
-        asked = request.asked(config, row)
-        for rule in RULES:
-            path = receipts.path_of(results, rule, row.id)
-            if path.is_file():
-                facts = receipts.find(results, rule, row.id) or {}
-                holds = facts.get("dataset") == row.id and facts.get("asked") == asked.get(rule, {})
-                if not holds or rule == untrue.get(row.id):
-                    again.append(path)
-    return tuple(again)
+        found = due.receipts_of(results, row.id)
+        rule = due.first_rule(row.id, found, request.asked(config, row), untrue.get(row.id))
+        if rule in found:
+            first[row.id] = rule
+    return tuple(receipts.path_of(results, rule, name) for name, rule in first.items())
 
 
 def lost(names: Sequence[str], config: Mapping) -> dict[str, str]:
