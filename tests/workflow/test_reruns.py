@@ -175,6 +175,7 @@ def test_edited_receipt(clone):
     receipt.write_text(right.replace("balanced", "fast"))
     before = clone.files()
     assert clone.plan() == {("size_report", B), *chain()}
+    assert changed(before, clone.files()) == set()  # reading the rules writes and deletes nothing
     clone.snakemake()
     touched = {name for name in changed(before, clone.files()) if name.startswith(RULES)}
     assert touched == {f"size_report/{B}.json"}
