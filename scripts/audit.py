@@ -5,7 +5,7 @@ import sys
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.proof import Proof
-from cmip6zarr.store import audit, ledger, zarr_store
+from cmip6zarr.store import audit, backend, ledger, zarr_store
 
 
 def audited(args, read: dict) -> dict:
@@ -15,7 +15,7 @@ def audited(args, read: dict) -> dict:
     objects and bytes of it that were read.
     """
     path = receipts.load(Proof, args.results, args.dataset).store
-    home = cli.home(args, path)
+    home = backend.at(path, args.s3, cli.draft_of(args))
     home.reach()
     try:
         return {"store": path, "verdict": "sound"} | audit.check(home, "rot", dataset=args.dataset)

@@ -11,6 +11,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
+from cmip6zarr.store import backend
 
 
 def parse(argv):
@@ -27,7 +28,7 @@ def parse(argv):
 
 def convert(args) -> dict:
     """Plan, write, and return the facts of the receipt."""
-    home = cli.home(args, args.store)
+    home = backend.at(args.store, args.s3, cli.draft_of(args))
     home.reach()
     inventory = receipts.load(Inventory, args.results, args.dataset)
     rule = None if args.chunks == "auto" else json.loads(args.chunks)

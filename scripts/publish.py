@@ -13,7 +13,7 @@ def published(args) -> dict:
     """Copy the store and return the facts of the receipt."""
     verified = receipts.load(Proof, args.results, args.dataset)
     converted = receipts.read(args.results, "convert", args.dataset)
-    source = cli.home(args, verified.store)
+    source = backend.at(verified.store, args.s3, cli.draft_of(args))
     target = backend.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
     memory_bytes = args.memory_mib * chunks.MIB // 2

@@ -10,7 +10,7 @@ from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.report import picture, quicklook, sizes
-from cmip6zarr.store import zarr_store
+from cmip6zarr.store import backend, zarr_store
 
 
 def size_report(args) -> dict:
@@ -18,7 +18,7 @@ def size_report(args) -> dict:
     inventory = receipts.load(Inventory, args.results, args.dataset)
     verified = receipts.load(Proof, args.results, args.dataset)
     converted = receipts.read(args.results, "convert", args.dataset)
-    home = cli.home(args, converted["store"])
+    home = backend.at(converted["store"], args.s3, cli.draft_of(args))
     objects = home.list()
     with zarr_store.quiet():
         group = zarr_store.open_sealed(home)

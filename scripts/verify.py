@@ -33,7 +33,7 @@ def verify(args) -> dict:
     """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
     inventory = receipts.load(Inventory, args.results, args.dataset)
     converted = receipts.read(args.results, "convert", args.dataset)
-    home = cli.home(args, converted["store"])
+    home = backend.at(converted["store"], args.s3, cli.draft_of(args))
     home.reach()
     for file in inventory.files:
         row.check_unchanged(file)

@@ -13,13 +13,13 @@ from cmip6zarr.convert import codec_trial, encoding, shards
 from cmip6zarr.convert.codecs import PRESETS, Blosc
 from cmip6zarr.convert.reader import Reader, check_unchanged
 from cmip6zarr.core import chunks, files
+from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.plan import planning
 from cmip6zarr.source.attributes import bounds_of
-from cmip6zarr.source.inventory import STRING_BYTES
 from cmip6zarr.store import backend, disk_space, zarr_store
 from cmip6zarr.store.ledger import Ledger, lasting
 from cmip6zarr.store.ledger import head as ledger_head

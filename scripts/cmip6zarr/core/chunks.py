@@ -9,6 +9,8 @@ from itertools import product
 from math import ceil, prod
 
 MIB = 2**20
+# Taken for one text of variable length where sizes are planned.
+STRING_BYTES = 32
 # What Blosc compresses at once, if a chunk has as much: larger blocks make little smaller.
 BLOCK_BYTES = 8 * MIB
 # HDF5's chunk cache of netCDF-C 4.9; a larger native chunk is inflated outside it, beside its compressed form.

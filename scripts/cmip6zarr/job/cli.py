@@ -14,7 +14,6 @@ from cmip6zarr.core import open_timeout
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
 from cmip6zarr.job import in_progress, receipts
 from cmip6zarr.job.request import ASKED, RULES, add_options
-from cmip6zarr.store import backend
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
@@ -47,9 +46,9 @@ def parser(description: str, rule: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def home(args: argparse.Namespace, store: str) -> backend.Home:
-    """Return the home of the store of a rule's dataset, to be written or read."""
-    return backend.at(store, args.s3, Path(args.results, "ledger", f"{args.dataset}.jsonl"))
+def draft_of(args: argparse.Namespace) -> Path:
+    """Return where the ledger of the dataset's store lies while a store in a bucket is written."""
+    return Path(args.results, "ledger", f"{args.dataset}.jsonl")
 
 
 def peak_rss_mib() -> int:

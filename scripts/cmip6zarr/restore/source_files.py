@@ -15,12 +15,12 @@ import zarr
 
 from cmip6zarr.convert import encoding
 from cmip6zarr.core import chunks
+from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.source.attributes import bytes_of, missing_values
 from cmip6zarr.source.headers import Header, read_header
-from cmip6zarr.source.inventory import STRING_BYTES
 from cmip6zarr.source.time_units import Move, move
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.store.provenance import CONVERT_AGAIN, KEEP, Original, name_of, original

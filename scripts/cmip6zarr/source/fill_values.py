@@ -1,14 +1,18 @@
 """`_FillValue` as a value of its variable's type; a file may have one that is none."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.source.attributes import TEXTS, untyped
-from cmip6zarr.source.headers import Header
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
 
+if TYPE_CHECKING:  # convert asks for fill values, and mostly does without the netCDF library
+    from cmip6zarr.source.headers import Header
 
-def check_fill_values(first: Header, judge: Judge) -> dict[str, list]:
+
+def check_fill_values(first: "Header", judge: Judge) -> dict[str, list]:
     """Return {variable: typed `_FillValue`} of those that the policy drops.
 
     One of another type that is the same number after rounding is a finding. One that is no value of its variable's type

@@ -6,6 +6,7 @@ import numpy as np
 
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.row_files import expand
+from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.inventory import Inventory, Layout, SourceFile, TimeAxis
 from cmip6zarr.model.inventory import Variable as DatasetVariable
@@ -25,7 +26,6 @@ MOST_DEFLATED = 1032
 HARMLESS_BYTES = 2**30
 # Inventory holds all times of a dataset in memory, 40 bytes for each; every ten minutes are 8 million in 160 years.
 MOST_STEPS = 2**23
-STRING_BYTES = 32  # taken for one text of variable length where sizes are planned
 
 
 def take_inventory(row: Dataset, policy: dict) -> Inventory:
