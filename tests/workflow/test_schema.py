@@ -25,7 +25,7 @@ SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text
 KEYS = SCHEMA["properties"]
 CHOICES = KEYS["policy"]["properties"]
 GIVEN = ["--results", "r"]
-ROW = ["--catalogue", "c.json", "--digest", "x"]
+ROW = ["--digest", "x"]
 SCRIPTS = {inventory: ROW, convert: ["--store", "s"], verify: ROW, publish: ["--to", "s"]}
 """Scripts that are told settings, and what they must be told."""
 
