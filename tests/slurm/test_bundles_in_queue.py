@@ -29,7 +29,7 @@ TAKEN, KILLED, GREEDY, SLOW, HELD = (
 )
 FAULTS = {
     "convert.py": (
-        "    inventory = receipts.read(",
+        "    inventory = receipts.load(",
         """
     import signal, time
     from pathlib import Path

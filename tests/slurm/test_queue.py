@@ -55,7 +55,7 @@ def faulty(folder: Path, *names: str, keep: int):
     write_rows(clone.catalogue, rows + read_rows(make_catalogue(folder / "more")))
     for name in {"HELD", "SLOW"} & set(names):
         (clone.folder / name).touch()
-    script, begin = clone.folder / "scripts" / "convert.py", "    inventory = receipts.read("
+    script, begin = clone.folder / "scripts" / "convert.py", "    inventory = receipts.load("
     text = script.read_text()
     assert text.count(begin) == 1
     script.write_text(text.replace(begin, FAULTS.strip("\n") + "\n" + begin))
