@@ -13,7 +13,7 @@ from pathlib import Path
 import intake_esm
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import catalogue as cli
@@ -570,7 +570,6 @@ def test_long_rows_take_no_memory(tmp_path, monkeypatch):
     assert "put the rows into a table" in refused(described(tmp_path, **NETCDF, catalog_dict=[row()]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(['"', "\n", "x", "xx", ","]), max_size=60), st.integers(1, 9))
 def test_rows_are_cut_as_one_reads_them(parts, most):
     """However pieces fall, the first row that is too long is the one that reading byte by byte finds."""
@@ -590,7 +589,6 @@ def test_rows_are_cut_as_one_reads_them(parts, most):
         assert lines.first_overlong(io.BytesIO(text.encode())) == expected
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*ROW, "dcpp_init_year", "format"]), st.text(), min_size=1))
 def test_no_value_leads_to_a_bad_id_or_path(tmp_path_factory, values):
     assets = {"column_name": "path", "format_column_name": "format"}
@@ -614,7 +612,6 @@ JSON = st.recursive(
 KEYS = ["assets", "catalog_dict", "catalog_file", "column_name", "format", "format_column_name", *ROW]
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), JSON | st.dictionaries(st.sampled_from(KEYS), JSON)))
 def test_any_json_is_read_or_refused(tmp_path_factory, values):
     assert refused(described(tmp_path_factory.getbasetemp(), **values))

@@ -17,7 +17,7 @@ CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_zarr_reads_what_is_written(tmp_path, zarr_format, data):
     """Chunks and shards of any shape, short ones at the edges too, read back through zarr with the same bits."""
@@ -53,7 +53,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if isinstance(codec, codecs.Blosc)], ids=lambda c: c.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.integers(1, 5000),
     per_block=st.integers(1, 5000),

@@ -79,7 +79,7 @@ def both_ways(path, region) -> tuple[np.ndarray, np.ndarray, bool]:
     return found, expected, True
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layout=layouts())
 def test_direct_reader_returns_what_the_library_returns(tmp_path, layout):
     """A random slab of a random layout has the same bits both ways; few are left to the library.

@@ -42,7 +42,7 @@ def may_be_empty(shape, native, region, dtype) -> bool:
     return dtype.byteorder == ">" or not in_order(shape, native, region) or (prod(native) == 1 and len(shape) > 1)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_blocks_of_native_chunks_are_the_region(tmp_path, data):
     """Runs of native chunks, deflated or not, written or not, hold the region bit for bit, then what lies beyond."""

@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from drawn import FIELDS, TARGETS, arrays, patient
+from drawn import FIELDS, TARGETS, arrays
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +36,6 @@ def test_what_is_no_field_is_not_cut_by_the_rule():
     assert chunks.chunk_shapes(FIELDS, {"time": 1}, 48)["time_bnds"] == (3, 2)
 
 
-@patient
 @given(arrays(), TARGETS)
 def test_auto_chunks_stay_within_the_target(listed, target):
     """Without a rule no chunk exceeds the target, unless it is one value; fields share one length along time."""
@@ -45,7 +44,6 @@ def test_auto_chunks_stay_within_the_target(listed, target):
     assert len({shapes[a.name][a.axis] for a in listed if a.field}) <= 1
 
 
-@patient
 @given(arrays(), st.integers(1, 40), st.integers(0, 5000))
 def test_shard_is_as_many_whole_chunks_as_fit(listed, size, target):
     """A shard is whole chunks on every axis, within the target unless it is one chunk, and time grows last."""
@@ -70,7 +68,6 @@ def inflated(size, step, native, files):
     return total
 
 
-@patient
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 25), st.integers(1, 25))
 def test_touched_counts_what_is_inflated(lengths, step, native):
     """The formula counts what a walk through every value counts; native chunks begin anew in every file."""

@@ -6,7 +6,7 @@ from math import ceil, prod
 
 import numpy as np
 import pytest
-from drawn import DIMS, FIELDS, RULES, TARGETS, arrays, patient
+from drawn import DIMS, FIELDS, RULES, TARGETS, arrays
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
@@ -33,7 +33,6 @@ def planned(*args) -> planning.Plan:
         reject()
 
 
-@patient
 @given(arrays(), RULES, TARGETS, st.sampled_from([0, 500, 5000]), st.integers(0, 20_000))
 def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard, spare):
     """Whatever the rule and the memory, slabs cover an array once, and the shards of a slab cover that once."""
@@ -49,7 +48,6 @@ def test_slabs_and_their_shards_cover_an_array_once(listed, rule, target, shard,
         assert all(s % c == 0 for s, c in zip(cut.shards, cut.chunks, strict=True))
 
 
-@patient
 @given(arrays(), RULES, TARGETS, st.integers(1, 3), st.integers(0, 20_000))
 def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
     """A slab and what is held beside it stay within the memory, and so does the plan's own sum."""
@@ -61,13 +59,12 @@ def test_plan_keeps_within_the_memory(listed, rule, target, threads, spare):
         assert BASE_BYTES + (0 if cut.streamed else held) <= planning.memory_of(cut, threads) <= plan.planned_bytes
 
 
-@patient
 @given(arrays(), RULES, st.integers(1, 3), st.integers(1, 2**12))
 def test_refusal_says_what_would_do(listed, rule, threads, times):
     """A plan that is refused says for each array how much memory it needs, and with the most of it, it is made."""
     large = [replace(a, shape=tuple(n * times for n in a.shape), native=()) for a in listed]
     try:
-        planning.plan(large, rule, 64 * MIB, 0, 200 * MIB, threads)
+        planned(large, rule, 64 * MIB, 0, 200 * MIB, threads)
     except PlanError as error:
         assume("expected at most 2146435072" not in str(error))
         needed = max(
@@ -197,7 +194,6 @@ def test_the_places_of_chunks_are_planned():
         planning.plan([time], None, MIB, 0, 140 * MIB, 1)
 
 
-@patient
 @given(st.data())
 def test_streamed_chunks_are_runs_of_native_ones(data):
     """Where the plan streams chunks, each is whole native chunks of its files, and only short at its end."""

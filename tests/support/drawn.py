@@ -1,6 +1,5 @@
 """Arrays that hypothesis draws, and a few that it does not, as the plan sees them."""
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from cmip6zarr.core.chunks import Array
@@ -8,7 +7,6 @@ from cmip6zarr.core.chunks import Array
 DIMS = ("time", "plev", "lat", "lon")
 RULES = st.one_of(st.none(), st.dictionaries(st.sampled_from(DIMS), st.integers(1, 30), min_size=1))
 TARGETS = st.integers(1, 5000)
-patient = settings(deadline=None)  # the machine may be busy
 
 
 @st.composite
