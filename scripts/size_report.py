@@ -7,8 +7,10 @@ from pathlib import Path
 from cmip6zarr.campaign import findings
 from cmip6zarr.core import files
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
+from cmip6zarr.model.size_report import Picture, SizeReport
 from cmip6zarr.report import picture, quicklook, sizes
 from cmip6zarr.store import backend, zarr_store
 
@@ -29,41 +31,43 @@ def size_report(args) -> dict:
     main = sizes.main_variable(inventory, args.dataset)
     reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
     time = inventory.time
-    return {
-        "store": converted["store"],
-        "files": len(inventory.files),
-        "nc_path": os.path.commonpath([Path(file.path).parent for file in inventory.files]),
-        "time_range": f"{time.start}/{time.end}" if time else None,
-        "shape": " x ".join(map(str, inventory.variables[main].shape)),
-        "chunks": " x ".join(map(str, converted["chunks"][main])),
-        "codec": converted["codec"],
-        "zarr_format": converted["zarr_format"],
-        "convert_planned_mib": converted["planned_mib"],
-        "convert_peak_rss_mib": converted["peak_rss_mib"],
-        "verified": verified.mode,
-        "values_compared": verified.values_compared,
-        "raw_bytes": inventory.raw_bytes,
-        "netcdf_bytes": netcdf_bytes,
-        "zarr_bytes": zarr_bytes,
-        "ratio": round(zarr_bytes / netcdf_bytes, 4),
-        "objects": len(objects),
-        "arrays": arrays,
-        "causes": causes,
-        "reason": reason,
-        "findings": sizes.findings(netcdf_bytes, zarr_bytes, reason),
-        "let_pass": findings.leave(args.results, args.dataset, inventory, verified),
-        "look": seen,
-    }
+    report = SizeReport(
+        dataset=args.dataset,
+        store=converted["store"],
+        files=len(inventory.files),
+        nc_path=os.path.commonpath([Path(file.path).parent for file in inventory.files]),
+        time_range=f"{time.start}/{time.end}" if time else None,
+        shape=" x ".join(map(str, inventory.variables[main].shape)),
+        chunks=" x ".join(map(str, converted["chunks"][main])),
+        codec=converted["codec"],
+        zarr_format=converted["zarr_format"],
+        convert_planned_mib=converted["planned_mib"],
+        convert_peak_rss_mib=converted["peak_rss_mib"],
+        verified=verified.mode,
+        values_compared=verified.values_compared,
+        raw_bytes=inventory.raw_bytes,
+        netcdf_bytes=netcdf_bytes,
+        zarr_bytes=zarr_bytes,
+        ratio=round(zarr_bytes / netcdf_bytes, 4),
+        objects=len(objects),
+        arrays=arrays,
+        causes=causes,
+        reason=reason,
+        findings=sizes.findings(netcdf_bytes, zarr_bytes, reason),
+        let_pass=findings.leave(args.results, args.dataset, inventory, verified),
+        look=seen,
+    )
+    return to_json(report)
 
 
-def see(args, group, inventory: Inventory) -> dict:
+def see(args, group, inventory: Inventory) -> Picture:
     """Leave a picture of a sealed store in `look/`, and return its name there and what was read for it."""
     seen = quicklook.take(group, inventory, sizes.main_variable(inventory, args.dataset))
     if isinstance(seen, str):
-        return {"picture": None, "message": seen}
+        return Picture(picture=None, message=seen)
     name, time = f"look/{args.dataset}.svg", inventory.time
     files.write_text(Path(args.results, name), picture.svg(seen, time.start if time else "", time.end if time else ""))
-    return {"picture": name, "variable": seen.variable, "chunks_read": seen.chunks_read}
+    return Picture(picture=name, variable=seen.variable, chunks_read=seen.chunks_read)
 
 
 def parse(argv):

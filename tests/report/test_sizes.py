@@ -1,5 +1,7 @@
 """How big a dataset became, and why."""
 
+from dataclasses import replace
+
 import netCDF4
 import pytest
 from builders import make_dataset
@@ -8,8 +10,9 @@ from inventories import make_file, make_inventory, make_variable
 
 import size_report
 from cmip6zarr.job import receipts
-from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.as_json import from_json, to_json
 from cmip6zarr.model.inventory import Inventory, Layout
+from cmip6zarr.model.size_report import ArraySize, SizeReport
 from cmip6zarr.report import sizes
 from cmip6zarr.store import zarr_store
 
@@ -106,8 +109,9 @@ def test_storage_of_a_variable_named_like_a_dimension(tmp_path):
     assert sizes.source_storage(from_json(Inventory, take([path], tmp_path)))["type"] == 3 * 3 * 4
 
 
-ARRAYS = {"tas": {"padding_bytes": 0, "raw_bytes": 100}}
-PADDED = {"tas": {"padding_bytes": 3000, "raw_bytes": 100}}
+SIZE = ArraySize(objects=1, stored_bytes=0, raw_bytes=100, padding_bytes=0, source_bytes=0)
+ARRAYS = {"tas": SIZE}
+PADDED = {"tas": replace(SIZE, padding_bytes=3000)}
 
 
 def described(files=3, filters=("shuffle", "zlib")):
@@ -154,11 +158,11 @@ def test_reason_names_what_matters(causes, arrays, inventory, expected):
 def test_a_store_bigger_than_its_files_is_a_finding():
     """The finding says how big both are, and why; a store as large as its files is none."""
     (finding,) = sizes.findings(1000, 1500, "codec +500 B")
-    assert finding == {
+    assert to_json(finding) == {
         "kind": "bigger",
         "message": "The store takes 1.5 kB, its NetCDF files 1 kB: codec +500 B.",
     }
-    assert sizes.findings(1000, 1000, "") == []
+    assert sizes.findings(1000, 1000, "") == ()
 
 
 def test_report_of_a_bigger_store_has_the_finding(tmp_path, report):
@@ -170,6 +174,23 @@ def test_report_of_a_bigger_store_has_the_finding(tmp_path, report):
     again = receipts.read(tmp_path, "size_report", ID)
     assert [finding["kind"] for finding in again["findings"]] == ["bigger"]
     assert again["reason"] in again["findings"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"zarr_bytes": 1}, "causes: found .* in sum, expected"),
+        ({"objects": 1}, "arrays: found 9 objects, expected at most 1"),
+    ],
+    ids=["causes", "objects"],
+)
+def test_report_that_does_not_add_up_is_none(report, change, said):
+    """A receipt comes back with the same text, and not with figures that contradict one another."""
+    _, told = report
+    known = from_json(SizeReport, told)
+    assert to_json(known).items() <= told.items()
+    with pytest.raises(ValueError, match=said):
+        replace(known, **change)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
+from cmip6zarr.model.size_report import LetPass
 
 VERIFIED, WITH_FINDINGS = "verified", "verified, with findings"
 """States of a dataset whose store is sealed: nothing was let pass, or something was."""
@@ -24,7 +25,7 @@ def together(inventory: Inventory | None, verified: Proof | None) -> list[dict]:
     return ours + [finding for finding in theirs if (finding["kind"], finding.get("file")) not in known]
 
 
-def counts(inventory: Inventory | None, verified: Proof | None) -> dict:
+def counts(inventory: Inventory | None, verified: Proof | None) -> LetPass:
     """Return how many findings a dataset has, files that were left out, steps that gaps leave out, and {kind: number}.
 
     Receipts of older versions do not list the files that were left out; their findings name them.
@@ -33,12 +34,12 @@ def counts(inventory: Inventory | None, verified: Proof | None) -> dict:
     left_out = inventory.left_out if inventory else None
     if left_out is None:
         left_out = [finding for finding in found if finding.get("policy") == "leave_out"]
-    return {
-        "findings": len(found),
-        "files_left_out": len(left_out),
-        "steps_missing": sum(finding.get("steps_missing", 0) for finding in found),
-        "kinds": dict(Counter(finding["kind"] for finding in found).most_common()),
-    }
+    return LetPass(
+        findings=len(found),
+        files_left_out=len(left_out),
+        steps_missing=sum(finding.get("steps_missing", 0) for finding in found),
+        kinds=dict(Counter(finding["kind"] for finding in found).most_common()),
+    )
 
 
 def of_receipts(results, dataset: str) -> tuple[Inventory | None, Proof | None]:
@@ -46,7 +47,7 @@ def of_receipts(results, dataset: str) -> tuple[Inventory | None, Proof | None]:
     return tuple(receipts.load_if_any(kind, results, dataset) for kind in (Inventory, Proof))
 
 
-def leave(results, dataset: str, inventory: Inventory, verified: Proof) -> dict:
+def leave(results, dataset: str, inventory: Inventory, verified: Proof) -> LetPass:
     """Leave the record of a dataset's findings, or take it away if there are none, and return their counts."""
     path, found = receipts.path_of(results, FOLDER, dataset), together(inventory, verified)
     if found:

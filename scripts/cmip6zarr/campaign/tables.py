@@ -11,6 +11,7 @@ from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
+from cmip6zarr.model.as_json import to_json
 from cmip6zarr.store.backend import SCHEME
 
 COLUMNS = {
@@ -115,7 +116,7 @@ def _standing(name: str, results) -> tuple[str, dict | None]:
     if not sized:
         return "receipt", None
     if "let_pass" not in sized:  # of an older version
-        sized["let_pass"] = findings.counts(*findings.of_receipts(results, name))
+        sized["let_pass"] = to_json(findings.counts(*findings.of_receipts(results, name)))
     return (WITH_FINDINGS if sized["let_pass"]["findings"] else VERIFIED), sized
 
 

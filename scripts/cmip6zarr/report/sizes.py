@@ -8,6 +8,7 @@ import zarr
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.text import human
 from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.size_report import ArraySize, Remark
 from cmip6zarr.store import zarr_store
 
 SMALL_SHARE = 0.02  # of the NetCDF bytes: a cause below it is not named
@@ -35,41 +36,41 @@ def source_storage(inventory: Inventory) -> dict[str, int]:
     return dict(stored)
 
 
-def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, int]) -> dict[str, dict]:
-    """Return for each array of a store what its chunks take and what its values take in the files.
+def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, int]) -> dict[str, ArraySize]:
+    """Return for each array of a store what its chunks take and what its values take in the files, `source`.
 
-    `padding_bytes` is what the chunks at the edges hold beyond the array; it and `raw_bytes` are not compressed.
+    `objects` are those of the store, {key: bytes}.
     """
+    count: Counter[str] = Counter()
+    stored: Counter[str] = Counter()
+    for key, size in objects.items():
+        if zarr_store.is_chunk(key):
+            name = key.split("/", 1)[0]
+            count[name] += 1
+            stored[name] += size
     sizes = {}
     for name, array in group.arrays():
         padded = prod(ceil(size / chunk) * chunk for size, chunk in zip(array.shape, array.chunks, strict=True))
-        sizes[name] = {
-            "objects": 0,
-            "stored_bytes": 0,
-            "raw_bytes": array.size * array.dtype.itemsize,
-            "padding_bytes": (padded - array.size) * array.dtype.itemsize,
-            "source_bytes": source[name],
-        }
-    for key, size in objects.items():
-        if zarr_store.is_chunk(key):
-            entry = sizes.get(key.split("/", 1)[0])
-            if entry is None:
-                continue
-            entry["objects"] += 1
-            entry["stored_bytes"] += size
+        sizes[name] = ArraySize(
+            objects=count[name],
+            stored_bytes=stored[name],
+            raw_bytes=array.size * array.dtype.itemsize,
+            padding_bytes=(padded - array.size) * array.dtype.itemsize,
+            source_bytes=source[name],
+        )
     return sizes
 
 
-def causes(arrays: dict[str, dict], inventory: Inventory, zarr_bytes: int) -> dict[str, int]:
+def causes(arrays: dict[str, ArraySize], inventory: Inventory, zarr_bytes: int) -> dict[str, int]:
     """Return {cause: bytes} of what made the store bigger (positive) or smaller than its files; they add up to it.
 
     `codec`: values that depend on time. `static`: bounds, vertices and the like, in every file but once in the store.
     `metadata`: all that is no value, in the store and in the files.
     """
-    change = {name: entry["stored_bytes"] - entry["source_bytes"] for name, entry in arrays.items()}
+    change = {name: array.stored_bytes - array.source_bytes for name, array in arrays.items()}
     static = {name for name, variable in inventory.variables.items() if variable.static}
-    metadata = zarr_bytes - sum(entry["stored_bytes"] for entry in arrays.values())
-    other = inventory.source_bytes - sum(entry["source_bytes"] for entry in arrays.values())
+    metadata = zarr_bytes - sum(array.stored_bytes for array in arrays.values())
+    other = inventory.source_bytes - sum(array.source_bytes for array in arrays.values())
     return {
         "codec": sum(bytes_ for name, bytes_ in change.items() if name not in static),
         "static": sum(bytes_ for name, bytes_ in change.items() if name in static),
@@ -84,12 +85,12 @@ def main_variable(inventory: Inventory, dataset: str) -> str:
     return named if named in variables else max(variables, key=lambda name: variables[name].raw_bytes)
 
 
-def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: Inventory, main: str, codec: str) -> str:
+def reason(causes: dict[str, int], arrays: dict[str, ArraySize], inventory: Inventory, main: str, codec: str) -> str:
     """Return in words which causes changed the size, the largest first."""
     files = len(inventory.files)
     filters = "+".join(inventory.variables[main].layouts[0].filters) or "no compression"
-    padding_bytes = arrays[main]["padding_bytes"]
-    padding = f", {human(padding_bytes)} of padding" if padding_bytes > arrays[main]["raw_bytes"] else ""
+    padding_bytes = arrays[main].padding_bytes
+    padding = f", {human(padding_bytes)} of padding" if padding_bytes > arrays[main].raw_bytes else ""
     words = {
         "codec": f"codec ({codec} for {filters}{padding})",
         "static": f"static variables (once for {files} files)" if files > 1 else f"static variables ({codec} codec)",
@@ -101,9 +102,9 @@ def reason(causes: dict[str, int], arrays: dict[str, dict], inventory: Inventory
     return ", ".join(changes) or "as large as the source"
 
 
-def findings(netcdf_bytes: int, zarr_bytes: int, reason: str) -> list[dict]:
+def findings(netcdf_bytes: int, zarr_bytes: int, reason: str) -> tuple[Remark, ...]:
     """Return what a person should look at: a store that is bigger than its files."""
     if zarr_bytes <= netcdf_bytes:
-        return []
+        return ()
     message = f"The store takes {human(zarr_bytes)}, its NetCDF files {human(netcdf_bytes)}: {reason}."
-    return [{"kind": "bigger", "message": message}]
+    return (Remark(kind="bigger", message=message),)
