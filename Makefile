@@ -1,5 +1,5 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
-# check  linters                                                 bench  measure, against the script of June 2020
+# check  linters and types                                      bench  measure, against the script of June 2020
 # bench-s3  a store in a bucket of an S3 server on loopback, against one on disk: twelve minutes on two quiet cores
 # experiments  answer the questions of the note of June 2020: docs/answers.md, fifty minutes on two quiet cores
 # torture  break it on purpose: kills, rot, full disks, S3      fuzz   mutate all that it reads
@@ -52,6 +52,7 @@ check: .venv/test demo/catalogue.json
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 bench: .venv/bench
@@ -75,7 +76,7 @@ fuzz: .venv/test
 	$(BIN)/python torture/fuzz.py --cases $(CASES)
 
 clean:
-	rm -rf .venv demo .snakemake
+	rm -rf .venv demo .snakemake .mypy_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
