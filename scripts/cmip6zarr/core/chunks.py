@@ -48,6 +48,13 @@ class Array:
         return prod(self.shape) * self.itemsize
 
     @property
+    def time_axis(self) -> int:
+        """The time axis of an array that has one, as every field does."""
+        if self.axis is None:
+            raise AssertionError(f"{self.name}: found no time axis among {self.dims}, expected one")
+        return self.axis
+
+    @property
     def native_chunks(self) -> int:
         """How many chunks it has in its files, at most."""
         counts = (
@@ -55,7 +62,7 @@ class Array:
         )
         return max(counts, default=0)
 
-    def bytes_of(self, shape) -> int:
+    def bytes_of(self, shape: Sequence[int]) -> int:
         """Return the bytes of a block, of which only what lies in the array counts."""
         return prod(min(n, size) for n, size in zip(shape, self.shape, strict=True)) * self.itemsize
 
@@ -121,17 +128,20 @@ def chunk_shapes(arrays: list[Array], rule: dict[str, int] | None, target_bytes:
     fields get the chunk length along time that brings the largest of them to `target_bytes`. What is no field
     (coordinates, bounds, single series, static variables) is one chunk, or chunks of at most `target_bytes`.
     """
-    order = {a.name: sorted(range(len(a.shape)), key=lambda axis, a=a: axis != a.axis) for a in arrays}
-    shapes = {a.name: fit(a.shape, a.itemsize, target_bytes, tuple(order[a.name])) for a in arrays}
+    shapes = {a.name: fit(a.shape, a.itemsize, target_bytes, _time_first(a)) for a in arrays}
     fields = [a for a in arrays if a.field]
-    steps = min((shapes[a.name][a.axis] for a in fields), default=1)
+    steps = min((shapes[a.name][a.time_axis] for a in fields), default=1)
     for a in fields:
         wanted = [*shapes[a.name]]
-        wanted[a.axis] = steps
+        wanted[a.time_axis] = steps
         if rule:
             wanted = [rule.get(dim, size) for dim, size in zip(a.dims, a.shape, strict=True)]
         shapes[a.name] = tuple(max(1, min(n, size)) for n, size in zip(wanted, a.shape, strict=True))
     return shapes
+
+
+def _time_first(array: Array) -> tuple[int, ...]:
+    return tuple(sorted(range(len(array.shape)), key=lambda axis: axis != array.axis))
 
 
 def shard_shape(array: Array, chunks: tuple[int, ...], target_bytes: int) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Why a dataset cannot go on."""
 
 import errno
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -13,11 +14,11 @@ LIBRARY_ERRORS = (OSError, RuntimeError, ValueError, IndexError, KeyError, TypeE
 class DatasetError(Exception):
     """A dataset cannot go on: `kind` says in one word why, `remedy` what to do about it."""
 
-    def __init__(self, kind: str, message: str, remedy: str):
+    def __init__(self, kind: str, message: str, remedy: str) -> None:
         super().__init__(message)
         self.kind, self.message, self.remedy = kind, message, remedy
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.message} [{self.kind}] {self.remedy}"
 
 
@@ -26,7 +27,7 @@ class Refused(DatasetError):
 
 
 @contextmanager
-def reading_source(path: str, name: str, where):
+def reading_source(path: str, name: str, where: object) -> Iterator[None]:
     """Turn what reading values of a file raises into a DatasetError (`source`) with file, variable and indices."""
     try:
         yield

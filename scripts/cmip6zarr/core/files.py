@@ -6,27 +6,31 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError
 
+JSON = dict[str, Any]
+"""An object of JSON, as Python's json reads and writes it."""
 
-def text_of(facts: dict) -> str:
+
+def text_of(facts: JSON) -> str:
     """Return `facts` as the JSON that is written, with a digest of them."""
     facts = json.loads(json.dumps(facts, allow_nan=False))
     return json.dumps(facts | {"digest": digest(facts)}, indent=1) + "\n"
 
 
-def digest(facts: dict) -> str:
+def digest(facts: JSON) -> str:
     """Return sixteen hex digits that change when facts do."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_text(path, text: str) -> None:
+def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` as `write_bytes` does."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, so that it survives a crash of the machine right after.
 
     Raises DatasetError as `writing` does.
@@ -47,7 +51,7 @@ def write_bytes(path, data: bytes) -> None:
 
 
 @contextmanager
-def writing(path) -> Iterator[None]:
+def writing(path: str | Path) -> Iterator[None]:
     """Turn what the file system says to writing `path` into a DatasetError, `space` of a full disk and else `write`."""
     try:
         yield

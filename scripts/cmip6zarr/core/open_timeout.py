@@ -3,8 +3,9 @@
 The HDF5 library can loop for ever over a header with a flipped bit, where no signal handler of Python runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Timer
 
 from cmip6zarr.core.errors import DatasetError
@@ -16,10 +17,10 @@ give_up: Callable[[DatasetError], None] | None = None
 
 
 @contextmanager
-def opening(path, seconds: float = OPEN_SECONDS):
+def opening(path: str | Path, seconds: float = OPEN_SECONDS) -> Iterator[None]:
     """Give up if what is done within, which is to open a file and read its header, takes longer than `seconds`."""
 
-    def late():
+    def late() -> None:
         message = f"{path}: found no answer of the library that opens it within {seconds:g} s, expected one at once."
         error = DatasetError("source", message, "Fetch it again; or run again, if the file system was so slow.")
         if give_up:

@@ -6,7 +6,9 @@ The line is the same in both. tqdm would write its bar into logs too, and its im
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from threading import Lock
+from typing import Self, TextIO
 
 from cmip6zarr.core.chunks import MIB
 
@@ -20,17 +22,23 @@ class Progress:
     Tells them on `stream` (stderr): each 0.2 s where that is a terminal, else each minute. `clock` counts seconds.
     """
 
-    def __init__(self, what: str, total_bytes: int, stream=None, clock=time.monotonic):
+    def __init__(
+        self,
+        what: str,
+        total_bytes: int,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.what, self.total_bytes = what, total_bytes
         self._stream, self._clock = stream or sys.stderr, clock
         self._terminal = self._stream.isatty()
         self._lock, self._kept_bytes, self._done_bytes = Lock(), 0, 0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._start = self._told = self._clock()
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._terminal:
             print(self._drawn() if kind else self._drawn("done"), file=self._stream, flush=True)
         elif not kind and self._told > self._start:

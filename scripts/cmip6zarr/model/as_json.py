@@ -11,6 +11,8 @@ from reprlib import repr as short
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from cmip6zarr.core.files import JSON
+
 T = TypeVar("T")
 
 
@@ -29,15 +31,17 @@ def to_json(value: Any) -> Any:
     return [to_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _is_default(field: Field, value: Any) -> bool:
-    return value == (field.default if field.default_factory is MISSING else field.default_factory())
+def _is_default(field: Field[Any], value: Any) -> bool:
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return bool(value == default)
 
 
 def from_json(kind: type[T], value: Any, where: str = "") -> T:
     """Return what JSON holds as a value of a type: dataclass, tuple, dict, number, text, None, or a union of such.
 
-    Keys that a dataclass has no field for are passed over. Raises ValueError with the place in the JSON, what was found
-    there and what was expected, or with what a dataclass says to fields that do not fit one another.
+    Keys that a dataclass has no field for are passed over; what is in a list[Any] or dict[str, Any] stays as it is.
+    Raises ValueError with the place in the JSON, what was found there and what was expected, or with what a dataclass
+    says to fields that do not fit one another.
 
     >>> from cmip6zarr.model.inventory import Layout
     >>> from_json(Layout, {"chunks": None, "filters": ["zlib"], "more": 1})
@@ -47,29 +51,36 @@ def from_json(kind: type[T], value: Any, where: str = "") -> T:
         ...
     ValueError: chunks[1]: found 'a', expected int
     """
+    read: T = _value(kind, value, where)
+    return read
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
     origin, arguments = _parts(kind)
     if origin is UnionType:
         one = next((each for each in arguments if _fits(each, value)), None)
         if one:
-            return from_json(one, value, where)
+            return _value(one, value, where)
     if origin is UnionType or not _fits(kind, value):
         raise ValueError(f"{where or 'at its root'}: found {short(value)}, expected {_name(kind)}")
     if origin is None:
         return _dataclass(kind, value, where) if is_dataclass(kind) else value
+    if arguments[-1] is Any:
+        return value
     if origin is dict:
-        return {key: from_json(arguments[1], each, f"{where}[{key!r}]") for key, each in value.items()}
+        return {key: _value(arguments[1], each, f"{where}[{key!r}]") for key, each in value.items()}
     kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
     if len(kinds) != len(value):
         raise ValueError(f"{where}: found {len(value)} values, expected {len(kinds)}")
-    return tuple(from_json(k, each, f"{where}[{n}]") for n, (k, each) in enumerate(zip(kinds, value, strict=True)))
+    return tuple(_value(k, each, f"{where}[{n}]") for n, (k, each) in enumerate(zip(kinds, value, strict=True)))
 
 
-def _dataclass(kind: type[T], value: dict, where: str) -> T:
+def _dataclass(kind: Any, value: JSON, where: str) -> Any:
     found = {}
     for name, (hint, is_needed) in _fields(kind).items():
         place = f"{where}.{name}" if where else name
         if name in value:
-            found[name] = from_json(hint, value[name], place)
+            found[name] = _value(hint, value[name], place)
         elif is_needed:
             raise ValueError(f"{place}: found none, expected {_name(hint)}")
     try:
@@ -86,7 +97,7 @@ def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
 
 
 @cache
-def _parts(kind: Any) -> tuple[Any, tuple]:
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return what a type such as tuple[int, ...] is of, None for a plain one, and its arguments."""
     return get_origin(kind), get_args(kind)
 

@@ -6,9 +6,11 @@ dataset: the steps of all files one after another, from 0, stop not included.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
-Attributes = dict[str, list]
+from cmip6zarr.core.files import JSON
+
+Attributes = dict[str, list[Any]]
 """Typed attributes by name, in the order of the file."""
 
 
@@ -31,9 +33,9 @@ class SourceFile:
     start: int
     stop: int
     moves: dict[str, tuple[str, str]]
-    form: dict
+    form: JSON
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         first, stop = self.start - self.skip, self.stop
         if self.steps != stop - first or not 0 <= first <= self.start <= stop:
             raise ValueError(
@@ -71,7 +73,7 @@ class Variable:
     attributes: Attributes
     dropped: Attributes = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.dims) != len(self.shape) or min(self.shape, default=0) < 0:
             raise ValueError(f"found the shape {self.shape}, expected one length for each of {self.dims}")
 
@@ -97,7 +99,7 @@ class AttributeRange:
 
     start: int
     stop: int
-    value: list | None
+    value: list[Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ class KeptValues:
 
     variable: str
     files: tuple[int, ...]
-    kept: str | list | None
+    kept: str | list[Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ class Inventory:
     variables: dict[str, Variable]
     attributes: Attributes
     differing_attributes: tuple[DifferingAttribute, ...]
-    form: dict
+    form: JSON
     kept: tuple[KeptValues, ...]
     time: TimeAxis | None
     verdict: str
@@ -180,7 +182,7 @@ class Inventory:
     findings: tuple[Finding, ...]
     left_out: tuple[LeftOut, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.files:
             raise ValueError("files: found none, expected at least one")
         if self.files[0].start != 0:

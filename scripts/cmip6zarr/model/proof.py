@@ -27,7 +27,7 @@ class Proof:
     findings: tuple[Finding, ...] | None = None
     sealed: bool
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mismatches or self.chunks_missing:
             found = f"{self.mismatches} mismatches and {self.chunks_missing} chunks missing"
             raise ValueError(f"found {found}, expected none")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cmip6zarr.core.files import JSON
 from cmip6zarr.model.inventory import (
     Attributes,
     DifferingAttribute,
@@ -30,5 +31,5 @@ class Provenance:
     differing_attributes: tuple[DifferingAttribute, ...]
     findings: tuple[Finding, ...]
     time: TimeAxis | None
-    form: dict
+    form: JSON
     kept: tuple[KeptValues, ...]

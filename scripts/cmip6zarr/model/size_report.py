@@ -83,7 +83,7 @@ class SizeReport:
     let_pass: LetPass
     look: Picture
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         change, told = self.zarr_bytes - self.netcdf_bytes, sum(self.causes.values())
         if told != change:
             raise ValueError(f"causes: found {told} bytes in sum, expected {change} as the size has changed")
