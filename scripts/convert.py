@@ -11,6 +11,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
+from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.store import backend
 
 
@@ -31,11 +32,12 @@ def convert(args) -> dict:
     home = backend.at(args.store, args.s3, cli.draft_of(args))
     home.reach()
     inventory = receipts.load(Inventory, args.results, args.dataset)
-    rule = None if args.chunks == "auto" else json.loads(args.chunks)
+    lengths = None if args.chunks == "auto" else json.loads(args.chunks)
     threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
-    sizes = (int(mib * chunks.MIB) for mib in (args.chunk_mib, args.shard_mib, args.memory_mib))
+    rule = ChunkRule(lengths, int(args.chunk_mib * chunks.MIB), int(args.shard_mib * chunks.MIB))
+    budget = Budget(int(args.memory_mib * chunks.MIB), threads, home.uploads)
     try:
-        plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, *sizes, threads, home.uploads)
+        plan = planning.plan(writer.arrays_of(inventory, args.codec), rule, budget)
     except planning.PlanError as error:
         raise DatasetError(error.kind, str(error), "Then run again.") from error
     print(

@@ -14,6 +14,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.model.as_json import from_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
+from cmip6zarr.plan.budget import Budget, ChunkRule
 
 
 def chosen(tmp_path, preset, field):
@@ -21,7 +22,7 @@ def chosen(tmp_path, preset, field):
     paths = make_dataset(tmp_path, files=1, steps=4, lat=64, lon=96)
     last(put("tas", slice(None), field))(paths)
     inventory = from_json(Inventory, take(paths, tmp_path))
-    plan = planning.plan(writer.arrays_of(inventory, preset), {"time": 2}, 2**20, 0, 2**30, 1)
+    plan = planning.plan(writer.arrays_of(inventory, preset), ChunkRule({"time": 2}, 2**20), Budget(2**30))
     (cut,) = (cut for cut in plan.cuts if cut.array.name == "tas")
     with Reader(inventory) as reader:
         return codec_trial.choose(preset, reader, cut, np.dtype("<f4"))

@@ -20,6 +20,7 @@ from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import from_json, to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
+from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.source.inventory import take_inventory
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.verify import proof as proofs
@@ -86,7 +87,7 @@ def take(paths, results, **policy):
 def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, scheduler="synchronous", memory=MEMORY):
     """Write the unsealed store of an inventory, given as its JSON, and return the plan of it."""
     inventory = from_json(Inventory, facts)
-    plan = planning.plan(writer.arrays_of(inventory, "balanced"), rule, chunk_bytes, 0, memory, 1)
+    plan = planning.plan(writer.arrays_of(inventory, "balanced"), ChunkRule(rule, chunk_bytes), Budget(memory))
     writer.write_store(inventory, store, plan, zarr_format, "balanced", writer.scheduler(scheduler, 2))
     return plan
 

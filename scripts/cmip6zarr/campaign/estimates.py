@@ -20,6 +20,7 @@ from cmip6zarr.job import receipts, slurm
 from cmip6zarr.job.request import RULES
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
+from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.store import s3_client
 from cmip6zarr.store.backend import at
 from cmip6zarr.store.interface import Home
@@ -153,12 +154,12 @@ def by_plan(row: Dataset, inventory: Inventory, config: Mapping, figures: Figure
     """Return what the plan of a dataset says, the one that convert would make."""
     source_bytes, raw_bytes = inventory.source_bytes, inventory.raw_bytes
     known = Estimate(row.id, len(inventory.files), source_bytes, raw_bytes, True)
-    rule = None if config["chunks"] == "auto" else config["chunks"]
-    sizes = (int(config[f"{name}_mib"] * MIB) for name in ("chunk", "shard", "memory"))
+    lengths = None if config["chunks"] == "auto" else config["chunks"]
+    rule = ChunkRule(lengths, int(config["chunk_mib"] * MIB), int(config["shard_mib"] * MIB))
     threads = config["threads"] if config["scheduler"] == "threads" else 1
-    uploads = home_of(row.id, config).uploads
+    budget = Budget(int(config["memory_mib"] * MIB), threads, home_of(row.id, config).uploads)
     try:
-        plan = planning.plan(arrays_of(inventory, config["codec"]), rule, *sizes, threads, uploads)
+        plan = planning.plan(arrays_of(inventory, config["codec"]), rule, budget)
     except planning.PlanError as error:
         return replace(known, problem=str(error))
     stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)

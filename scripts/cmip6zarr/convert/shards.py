@@ -71,7 +71,7 @@ class Target:
         self.put_object(key, parts, note)
 
 
-def write_apart(reader: Reader, cut: Cut, target: Target, compute: Callable) -> None:
+def write_independent(reader: Reader, cut: Cut, target: Target, compute: Callable) -> None:
     """Write the shards of an array, each by one task.
 
     Native chunks that lie as Blosc shuffles are handed over as they are. Everything else is read into a buffer of the
@@ -98,10 +98,10 @@ def write_apart(reader: Reader, cut: Cut, target: Target, compute: Callable) -> 
 
     shards = target.missing(cut.slabs())
     while some := list(islice(shards, TASKS)):
-        compute(independent(write, some))
+        compute(one_task_each(write, some))
 
 
-def independent(write: Callable[[Region], None], shards: list[Region]) -> Delayed:
+def one_task_each(write: Callable[[Region], None], shards: list[Region]) -> Delayed:
     """Return the dask graph that writes each shard by a task of its own."""
     # By number: dask takes the slices of a region apart, for 0.04 ms of CPU a shard.
     task = dask.delayed(lambda number: write(shards[number]))

@@ -101,7 +101,7 @@ def write_store(
                     continue
                 form = encoding.form_of(array, codec)
                 target = shards.Target(put, array, form, ledger, frozenset(kept), progress)
-                write = shards.write_apart if cut.apart else shards.write_slabs
+                write = shards.write_independent if cut.independent else shards.write_slabs
                 write(reader, cut, target, compute)
         zarr.consolidate_metadata(root)
         for file in inventory.files:

@@ -4,7 +4,7 @@ A **slab** is what is in memory at once: a whole number of shards along every ax
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil, prod
 
@@ -22,6 +22,7 @@ from cmip6zarr.core.chunks import (
     regions,
     shard_shape,
 )
+from cmip6zarr.plan.budget import Budget, ChunkRule
 
 # Peak RSS of convert on a dataset of a few kB, 82 to 86 MiB, and room for the netCDF library where it has to read.
 BASE_BYTES = 110 * MIB
@@ -53,7 +54,7 @@ class LayoutError(PlanError):
 class Cut:
     """How one array is cut; every shard is a whole number of chunks, every slab one of shards, on every axis.
 
-    In a cut that is `apart` each shard is read, compressed and written by itself, and so is the slab of a thread.
+    Shards that are `independent` share almost no native chunks: each is one task, with a slab per thread.
     """
 
     array: Array
@@ -61,9 +62,9 @@ class Cut:
     shards: tuple[int, ...]
     slab: tuple[int, ...]
     read_amplification: float
-    apart: bool = False
+    independent: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for inner, outer in ((self.chunks, self.shards), (self.shards, self.slab)):
             if any(b % a for a, b in zip(inner, outer, strict=True)):
                 raise AssertionError(f"{self.array.name}: {outer} is no whole number of {inner}")
@@ -71,7 +72,7 @@ class Cut:
     @property
     def streamed(self) -> bool:
         """Whether no chunk is ever whole in memory: it is compressed block by block as it is read."""
-        return self.apart and streams(self.array, self.chunks)
+        return self.independent and streams(self.array, self.chunks)
 
     @property
     def objects(self) -> int:
@@ -97,8 +98,8 @@ class Plan:
     planned_bytes: int
     uploads: int = 0
 
-    def __post_init__(self):
-        lengths = {cut.chunks[cut.array.axis] for cut in self.cuts if cut.array.field}
+    def __post_init__(self) -> None:
+        lengths = {cut.chunks[cut.array.time_axis] for cut in self.cuts if cut.array.field}
         if len(lengths) > 1:
             raise AssertionError(f"fields are cut differently along time: {sorted(lengths)}")
 
@@ -123,9 +124,9 @@ def streams(array: Array, chunks: tuple[int, ...]) -> bool:
     >>> streams(ta, (4, 6, 8)), streams(ta, (4, 6, 4)), streams(ta, (4, 4, 8))
     (True, False, False)
     """
-    if not array.shuffled or len(array.native) != 1 or array.native[0] is None or array.axis not in (None, 0):
+    native = array.native[0] if len(array.native) == 1 else None
+    if not array.shuffled or native is None or array.axis not in (None, 0):
         return False
-    (native,) = array.native
     first = next((axis for axis, n in enumerate(native) if n > 1), 0)
     for axis, (size, chunk, n) in enumerate(zip(array.shape, chunks, native, strict=True)):
         ends = {stop for _, stop in array.files} if axis == array.axis else {size}
@@ -157,7 +158,7 @@ def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads:
     factors = [dict(zip(lengths[axis], amplifications(array, axis, lengths[axis]), strict=True)) for axis in axes]
     least = min(array.bytes, max(LEAST_SLAB_BYTES, threads * array.bytes_of(shards)))
 
-    def cost(slab):
+    def cost(slab: tuple[int, ...]) -> tuple[float, int, int, list[int]]:
         amplification, size = prod(factors[axis][n] for axis, n in enumerate(slab)), array.bytes_of(slab)
         too_small = max(0, least - size)
         return max(amplification, GOOD_AMPLIFICATION), too_small, size, [-n for n in reversed(slab)]
@@ -170,7 +171,7 @@ def choose_slab(array: Array, shards: tuple[int, ...], most_bytes: int, threads:
 def memory_of(cut: Cut, threads: int) -> int:
     """Return the most bytes that are held while an array is converted, where nothing can be compressed.
 
-    Beside the slab, which is each thread's own where shards are apart, each thread holds a shard compressed, and a copy
+    Beside the slab, one for each thread where shards are independent, each thread holds a shard compressed, and a copy
     of a chunk that is not contiguous in the slab, or it inflates a native chunk; HDF5 holds its cache where it is asked
     to read. Where a cut is streamed each thread holds a shard compressed and the chunk of it that is at hand, a block,
     and what is inflated into it.
@@ -186,26 +187,24 @@ def memory_of(cut: Cut, threads: int) -> int:
     contiguous = all(n >= size for n, size in zip(cut.chunks[1:], array.shape[1:], strict=True))
     encoding = shard + (0 if contiguous else chunk) + min(CODEC_BYTES, 3 * chunk)
     beside = BASE_BYTES + threads * max(encoding, 2 * native) + min(CACHE_BYTES, array.bytes)
-    return beside + (threads if cut.apart else 1) * array.bytes_of(cut.slab)
+    return beside + (threads if cut.independent else 1) * array.bytes_of(cut.slab)
 
 
-def cut(
-    array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], all_bytes: int, threads: int, waiting_bytes: int = 0
-) -> Cut:
-    """Return how one array is cut; raises PlanError with the MiB that would do if `all_bytes` do not.
+def cut(array: Array, chunks: tuple[int, ...], shards: tuple[int, ...], budget: Budget, waiting_bytes: int = 0) -> Cut:
+    """Return how one array is cut; raises PlanError with the MiB that would do if the budget does not.
 
-    `waiting_bytes` of them are not the array's: so much may wait to be written, or is held of other arrays.
+    `waiting_bytes` of its memory are not the array's: so much may wait to be written, or is held of other arrays.
     """
-    memory_bytes = all_bytes - waiting_bytes
+    memory_bytes, threads = budget.memory_bytes - waiting_bytes, budget.threads
     one = prod(chunks) * array.itemsize
     if one > MOST_CHUNK_BYTES:
         message = f"{array.name}: a chunk {chunks} would hold {one} bytes, expected at most {MOST_CHUNK_BYTES}"
         raise PlanError(f"{message}: choose shorter chunks in config key `chunks`.")
-    apart = Cut(array, chunks, shards, shards, amplification_of(array, shards), apart=True)
-    if apart.read_amplification <= GOOD_AMPLIFICATION and memory_of(apart, threads) <= memory_bytes:
-        return apart
-    chosen = wide = apart
-    if not apart.streamed:
+    single = Cut(array, chunks, shards, shards, amplification_of(array, shards), independent=True)
+    if single.read_amplification <= GOOD_AMPLIFICATION and memory_of(single, threads) <= memory_bytes:
+        return single
+    chosen = wide = single
+    if not single.streamed:
         beside = memory_of(Cut(array, chunks, shards, shards, 1.0), threads) - array.bytes_of(shards)
         chosen = Cut(array, chunks, shards, *choose_slab(array, shards, memory_bytes - beside, threads))
         wide = Cut(array, chunks, shards, *choose_slab(array, shards, array.bytes, threads))
@@ -217,7 +216,7 @@ def cut(
     needed = ceil((memory_of(wide, threads) + waiting_bytes) / MIB)
     raise PlanError(
         f"{array.name}: shards {shards} of native chunks {array.native} need {needed} MiB with {threads} threads, "
-        f"expected at most memory_mib = {all_bytes // MIB} (with less, each source byte would be read "
+        f"expected at most memory_mib = {budget.memory_bytes // MIB} (with less, each source byte would be read "
         f"{chosen.read_amplification:.1f} times): raise memory_mib to {needed}, or choose other chunks."
     )
 
@@ -229,52 +228,41 @@ def index_bytes(arrays: list[Array]) -> int:
     return ceil(INDEX_BYTES * share * sum(array.native_chunks for array in arrays))
 
 
-def check_rule(arrays: list[Array], rule: dict[str, int] | None) -> None:
+def check_rule(arrays: list[Array], rule: ChunkRule) -> None:
     """Raise LayoutError if a chunk rule names no dimension of the fields, which it would leave in one chunk each."""
     dims = sorted({dim for array in arrays if array.field for dim in array.dims})
-    if rule and dims and not set(rule).intersection(dims):
+    if rule.lengths and dims and not set(rule.lengths).intersection(dims):
         raise LayoutError(
-            f"config key `chunks` names {sorted(rule)}, and the fields have the dimensions {dims}: name one of them, "
-            "or select these datasets apart."
+            f"config key `chunks` names {sorted(rule.lengths)}, and the fields have the dimensions {dims}: name one of "
+            "them, or select these datasets apart."
         )
 
 
-def plan(
-    arrays: list[Array],
-    rule: dict[str, int] | None,
-    chunk_bytes: int,
-    shard_bytes: int,
-    memory_bytes: int,
-    threads: int,
-    uploads: int = 0,
-) -> Plan:
-    """Return how to cut the arrays so that converting them takes at most `memory_bytes` with `threads` at work.
+def plan(arrays: list[Array], rule: ChunkRule, budget: Budget) -> Plan:
+    """Return how to cut the arrays by a rule so that converting them keeps to the budget.
 
-    `rule` and `chunk_bytes` as in `chunk_shapes`; `shard_bytes` is the size of shards, 0 for none. `uploads` shards may
-    wait to be written; fewer, but one, where there is no memory for them. Raises PlanError, with the number that would
-    do for all arrays, if it cannot be.
+    Where there is no memory for all uploads of the budget there are fewer, but one. Raises LayoutError as `check_rule`
+    does, and PlanError, with the number that would do for all arrays, if the memory is too small.
     """
     check_rule(arrays, rule)
-    shapes = chunk_shapes(arrays, rule, chunk_bytes)
+    shapes = chunk_shapes(arrays, rule.lengths, rule.chunk_bytes)
     shards = {
-        array.name: shard_shape(array, shapes[array.name], shard_bytes)
-        if array.field and shard_bytes
+        array.name: shard_shape(array, shapes[array.name], rule.shard_bytes)
+        if array.field and rule.shard_bytes
         else shapes[array.name]
         for array in arrays
     }
-    waiting_bytes = index_bytes(arrays) + uploads * max(
-        (array.bytes_of(shards[array.name]) for array in arrays), default=0
-    )
+    largest = max((array.bytes_of(shards[array.name]) for array in arrays), default=0)
+    waiting_bytes = index_bytes(arrays) + budget.uploads * largest
     cuts, errors = [], []
     for array in arrays:
         try:
-            name = array.name
-            cuts.append(cut(array, shapes[name], shards[name], memory_bytes, threads, waiting_bytes))
+            cuts.append(cut(array, shapes[array.name], shards[array.name], budget, waiting_bytes))
         except PlanError as error:
             errors.append(str(error))
-    if errors and uploads > 1:
-        return plan(arrays, rule, chunk_bytes, shard_bytes, memory_bytes, threads, uploads // 2)
+    if errors and budget.uploads > 1:
+        return plan(arrays, rule, replace(budget, uploads=budget.uploads // 2))
     if errors:
         raise PlanError(" ".join(errors))
-    peak = max((memory_of(cut, threads) for cut in cuts), default=BASE_BYTES) + waiting_bytes
-    return Plan(tuple(cuts), peak, uploads)
+    peak = max((memory_of(cut, budget.threads) for cut in cuts), default=BASE_BYTES) + waiting_bytes
+    return Plan(tuple(cuts), peak, budget.uploads)
