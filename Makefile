@@ -30,7 +30,7 @@ demo-s3: .venv/test demo/catalogue.json
 	  --config store_root=s3://demo/stores results=demo/s3/results --quiet rules progress
 
 test: .venv/test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-browser: .venv/test
 	command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -qq -y chromium; }

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,14 +32,19 @@ def configuration(**change):
     return chain.configuration(**{"bundle": {"datasets": 3, "gib": 1}} | change)
 
 
+def made(folder):
+    """Return the configuration of a catalogue of three datasets, all in a folder."""
+    for name in NAMES[:3]:
+        make_dataset(folder / "data", files=2, steps=3, source_id=name.split(".")[3])
+    listed = make_catalogue(folder / "data", folder / "catalogue.json")
+    places = {"catalogue": str(listed), "results": str(folder / "results"), "store_root": str(folder / "stores")}
+    return configuration(**places)
+
+
 @pytest.fixture
 def campaign(tmp_path):
     """The configuration of a catalogue of three datasets."""
-    for name in NAMES[:3]:
-        make_dataset(tmp_path / "data", files=2, steps=3, source_id=name.split(".")[3])
-    listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
-    places = {"catalogue": str(listed), "results": str(tmp_path / "results"), "store_root": str(tmp_path / "stores")}
-    return configuration(**places)
+    return made(tmp_path)
 
 
 def the_bundle(config):
@@ -58,29 +64,52 @@ def run(config, name=None, attempt=1):
     return done.returncode, dict(line.split(": ")[::-1] for line in done.stdout.splitlines()), done.stderr
 
 
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A configuration, and what `run` returned of its bundle; beside its results and stores lie copies of both."""
+    config = made(tmp_path_factory.mktemp("first"))
+    said = run(config)
+    for key in ("results", "store_root"):
+        shutil.copytree(config[key], f"{config[key]}.copy")
+    return config, said
+
+
+@pytest.fixture
+def finished(first_run):
+    """The configuration of a catalogue whose bundle has been run once."""
+    config, _ = first_run
+    for key in ("results", "store_root"):
+        shutil.rmtree(config[key])
+        shutil.copytree(f"{config[key]}.copy", config[key])
+    return config
+
+
 def written(config):
     """Return when each receipt was written."""
     return {path: path.stat().st_mtime_ns for rule in RULES for path in Path(config["results"], rule).glob("*.json")}
 
 
-def test_every_dataset_is_verified_with_receipts_of_its_own(campaign):
+def test_every_dataset_is_verified_with_receipts_of_its_own(first_run, finished):
     """A bundle leaves for each dataset what the rules leave, stores that open, and its own receipt last."""
-    assert run(campaign) == (0, dict.fromkeys(NAMES[:3], "verified"), "")
-    assert len(written(campaign)) == 3 * 4
-    receipt = receipts.read(campaign["results"], "bundle", the_bundle(campaign).id)
+    assert first_run[1] == (0, dict.fromkeys(NAMES[:3], "verified"), "")
+    assert len(written(finished)) == 3 * 4
+    receipt = receipts.read(finished["results"], "bundle", the_bundle(finished).id)
     assert receipt["datasets"] == dict.fromkeys(NAMES[:3], "verified")
     for name in NAMES[:3]:
-        with xr.open_zarr(Path(campaign["store_root"], drs.store_folder(name))) as store:
+        with xr.open_zarr(Path(finished["store_root"], drs.store_folder(name))) as store:
             assert store["tas"].shape == (6, 3, 4)
 
 
-def test_second_run_does_nothing(campaign, monkeypatch):
+def test_second_run_does_nothing(finished, monkeypatch):
     """Receipts that hold are not written again, and no process is started to find that out."""
-    run(campaign)
-    before = written(campaign)
+    before = written(finished)
     monkeypatch.setattr(multiprocessing, "get_context", None)
-    assert run(campaign)[0] == 0
-    assert written(campaign) == before
+    words = [the_bundle(finished).id, "--results", finished["results"], "--config", json.dumps(finished)]
+    assert script.main(words) == 0
+    assert written(finished) == before
+    receipts.path_of(finished["results"], "size_report", NAMES[0]).unlink()
+    with pytest.raises(TypeError):  # where a receipt is missing, a process would be started
+        script.main(words)
 
 
 def test_failing_dataset_leaves_its_neighbours_complete(campaign):
@@ -120,12 +149,11 @@ def test_refusal_is_an_answer(campaign, tmp_path):
         ({"memory_mib": 512, "threads": 2, "scheduler": "threads"}, ()),
     ],
 )
-def test_only_what_is_asked_anew_is_done_again(campaign, change, again):
+def test_only_what_is_asked_anew_is_done_again(finished, change, again):
     """Another codec converts again, another way to verify verifies again, other memory or threads do nothing."""
-    run(campaign)
-    before = written(campaign)
-    assert run(campaign | change)[0] == 0
-    touched = {path.parent.name for path, time in written(campaign).items() if before[path] != time}
+    before = written(finished)
+    assert run(finished | change)[0] == 0
+    touched = {path.parent.name for path, time in written(finished).items() if before[path] != time}
     assert touched == set(again)
 
 

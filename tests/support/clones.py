@@ -1,14 +1,17 @@
 """Copies of the checkout, in which tests run Snakemake as a user types it."""
 
 import csv
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import forked_snakemake
 import xarray as xr
 from builders import dataset_id, make_catalogue, make_dataset
 from repository import REPOSITORY
@@ -18,6 +21,7 @@ from cmip6zarr.catalogue import drs
 LOTUS = ("--cores", "1", "--profile", "lotus")
 HERE = (*LOTUS, "--executor", "local")
 """The profile on a machine without SLURM."""
+BUNDLED = ("--configfile", "bundles.yaml")
 
 RULES = ("inventory", "convert", "verify", "size_report")
 ENDS = ("datasets", "campaign", "all")
@@ -37,21 +41,24 @@ class Clone:
 
     def start(self, *args: str) -> subprocess.Popen:
         """Start `snakemake` with these arguments, in a process group of its own; it says all on stdout."""
-        command = (sys.executable, "-m", "snakemake", *(args if "--cores" in args else ("--cores", "2", *args)))
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
+        command = (sys.executable, "-m", "snakemake", *with_cores(args))
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.folder, env=variables, start_new_session=True, **pipes)
+        return subprocess.Popen(command, cwd=self.folder, env=variables(), start_new_session=True, **pipes)
+
+    def fork(self, *args: str) -> forked_snakemake.Run:
+        """Start the same in a process that does not have to import Snakemake, which is most of what a run takes."""
+        return forked_snakemake.Run(with_cores(args), self.folder, variables())
 
     def snakemake(self, *args: str, expect: int = 0) -> str:
         """Run `snakemake` to its end and return what it said; its exit code must be `expect`."""
-        return finish(self.start(*args), expect)
+        return finish(self.fork(*args), expect)
 
     def plans(self, *commands: tuple[str, ...]) -> list[set[tuple[str, str]]]:
         """Return (rule, dataset) of all jobs that `snakemake` would run, for each of some commands; no dataset is ''.
 
         The dry runs go on side by side: starting is what they spend their time on.
         """
-        runs = [self.start("-n", *args) for args in commands]
+        runs = [self.fork("-n", *args) for args in commands]
         return [planned(finish(run)) for run in runs]
 
     def plan(self, *args: str) -> set[tuple[str, str]]:
@@ -68,7 +75,17 @@ class Clone:
         return Clone(shutil.copytree(self.folder, folder, symlinks=True))
 
 
-def finish(run: subprocess.Popen, expect: int = 0) -> str:
+def with_cores(args: tuple[str, ...]) -> tuple[str, ...]:
+    """Return arguments of `snakemake`, with a number of cores, without which it does nothing."""
+    return args if "--cores" in args else ("--cores", "2", *args)
+
+
+def variables() -> dict[str, str]:
+    """Return the environment without what the user has set for Snakemake."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE_")}
+
+
+def finish(run: subprocess.Popen | forked_snakemake.Run, expect: int = 0) -> str:
     """Wait for a started command and return what it said; its exit code must be `expect`."""
     said, _ = run.communicate()
     assert run.returncode == expect, said
@@ -124,25 +141,62 @@ def write_rows(catalogue: Path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
+def prepared(base: Path, name: str, make: Callable[[Clone], None]) -> Clone:
+    """Return a clone below `base` that `make` has prepared, once for all processes of a test run; each has its copy.
+
+    What tests change they copy once more.
+    """
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(made, ignore_errors=True)
+            make(Clone(made))
+            done.touch()
+    return Clone(made).copy(base / f"{name}-copy")
+
+
 @cache
 def checkout(base: Path) -> Clone:
     """Return a clone below `base` that lists A and B, where nothing has been run; tests leave it as it is."""
-    clone = Clone(base / "checkout")
-    command = ("git", "ls-files", "-co", "--exclude-standard", "-z")
-    tracked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, clone.folder / name)
-    for letter in "AB":
-        make_dataset(base / "data", source_id=f"MODEL-{letter}", files=2, steps=2)
-    make_catalogue(base / "data", clone.catalogue)
-    return clone
+
+    def make(clone: Clone) -> None:
+        command = ("git", "ls-files", "-co", "--exclude-standard", "-z")
+        tracked = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+        for file in filter(None, tracked.split("\0")):
+            if (REPOSITORY / file).is_file():
+                (clone.folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / file, clone.folder / file)
+        data = clone.folder.with_name("data")
+        for letter in "AB":
+            make_dataset(data, source_id=f"MODEL-{letter}", files=2, steps=2)
+        make_catalogue(data, clone.catalogue)
+
+    return prepared(base, "checkout", make)
+
+
+def run_once(base: Path, name: str, run: Callable[[Clone], None]) -> Clone:
+    """Return a clone below `base` in which `run` has run something, once for all processes of a test run."""
+
+    def make(clone: Clone) -> None:
+        run(checkout(base).copy(clone.folder))
+
+    return prepared(base, name, make)
 
 
 @cache
 def campaign(base: Path) -> Clone:
     """Return a clone below `base` in which the verbatim command has converted A and B; tests leave it as it is."""
-    clone = checkout(base).copy(base / "campaign")
-    clone.snakemake(*HERE)
-    return clone
+    return run_once(base, "campaign", lambda clone: finish(clone.start(*HERE)))
+
+
+@cache
+def bundled(base: Path) -> Clone:
+    """Return a clone below `base` in which a bundle has converted A and B; tests leave it as it is."""
+
+    def run(clone: Clone) -> None:
+        (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
+        clone.snakemake(*BUNDLED)
+
+    return run_once(base, "bundled", run)

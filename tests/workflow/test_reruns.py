@@ -183,11 +183,9 @@ def test_edited_receipt(clone):
     assert clone.plan() == NOTHING
 
 
-def test_receipts_of_bundles(checkout, tmp_path):
+def test_receipts_of_bundles(tmp_path_factory, tmp_path):
     """What bundles have made holds without them, and is made again without them where something else is asked."""
-    clone = checkout.copy(tmp_path / "clone")
-    (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
-    clone.snakemake("--configfile", "bundles.yaml")
+    clone = clones.bundled(tmp_path_factory.getbasetemp()).copy(tmp_path / "clone")
     codec = ("--config", "codec=fast", "replace={codec: fast}")
     holds, codec, verify = clone.plans((), codec, ("--config", "verify=checksums"))
     assert holds == NOTHING

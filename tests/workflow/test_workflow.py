@@ -16,7 +16,21 @@ import polars as pl
 import pytest
 import xarray as xr
 from builders import dataset_id, make_catalogue, make_dataset
-from clones import HERE, LOTUS, RULES, A, B, assert_converted, chain, changed, finish, read_rows, sources, write_rows
+from clones import (
+    BUNDLED,
+    HERE,
+    LOTUS,
+    RULES,
+    A,
+    B,
+    assert_converted,
+    chain,
+    changed,
+    finish,
+    read_rows,
+    sources,
+    write_rows,
+)
 from markupsafe import escape
 
 from cmip6zarr.campaign import status
@@ -38,6 +52,11 @@ def checkout(tmp_path_factory):
 @pytest.fixture
 def campaign(tmp_path_factory):
     return clones.campaign(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def bundled(tmp_path_factory):
+    return clones.bundled(tmp_path_factory.getbasetemp())
 
 
 def listed(clone):
@@ -128,7 +147,7 @@ def test_refuses_to_begin(checkout, tmp_path):
         "select={source_id: NONE}": "select: no source_id is ['NONE']",
     }
     # All at once: there is nothing that they could take from one another.
-    runs = [clone.start("--config", setting) for setting in wrong]
+    runs = [clone.fork("--config", setting) for setting in wrong]
     for run, named in zip(runs, wrong.values(), strict=True):
         said = finish(run, expect=1)
         assert named in said
@@ -193,16 +212,19 @@ def test_killed_verify_takes_the_store_from_its_readers(campaign, tmp_path):
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory):
     """A clone, and what was said when A, CUT (one file cut short) and TAKEN (a foreign folder for a store) were run."""
-    folder = tmp_path_factory.mktemp("spoilt")
-    clone = clones.checkout(tmp_path_factory.getbasetemp()).copy(folder / "clone")
-    for name in ("CUT", "TAKEN"):
-        *_, last = make_dataset(folder / "more", source_id=name, files=2, steps=2)
-        if name == "CUT":
-            os.truncate(last, last.stat().st_size // 2)
-    more = read_rows(make_catalogue(folder / "more"))
-    write_rows(clone.catalogue, read_rows(clone.catalogue)[:2] + more)
-    (clone.stores / drs.store_folder(TAKEN) / "notes").mkdir(parents=True)
-    return clone, clone.snakemake(*HERE, expect=1)
+
+    def run(clone):
+        more = clone.folder.with_name("more")
+        for name in ("CUT", "TAKEN"):
+            *_, last = make_dataset(more, source_id=name, files=2, steps=2)
+            if name == "CUT":
+                os.truncate(last, last.stat().st_size // 2)
+        write_rows(clone.catalogue, read_rows(clone.catalogue)[:2] + read_rows(make_catalogue(more)))
+        (clone.stores / drs.store_folder(TAKEN) / "notes").mkdir(parents=True)
+        (clone.folder / "said").write_text(clone.snakemake(*HERE, expect=1))
+
+    clone = clones.run_once(tmp_path_factory.getbasetemp(), "spoilt", run)
+    return clone, (clone.folder / "said").read_text()
 
 
 def test_failures_leave_the_others_complete(spoilt):
@@ -396,16 +418,12 @@ def test_bundles_where_jobs_go_to_slurm(checkout, tmp_path):
     assert rules == [{"bundle"}, {*RULES}, {*RULES}, {*RULES}, {"bundle"}, {"bundle"}]
 
 
-BUNDLED = ("--configfile", "bundles.yaml")
-
-
-def test_bundles_do_what_the_rules_do(checkout, tmp_path):
+def test_bundles_do_what_the_rules_do(checkout, bundled, tmp_path):
     """With bundles one job takes all datasets through the rules; only one that is no longer finished runs again."""
-    clone = checkout.copy(tmp_path / "clone")
-    (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
-    jobs = clone.plan(*BUNDLED)
-    assert {rule for rule, _ in jobs} == {"bundle", *clones.ENDS}
-    clone.snakemake(*BUNDLED)
+    before = checkout.copy(tmp_path / "before")
+    (before.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
+    assert {rule for rule, _ in before.plan(*BUNDLED)} == {"bundle", *clones.ENDS}
+    clone = bundled.copy(tmp_path / "clone")
     assert_converted(clone, A, B)
     assert listed(clone) == [A, B]
     before = clone.files()
