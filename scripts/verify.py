@@ -74,7 +74,7 @@ def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        proven = proof.prove(home, group, raw, inventory, left_out, policy, memory_bytes)
+        proven = proof.prove(proof.Unproven(home, group, raw), inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that

@@ -22,7 +22,7 @@ from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.source.inventory import take_inventory
-from cmip6zarr.store import ledger, zarr_store
+from cmip6zarr.store import backend, ledger, zarr_store
 from cmip6zarr.verify import proof as proofs
 
 ID = dataset_id()
@@ -110,9 +110,8 @@ def failed_verify(results, policy=None):
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
     raw = {key: entry.raw_xxh3 for key, entry in ledger.read(store).items()}
-    return proofs.prove(
-        store, zarr_store.open_unsealed(store), raw, from_json(Inventory, facts), [], facts["policy"], memory_bytes
-    )
+    unproven = proofs.Unproven(backend.at(store), zarr_store.open_unsealed(store), raw)
+    return proofs.prove(unproven, from_json(Inventory, facts), [], facts["policy"], memory_bytes)
 
 
 def accept(store):

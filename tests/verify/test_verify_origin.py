@@ -31,12 +31,15 @@ def convert(paths, folder):
     leave_receipts(folder, facts, folder / "s.zarr", 3)
 
 
+A_GAP = {"kind": "gap", "policy": "accept", "message": "a gap"}
 WRONG = {
     "dataset": (lambda told: told.update(dataset="another"), "provenance: dataset"),
     "path": (lambda told: told["files"][0].update(path="/another.nc"), "provenance: files"),
-    "range": (lambda told: told["files"][1].update(start=0), "provenance: files"),
+    "range": (lambda told: told["files"][1].update(start=5, stop=9), "provenance: files"),
+    "no-range": (lambda told: told["files"][1].update(start=0), "provenance cannot be read"),
     "file-less": (lambda told: told["files"].pop(), "provenance"),
-    "findings": (lambda told: told["findings"].append({"kind": "gap"}), "provenance: findings"),
+    "findings": (lambda told: told["findings"].append(A_GAP), "provenance: findings"),
+    "no-finding": (lambda told: told["findings"].append({"kind": "gap"}), "provenance cannot be read"),
     "unit": (lambda told: told["variables"]["tas"]["attributes"].update(units=["char", "degC"]), "tas:units"),
     "type": (lambda told: told["variables"]["tas"]["attributes"].update(missing_value=["float64", 1.0]), "tas:miss"),
     "attribute": (lambda told: told["attributes"].pop("frequency"), "frequency"),

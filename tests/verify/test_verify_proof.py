@@ -23,7 +23,7 @@ SHARED = {
     *("catalogue", "catalogue.dataset", "catalogue.drs"),
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
     *("job", "job.cli", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
-    *("model", "model.as_json", "model.inventory", "model.proof"),
+    *("model", "model.as_json", "model.inventory", "model.proof", "model.provenance"),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger", "store.s3_client"),
     "store.zarr_store",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import netCDF4
 
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.verify.header import Header
+from cmip6zarr.verify.header import Attribute, Header
 from cmip6zarr.verify.source import FETCH
 
 # NetCDF classic format specification: bytes of a count and of an offset, by the fourth byte of the file.
@@ -36,7 +36,7 @@ def least_bytes(header: Header, version: int, record_dims: set[str]) -> int:
     """
     count, offset = COUNT_BYTES[version], OFFSET_BYTES[version]
 
-    def attributes(held: dict) -> int:
+    def attributes(held: dict[str, Attribute]) -> int:
         each = (count + padded(len(n.encode())) + TAG_BYTES + count + padded(len(a.data)) for n, a in held.items())
         return TAG_BYTES + count + sum(each)
 

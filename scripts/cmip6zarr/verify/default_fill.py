@@ -19,20 +19,20 @@ DEFAULT_FILL = {
 }
 
 
-def undeclared_fill(dtype: np.dtype, declared: Iterable) -> np.generic | None:
+def undeclared_fill(dtype: np.dtype, declared: Iterable[float | np.generic]) -> np.generic | None:
     """Return the default fill that values of a dtype may hold without a word, None if there is none.
 
     `declared` are the numbers of `_FillValue` and `missing_value`. Of integers the default is as good as another number
     where they declare one of their own; no float of that size is data.
     """
-    dtype, declared = np.dtype(dtype).newbyteorder("="), list(declared)
+    dtype, numbers = np.dtype(dtype).newbyteorder("="), list(declared)
     if dtype.name not in DEFAULT_FILL:
         return None
-    fill = dtype.type(DEFAULT_FILL[dtype.name])
-    return None if any(number == fill for number in declared) or (declared and dtype.kind != "f") else fill
+    fill: np.generic = dtype.type(DEFAULT_FILL[dtype.name])
+    return None if any(number == fill for number in numbers) or (numbers and dtype.kind != "f") else fill
 
 
-def count(values: np.ndarray, declared: Iterable) -> int:
+def count(values: np.ndarray, declared: Iterable[float | np.generic]) -> int:
     """Return how many of the raw values of a variable are the default fill, and no attribute says so."""
     fill = undeclared_fill(values.dtype, declared) if values.dtype.kind in "iuf" else None
     return 0 if fill is None else int(np.count_nonzero(values == fill))

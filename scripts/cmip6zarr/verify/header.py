@@ -6,15 +6,15 @@ netCDF4-python is not asked: it leaves out what it has no Python form for, and c
 import ctypes
 from ctypes import byref, c_int, c_size_t
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import netCDF4
 import numpy as np
+from netCDF4 import _netCDF4
 
 from cmip6zarr.verify import held
 
 # The functions of the library are found through the extension module, whatever file it is linked with.
-NETCDF = ctypes.CDLL(netCDF4._netCDF4.__file__)
+NETCDF = ctypes.CDLL(_netCDF4.__file__)
 NETCDF.nc_strerror.restype = ctypes.c_char_p
 # netcdf.h: the external types.
 KINDS = {
@@ -24,6 +24,9 @@ KINDS = {
 USER_DEFINED = "user-defined"
 NAME_BYTES = 257
 NC_GLOBAL, NC_CHUNKED = -1, 0
+
+Value = str | float | list[str] | list[float]
+"""An attribute in plain Python; an integer is an int."""
 
 
 class Attribute(NamedTuple):
@@ -35,18 +38,18 @@ class Attribute(NamedTuple):
     @property
     def numbers(self) -> np.ndarray:
         """The numbers, 1-D; empty for what is text."""
-        return np.frombuffer(self.data, self.kind) if self.is_number else np.empty(0)
+        return np.frombuffer(self.data, self.kind) if isinstance(self.data, bytes) and self.is_number else np.empty(0)
 
     @property
     def is_number(self) -> bool:
         return self.kind not in ("char", "string", USER_DEFINED)
 
     @property
-    def value(self):
+    def value(self) -> Value:
         """The value in plain Python: text, number, or a list of them; zero bytes behind a text do not count."""
-        if self.kind == "char":
+        if self.kind == "char" and isinstance(self.data, bytes):
             return text(self.data)
-        values = [text(t or b"") for t in self.data] if self.kind == "string" else self.numbers.tolist()
+        values = [text(t or b"") for t in self.data] if isinstance(self.data, tuple) else self.numbers.tolist()
         return values[0] if len(values) == 1 else values
 
 
@@ -78,7 +81,7 @@ class Variable:
         """Bytes of a value in memory; of a text, what is taken for one."""
         return {"char": 1, "string": 32}.get(self.kind) or np.dtype(self.kind).itemsize
 
-    def value(self, name: str):
+    def value(self, name: str) -> Value | None:
         """Return the plain value of an attribute, None if it is absent."""
         return self.attributes[name].value if name in self.attributes else None
 
@@ -98,7 +101,7 @@ class Header:
     elsewhere: list[str] = field(default_factory=list)
 
 
-def call(function: str, *args) -> None:
+def call(function: str, *args: Any) -> None:
     """Call a function of the library; raises RuntimeError if it fails."""
     status = getattr(NETCDF, function)(*args)
     if status:
@@ -112,9 +115,9 @@ def read(path: str) -> Header:
     try:
         header = Header(str(path))
         for dimid in _ids("nc_inq_dimids", ncid, c_int(0)):
-            name, size = ctypes.create_string_buffer(NAME_BYTES), c_size_t()
-            call("nc_inq_dim", ncid, dimid, name, byref(size))
-            header.dims[name.value.decode()] = size.value
+            dim, size = ctypes.create_string_buffer(NAME_BYTES), c_size_t()
+            call("nc_inq_dim", ncid, dimid, dim, byref(size))
+            header.dims[dim.value.decode()] = size.value
         for varid in _ids("nc_inq_varids", ncid):
             name, variable = _variable(ncid, varid, list(header.dims.items()))
             header.variables[name] = variable
@@ -132,7 +135,7 @@ def read(path: str) -> Header:
     return header
 
 
-def _compare_with_hdf5(header: Header, holders: dict[str, dict]) -> None:
+def _compare_with_hdf5(header: Header, holders: dict[str, dict[str, Attribute]]) -> None:
     """Note what HDF5 holds beyond the names that the library lists, and how far variables reach."""
     for name, thing in held.held(header.path).items():
         listed = holders.get(name)
@@ -153,7 +156,7 @@ def _compare_with_hdf5(header: Header, holders: dict[str, dict]) -> None:
             variable.extent = thing.extent
 
 
-def _ids(function: str, ncid: c_int, *more) -> list[int]:
+def _ids(function: str, ncid: c_int, *more: c_int) -> list[int]:
     """Return the ids that a function of the library lists."""
     count = c_int()
     call(function, ncid, byref(count), None, *more)
@@ -183,14 +186,15 @@ def _variable(ncid: c_int, varid: int, dims: list[tuple[str, int]]) -> tuple[str
 
 def _attributes(ncid: c_int, varid: int) -> dict[str, Attribute]:
     """Return the attributes of a variable, or of the file, in their order."""
-    count, found = c_int(), {}
+    count = c_int()
+    found: dict[str, Attribute] = {}
     call("nc_inq_varnatts", ncid, varid, byref(count))
     for number in range(count.value):
         name, code, size = ctypes.create_string_buffer(NAME_BYTES), c_int(), c_size_t()
         call("nc_inq_attname", ncid, varid, number, name)
         call("nc_inq_att", ncid, varid, name.value, byref(code), byref(size))
         kind = KINDS.get(code.value, USER_DEFINED)
-        data: bytes | tuple = b""
+        data: bytes | tuple[bytes | None, ...] = b""
         if kind == "string":
             texts = (ctypes.c_char_p * max(1, size.value))()
             call("nc_get_att_string", ncid, varid, name.value, texts)

@@ -1,13 +1,14 @@
 """What an HDF5 file holds, whatever the netCDF library lists of it: asked of the HDF5 library itself."""
 
 import ctypes
+from collections.abc import Callable
 from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_uint64
 from dataclasses import dataclass
 
-import netCDF4
+from netCDF4 import _netCDF4
 
 # netCDF4-python's extension module is linked with the HDF5 library that netCDF reads with.
-HDF5 = ctypes.CDLL(netCDF4._netCDF4.__file__)
+HDF5 = ctypes.CDLL(_netCDF4.__file__)
 hid = c_int64
 ROOT, DEFAULT, BY_NAME, INCREASING = b".", hid(0), c_int(0), c_int(0)
 NAME_BYTES = 4096
@@ -69,7 +70,7 @@ def held(path: str) -> dict[str, Held]:
         HDF5.H5Fclose(hid(fid))
 
 
-def _names(function, where: hid) -> list[bytes]:
+def _names(function: Callable[..., int], where: hid) -> list[bytes]:
     """Return the names of all links in a group, or of all attributes of an object."""
     names: list[bytes] = []
     buffer = ctypes.create_string_buffer(NAME_BYTES)

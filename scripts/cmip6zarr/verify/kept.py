@@ -5,23 +5,25 @@ import zlib
 from fractions import Fraction
 
 import numpy as np
+from zarr.types import AnyArray
 
-from cmip6zarr.verify.source import Source
+from cmip6zarr.model.provenance import Provenance
+from cmip6zarr.verify.source import Files
 from cmip6zarr.verify.tally import Tally, bits
-from cmip6zarr.verify.values import blocks, missing_numbers
+from cmip6zarr.verify.values import Part, missing_numbers
 
 
-def compare_kept(told: dict, sources: list[Source], time_name: str | None, tally: Tally) -> None:
+def compare_kept(told: Provenance, files: Files, tally: Tally) -> None:
     """Compare the values of static variables that the provenance, `told`, keeps because another file has others."""
-    first = sources[0]
-    for row in told["kept"]:
-        name, kept = row["variable"], row["kept"]
+    first = files.sources[0]
+    for row in told.kept:
+        name, kept = row.variable, row.kept
         variable = first.header.variables[name]
-        if kept is None or time_name in variable.dims or name in told["files"][row["files"][0]]["moves"]:
+        if kept is None or files.time_name in variable.dims or name in told.files[row.files[0]].moves:
             continue
         whole = tuple(slice(0, size) for size in variable.shape)
-        for number in row["files"]:
-            with first, sources[number] as other:
+        for number in row.files:
+            with first, files.sources[number] as other:
                 ours, theirs = first.read(name, whole), other.read(name, whole)
             words = f"provenance of {other.header.path}: values of {name!r}"
             if isinstance(kept, list):
@@ -30,44 +32,47 @@ def compare_kept(told: dict, sources: list[Source], time_name: str | None, tally
                 tally.wrong(f"{words}: found others than in the file")
 
 
-def compare_moved(
-    told: dict, arrays: dict, sources: list[Source], time_name: str | None, memory_bytes: int, tally: Tally
-) -> None:
+def compare_moved(told: Provenance, arrays: dict[str, AnyArray], files: Files, tally: Tally) -> None:
     """Compare times that were moved to another clock with what the provenance, `told`, makes of those in the store.
 
-    The store has a number `n` of a file as `n * scale + offset`, rounded. The file has `(n - offset) / scale`, rounded,
-    with the bits reversed that the provenance keeps. Where it keeps None nothing is given back, and nothing compared.
+    Where it keeps None nothing is given back, and nothing compared.
     """
-    for number, (source, file) in enumerate(zip(sources, told["files"], strict=True)):
-        kept = {row["variable"]: row["kept"] for row in told["kept"] if number in row["files"]}
+    for number, (source, file) in enumerate(zip(files.sources, told.files, strict=True)):
+        kept = {row.variable: row.kept for row in told.kept if number in row.files}
         with source:
-            for name, (scale, offset) in file["moves"].items():
-                if kept.get(name, "") is None:
-                    continue
-                variable, array = source.header.variables[name], arrays[name]
-                axis = variable.dims.index(time_name) if time_name in variable.dims else None
-                shift = [file["start"] - file["skip"] if n == axis else 0 for n in range(array.ndim)]
-                here = [slice(0, size) for size in variable.shape]
-                if axis is not None:
-                    here[axis] = slice(file["skip"], file["steps"])
-                flips = None
-                if name in kept:
-                    flips = mask(kept[name]).reshape(*variable.shape, variable.itemsize)
-                whole = tuple(slice(r.start + by, r.stop + by) for r, by in zip(here, shift, strict=True))
-                missing = missing_numbers(variable)
-                for region in blocks(array, variable, whole, axis, memory_bytes):
-                    place = tuple(slice(r.start - by, r.stop - by) for r, by in zip(region, shift, strict=True))
-                    expected = source.read(name, place)
-                    found = back(np.asarray(array[region or ...]), Fraction(scale), Fraction(offset), missing, expected)
-                    if flips is not None:
-                        found = octets(found) ^ octets(flips[place])
-                        found = found.view(expected.dtype.newbyteorder("<")).reshape(expected.shape)
-                    if wrong := np.count_nonzero(bits(found) != bits(expected)):
-                        message = f"provenance of {source.header.path}: {wrong} times of {name!r} come back as others"
-                        tally.wrong(message, wrong)
+            for name, move in file.moves.items():
+                flips = kept.get(name, "")
+                if isinstance(flips, str):
+                    part = Part(arrays[name], source, file, files.time_name)
+                    compare_times(part, move, flips, files.memory_bytes, tally)
+                elif flips is not None:
+                    tally.wrong(f"provenance of {file.path}: {name!r}: found texts kept, expected bytes or none")
 
 
-def back(values: np.ndarray, scale: Fraction, offset: Fraction, missing: list, like: np.ndarray) -> np.ndarray:
+def compare_times(part: Part, move: tuple[str, str], flips: str, memory_bytes: int, tally: Tally) -> None:
+    """Compare the times of a file with what `move` and `flips` of the provenance make of those in the store.
+
+    The store has a number `n` of a file as `n * scale + offset`, rounded. The file has `(n - offset) / scale`, rounded,
+    with the bits reversed that `flips` has; none if it is empty.
+    """
+    variable, (scale, offset) = part.variable, map(Fraction, move)
+    reversed_bits = mask(flips).reshape(*variable.shape, variable.itemsize) if flips else None
+    missing = missing_numbers(variable)
+    for region in part.blocks(memory_bytes):
+        place = part.in_file(region)
+        expected = part.source.read(part.name, place)
+        found = back(np.asarray(part.array[region or ...]), scale, offset, missing, expected)
+        if reversed_bits is not None:
+            found = octets(found) ^ octets(reversed_bits[place])
+            found = found.view(expected.dtype.newbyteorder("<")).reshape(expected.shape)
+        if wrong := int(np.count_nonzero(bits(found) != bits(expected))):
+            message = f"provenance of {part.source.header.path}: {wrong} times of {part.name!r} come back as others"
+            tally.wrong(message, wrong)
+
+
+def back(
+    values: np.ndarray, scale: Fraction, offset: Fraction, missing: list[np.generic], like: np.ndarray
+) -> np.ndarray:
     """Return numbers of the store as those of a file, in the dtype of `like`; missing ones and no numbers stay."""
     found = values.astype(like.dtype)
     for index, value in np.ndenumerate(values):

@@ -1,5 +1,6 @@
 """Is there a reason, and a policy, for each file that is left out of its dataset?"""
 
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -7,38 +8,39 @@ import numpy as np
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.verify import header as headers
-from cmip6zarr.verify.header import Header
+from cmip6zarr.verify.header import Attribute, Header, Variable
 from cmip6zarr.verify.meaning import disagreements, fill_of, plain_attributes
 from cmip6zarr.verify.order import other_steps, out_of_order, place_within, times_of
-from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.source import Files, Source
 from cmip6zarr.verify.static import drift
-from cmip6zarr.verify.tally import Tally
+from cmip6zarr.verify.tally import Policy, Tally
 from cmip6zarr.verify.times import clocks
 from cmip6zarr.verify.values import differences, missing_numbers
 
 LEAVE_OUT = "leave_out"
 
+Reason = tuple[str, str]
+"""Its kind, and a message."""
 
-def check_left_out(
-    path: str, used: list[Source], time_name: str | None, policy: dict, memory_bytes: int, tally: Tally
-) -> None:
+
+def check_left_out(path: str, used: Files, policy: Policy, tally: Tally) -> None:
     """Note the reason to leave out the file at `path`, or a mismatch where none is found that the policy allows.
 
-    `used` are the files of the dataset.
+    `used` are the files of the dataset that are in the store.
     """
     found = []
-    for kind, message in reasons(path, used, time_name, policy, memory_bytes):
+    for kind, message in reasons(path, used, policy):
         choices = ("trim", LEAVE_OUT) if kind == "overlap" else (LEAVE_OUT,)
         if policy.get(kind) in choices:
-            tally.note(kind, policy[kind], message, file=path)
+            tally.note(kind, str(policy[kind]), message, file=path)
             return
         found.append(f"{message} [policy.{kind} is {policy.get(kind, 'refuse')}]")
     told = "; ".join(found) or "no reason"
     tally.wrong(f"{path}: is left out of its dataset: found {told}, expected a reason that the policy allows")
 
 
-def reasons(path: str, used: list[Source], time_name: str | None, policy: dict, memory_bytes: int):
-    """Yield why a file is not of the dataset of others, as (kind, message), as far as can be told."""
+def reasons(path: str, used: Files, policy: Policy) -> Iterator[Reason]:
+    """Yield why a file is not of the dataset of others, as far as can be told."""
     try:
         header = headers.read(path)
     except (RuntimeError, OSError, UnicodeDecodeError) as error:
@@ -47,10 +49,9 @@ def reasons(path: str, used: list[Source], time_name: str | None, policy: dict, 
     if cut_off := missing_bytes(header):
         yield "unreadable", f"{path}: is cut off: found {cut_off} bytes less than its header says"
         return
-    first = used[0].header
     with Source(header) as source:
-        yield from reasons_of_times(source, time_name)
-        for kind, _, message in disagreements(header, first, time_name):
+        yield from reasons_of_times(source, used.time_name)
+        for kind, _, message in disagreements(header, used.first, used.time_name):
             yield kind, message
             if kind == "unseen":
                 yield "structure", message
@@ -58,15 +59,15 @@ def reasons(path: str, used: list[Source], time_name: str | None, policy: dict, 
             if "_FillValue" in variable.attributes and not fill_of(variable)[0]:
                 yield "fill_value", f"{path}: {name}:_FillValue is no {variable.kind}"
         try:
-            yield from reasons_of_values(source, used, time_name, policy, memory_bytes)
+            yield from reasons_of_values(source, used, policy)
         except DatasetError as error:
             yield "unreadable", error.message
 
 
-def reasons_of_times(source: Source, time_name: str | None):
+def reasons_of_times(source: Source, time_name: str | None) -> Iterator[Reason]:
     """Yield what is wrong with the time axis of a file."""
-    path, variable = source.header.path, source.header.variables.get(time_name)
-    if variable is None or variable.dims != (time_name,):
+    path, variable = source.header.path, source.header.variables.get(time_name or "")
+    if variable is None or time_name is None or variable.dims != (time_name,):
         yield "structure", f"{path}: has no time coordinate {time_name!r}"
         return
     if not prod(variable.shape):
@@ -86,29 +87,31 @@ def reasons_of_times(source: Source, time_name: str | None):
         yield "unreadable", error.message
 
 
-def reasons_of_values(source: Source, used: list[Source], time_name: str | None, policy: dict, memory_bytes: int):
+def reasons_of_values(source: Source, used: Files, policy: Policy) -> Iterator[Reason]:
     """Yield where coordinates of a file are not those of the first, and the file that has all of its steps."""
-    header, first = source.header, used[0]
+    header, first, time_name = source.header, used.sources[0], used.time_name
     for name, variable in header.variables.items():
         expected = first.header.variables.get(name)
         if time_name in variable.dims or expected is None or expected.shape != variable.shape:
             continue
         whole = tuple(slice(0, size) for size in variable.shape)
         found, reference = source.read(name, whole), first.read(name, whole)
-        if problem := not_same(found, reference, variable, policy["coordinate_tolerance"]):
+        if problem := not_same(found, reference, variable, float(policy["coordinate_tolerance"])):
             yield "coordinates", f"{header.path}: {name!r} is not as in {first.header.path}: {problem}"
+    if time_name is None:
+        return
     ours = clocks(plain_attributes(first.header)).get(time_name)
     theirs = clocks(plain_attributes(header)).get(time_name)
     if ours != theirs:
         yield "time_units", f"{header.path}: {time_name!r} is in {theirs and theirs.units!r}"
-    for before in used if time_name in header.variables else ():
+    for before in used.sources if time_name in header.variables else ():
         place = place_within(source, before, time_name)
         steps = slice(0, header.variables[time_name].shape[0])
-        if place and not other_steps(source, steps, before, place, time_name, memory_bytes):
+        if place and not other_steps(source, steps, before, place, time_name, used.memory_bytes):
             yield "overlap", f"{header.path}: all of its steps are found in {before.header.path}"
 
 
-def not_same(found: np.ndarray, reference: np.ndarray, variable, tolerance: float) -> str | None:
+def not_same(found: np.ndarray, reference: np.ndarray, variable: Variable, tolerance: float) -> str | None:
     """Return how two static arrays of one shape differ by more than the tolerance."""
     if found.dtype == reference.dtype and not differences(found, reference, None)[0]:
         return None
@@ -127,7 +130,7 @@ def missing_bytes(header: Header) -> int:
     def name_bytes(name: str) -> int:
         return long + -(-len(name.encode()) // 4) * 4
 
-    def list_bytes(attributes: dict) -> int:
+    def list_bytes(attributes: dict[str, Attribute]) -> int:
         each = (name_bytes(n) + 4 + long + -(-len(a.data) // 4) * 4 for n, a in attributes.items())
         return 4 + long + sum(each)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmip6zarr.verify.header import Header, Variable
+from cmip6zarr.verify.header import Header, Value, Variable
 from cmip6zarr.verify.tally import equal
 from cmip6zarr.verify.times import CALENDARS, GREGORIAN, clocks
 
@@ -27,6 +27,9 @@ DIRECTION = re.compile(r"(?:degrees?_?)(north|south|east|west|true|[nsewt])", re
 RULE, POLICY, NEVER = "rule", "policy", "never"
 """What lets a disagreement pass: a rule does, the policy may, nothing does."""
 
+Disagreement = tuple[str, str, str]
+"""Its kind, what lets it pass, and a message."""
+
 
 def time_axis(header: Header) -> str | None:
     """Return the name of the time coordinate: along its own dimension, in units since a date, `time` if it is one."""
@@ -35,13 +38,13 @@ def time_axis(header: Header) -> str | None:
     return "time" if "time" in names else names[0] if names else None
 
 
-def plain_attributes(header: Header) -> dict[str, dict]:
+def plain_attributes(header: Header) -> dict[str, dict[str, Value]]:
     """Return {variable: {attribute: plain value}} of a file."""
     return {n: {a: v.value for a, v in variable.attributes.items()} for n, variable in header.variables.items()}
 
 
-def disagreements(header: Header, first: Header, time_name: str | None) -> Iterator[tuple[str, str, str]]:
-    """Yield where a file is not of the first one's dataset, as (kind, what lets it pass, message).
+def disagreements(header: Header, first: Header, time_name: str | None) -> Iterator[Disagreement]:
+    """Yield where a file is not of the first one's dataset.
 
     Values of coordinates are not looked at here, and instants of times are not.
     """
@@ -70,7 +73,7 @@ def disagreements(header: Header, first: Header, time_name: str | None) -> Itera
 
 def differing_structure(
     path: str, name: str, found: Variable, expected: Variable, time_name: str | None, is_time: bool
-):
+) -> Iterator[Disagreement]:
     """Yield how dimensions, lengths and dtype of a variable differ, as `disagreements` does."""
     if found.dims != expected.dims:
         yield "structure", NEVER, f"{path}: dimensions of {name!r}: found {found.dims}, expected {expected.dims}"
@@ -88,33 +91,36 @@ def differing_structure(
             yield "structure", NEVER, message
 
 
-def differing_attribute(path: str, name: str, attribute: str, found: Variable, expected: Variable, is_time: bool):
+def differing_attribute(
+    path: str, name: str, attribute: str, found: Variable, expected: Variable, is_time: bool
+) -> Iterator[Disagreement]:
     """Yield how an attribute that gives numbers their meaning differs, as `disagreements` does."""
     a, b = (variable.attributes.get(attribute) for variable in (found, expected))
     if a == b or (is_time and attribute in ("units", "scale_factor", "add_offset")):
         return  # of times the instants are compared
-    values = [None if x is None else x.value for x in (a, b)]
-    message = f"{path}: {name}:{attribute} is {values[0]!r}, expected {values[1]!r}"
+    value, wanted = (None if x is None else x.value for x in (a, b))
+    message = f"{path}: {name}:{attribute} is {value!r}, expected {wanted!r}"
     if attribute == "calendar":
-        names = {calendar_name(value) for value in values}
+        names = {calendar_name(value), calendar_name(wanted)}
         if len(names) > 1:
             yield "calendar", RULE if names == GREGORIAN else NEVER, message
-    elif a and b and equal(*values) and (a.kind == b.kind or attribute not in ("scale_factor", "add_offset")):
+    elif a and b and equal(value, wanted) and (a.kind == b.kind or attribute not in ("scale_factor", "add_offset")):
         return
-    elif attribute == "units" and all(isinstance(value, str) for value in values) and same_units(*values):
+    elif attribute == "units" and isinstance(value, str) and isinstance(wanted, str) and same_units(value, wanted):
         yield "encoding", RULE, message
     else:
-        decodes = attribute in DECODING or (attribute == "units" and any("since" in str(value) for value in values))
+        is_clock = attribute == "units" and any("since" in str(units) for units in (value, wanted))
+        decodes = attribute in DECODING or is_clock
         yield "encoding", NEVER if decodes else POLICY, message
 
 
-def table_name(value):
+def table_name(value: Value | None) -> Value | None:
     """Return the value of an attribute that names a dataset; of CMIP5's table_id, the table without its edition."""
     match = CMIP5_TABLE.fullmatch(value) if isinstance(value, str) else None
     return match[1] if match else value
 
 
-def calendar_name(calendar) -> str:
+def calendar_name(calendar: Value | None) -> str:
     """Return the one name that CF's names of a calendar share; no calendar is the standard one."""
     name = str(calendar or "").strip().lower()
     return CALENDARS.get(name, name)
@@ -149,8 +155,10 @@ def fill_of(variable: Variable) -> tuple[bool, object]:
     """
     attribute = variable.attributes["_FillValue"]
     if not is_numeric(variable.kind):
-        is_text = attribute.kind in ("char", "string") and isinstance(attribute.value, str)
-        return is_text and (variable.kind == "string" or len(attribute.value) <= 1), attribute.value
+        value = attribute.value
+        if attribute.kind not in ("char", "string") or not isinstance(value, str):
+            return False, value
+        return variable.kind == "string" or len(value) <= 1, value
     if not attribute.is_number or attribute.numbers.size != 1:
         return False, attribute.value
     number, dtype = attribute.numbers[0], np.dtype(variable.kind)

@@ -2,33 +2,35 @@
 
 import base64
 import struct
+from typing import Any
 
 import numpy as np
-import zarr
+from zarr.types import AnyArray
 
-from cmip6zarr.verify.header import USER_DEFINED, Attribute, Header, Variable
+from cmip6zarr.verify.header import USER_DEFINED, Attribute, Variable
 from cmip6zarr.verify.meaning import fill_of, is_numeric
-from cmip6zarr.verify.tally import Tally, equal
+from cmip6zarr.verify.source import Files
+from cmip6zarr.verify.tally import Policy, Tally, equal
 
 ABSENT = object()
 
 
 def compare_metadata(
-    attributes: dict, arrays: dict[str, zarr.Array], headers: list[Header], time_name, steps: int, policy, tally: Tally
+    attributes: dict[str, Any], arrays: dict[str, AnyArray], files: Files, policy: Policy, tally: Tally
 ) -> None:
     """Note where a group's attributes and arrays are not as the first file says.
 
     A variable whose type is not the same in all files may have that of any.
     """
-    first = headers[0]
+    first, steps = files.first, sum(file.stop - file.start for file in files.ranges)
     listed = {name: v for name, v in first.variables.items() if v.kind != USER_DEFINED}
     tally.same(f"{first.path}: variables in the store", sorted(arrays), sorted(listed))
     compare_attributes(f"{first.path}: global attribute", attributes, first.attributes, tally)
     for name in sorted(listed.keys() & arrays.keys()):
         array, variable, what = arrays[name], listed[name], f"{first.path}: {name!r}"
-        shape = [steps if d == time_name else n for d, n in zip(variable.dims, variable.shape, strict=True)]
+        shape = [steps if d == files.time_name else n for d, n in zip(variable.dims, variable.shape, strict=True)]
         tally.same(f"{what}: shape", list(array.shape), shape)
-        kinds = {header.variables[name].kind for header in headers if name in header.variables}
+        kinds = {header.variables[name].kind for header in files.headers if name in header.variables}
         if kind_of(array.dtype) not in kinds:
             tally.wrong(f"{what}: dtype: found {kind_of(array.dtype)!r}, expected {variable.kind!r}")
         attributes = dict(array.attrs)
@@ -50,7 +52,7 @@ def kind_of(dtype: np.dtype) -> str:
     return "char" if dtype == "S1" else dtype.newbyteorder("=").name
 
 
-def take_fill(array: zarr.Array, attributes: dict):
+def take_fill(array: AnyArray, attributes: dict[str, Any]) -> Any:
     """Return the fill value that xarray reads of an array, in plain Python, ABSENT if none; takes it from `attributes`.
 
     In Zarr v3 it is an attribute, a float as base64; of characters and texts it is the array's own, if not empty.
@@ -71,9 +73,9 @@ def take_fill(array: zarr.Array, attributes: dict):
     return said if said is ABSENT or equal(own, said) else {"attribute": said, "array": own}
 
 
-def compare_fill(what: str, found, variable: Variable, policy: dict, tally: Tally) -> None:
+def compare_fill(what: str, found: Any, variable: Variable, policy: Policy, tally: Tally) -> None:
     """Note a mismatch where the fill value of an array is not that of its variable."""
-    expected = ABSENT
+    expected: object = ABSENT
     if "_FillValue" in variable.attributes:
         attribute = variable.attributes["_FillValue"]
         fits, expected = fill_of(variable)
@@ -81,7 +83,7 @@ def compare_fill(what: str, found, variable: Variable, policy: dict, tally: Tall
             expected = ABSENT  # what an array of texts has without any
         if not fits or (attribute.kind != variable.kind and is_numeric(variable.kind)):
             message = f"{what}: _FillValue {attribute.value!r} is {attribute.kind}, expected {variable.kind}"
-            choice = "accept" if fits else policy.get("fill_value", "refuse")
+            choice = "accept" if fits else str(policy.get("fill_value", "refuse"))
             if choice not in ("accept", "drop"):
                 tally.wrong(message)
                 return
@@ -89,11 +91,11 @@ def compare_fill(what: str, found, variable: Variable, policy: dict, tally: Tall
             expected = expected if fits else ABSENT
     if found is ABSENT and expected is ABSENT:
         return
-    words = [None if value is ABSENT else value for value in (found, expected)]
-    tally.same(f"{what}: attribute '_FillValue'", *words)
+    said, wanted = (None if value is ABSENT else value for value in (found, expected))
+    tally.same(f"{what}: attribute '_FillValue'", said, wanted)
 
 
-def compare_attributes(what: str, found: dict, expected: dict[str, Attribute], tally: Tally) -> None:
+def compare_attributes(what: str, found: dict[str, Any], expected: dict[str, Attribute], tally: Tally) -> None:
     """Note where attributes of a store are not those of a file, by value; numbers have lost their type."""
     expected = {name: attribute for name, attribute in expected.items() if attribute.kind != USER_DEFINED}
     tally.same(f"{what}s", sorted(found), sorted(expected))

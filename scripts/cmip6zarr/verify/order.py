@@ -3,15 +3,18 @@
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from cmip6zarr.model.inventory import SourceFile
 from cmip6zarr.verify.meaning import plain_attributes
-from cmip6zarr.verify.source import Source
+from cmip6zarr.verify.source import Files, Source
 from cmip6zarr.verify.tally import Tally
 from cmip6zarr.verify.times import Clock, clocks
 from cmip6zarr.verify.values import BLOCK_BYTES, differences, missing_numbers
+
+Number = np.integer[Any] | np.floating[Any]
+"""A raw time."""
 
 
 def times_of(source: Source, time_name: str) -> np.ndarray:
@@ -20,7 +23,7 @@ def times_of(source: Source, time_name: str) -> np.ndarray:
     return source.read(time_name, (slice(0, steps),))
 
 
-def out_of_order(times: np.ndarray, missing: list) -> str | None:
+def out_of_order(times: np.ndarray, missing: list[np.generic]) -> str | None:
     """Return what is wrong with the raw times of a file, None if they are numbers that increase."""
     if times.dtype.kind not in "fiu":
         return "they are no numbers"
@@ -31,12 +34,10 @@ def out_of_order(times: np.ndarray, missing: list) -> str | None:
     return f"step {int(np.argmax(falls)) + 1} is not later than the one before" if falls.any() else None
 
 
-def check_order(
-    sources: list[Source], files: tuple[SourceFile, ...], time_name: str, memory_bytes: int, tally: Tally
-) -> None:
+def check_order(files: Files, time_name: str, tally: Tally) -> None:
     """Note a mismatch where the ranges of the receipt's files are not theirs, or the files do not follow in time."""
     stop, ends = 0, []
-    for source, file in zip(sources, files, strict=True):
+    for source, file in zip(files.sources, files.ranges, strict=True):
         path, times = file.path, times_of(source, time_name)
         problem = out_of_order(times, missing_numbers(source.header.variables[time_name]))
         if problem or not times.size:
@@ -52,7 +53,7 @@ def check_order(
         clock = clocks(plain_attributes(source.header))[time_name]
         ends.append((clock, times[file.skip], times[-1]))
         source.close()
-    pairs = zip(pairwise(sources), files[1:], pairwise(ends), strict=True)
+    pairs = zip(pairwise(files.sources), files.ranges[1:], pairwise(ends), strict=True)
     for (before, source), file, ((clock, _, last), (next_clock, first, _)) in pairs:
         if not is_later(first, next_clock, last, clock):
             message = f"{file.path}: {time_name!r} begins with {first} ({next_clock.units}), expected later than"
@@ -60,22 +61,22 @@ def check_order(
         if skip := file.skip:
             steps = before.header.variables[time_name].shape[0]
             place = slice(steps - skip, steps) if skip <= steps else None
-            problem = other_steps(source, slice(0, skip), before, place, time_name, memory_bytes)
+            problem = other_steps(source, slice(0, skip), before, place, time_name, files.memory_bytes)
             if problem:
                 tally.wrong(f"{file.path}: its first {skip} steps are trimmed: {problem}")
 
 
-def is_later(first, clock: Clock, last, clock_before: Clock) -> bool:
+def is_later(first: Number, clock: Clock, last: Number, clock_before: Clock) -> bool:
     """Tell whether a raw time is later than one of the file before; False where that cannot be told."""
     if clock == clock_before:
-        return first > last
+        return bool(first > last)
     try:
         return instant(first, clock) > instant(last, clock_before)
     except ValueError:
         return False
 
 
-def instant(number, clock: Clock) -> Fraction:
+def instant(number: Number, clock: Clock) -> Fraction:
     """Return a raw number as microseconds since the calendar began; raises ValueError if the clock means nothing."""
     factor, offset = clock.microseconds()
     return Fraction(number.item()) * factor + offset
@@ -103,9 +104,9 @@ def other_steps(
                 region = [slice(0, size) for size in variable.shape]
                 region[axis] = slice(first + start, first + stop)
                 values.append(side.read(name, tuple(region)))
-            count, *first = differences(*values, clock)
+            count, _, expected, found = differences(values[0], values[1], clock)
             if count:
-                return f"found another value of {name!r}, {first[2]} in place of {first[1]}, {where}"
+                return f"found another value of {name!r}, {found} in place of {expected}, {where}"
     return None
 
 

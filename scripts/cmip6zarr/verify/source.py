@@ -1,12 +1,16 @@
 """The values of a source file, as the netCDF C library reads them: raw, in pieces of bounded memory."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise, product
 from math import ceil, prod
+from typing import Any, Self
 
 import netCDF4
 import numpy as np
 
 from cmip6zarr.core.errors import LIBRARY_ERRORS, DatasetError
+from cmip6zarr.model.inventory import SourceFile
 from cmip6zarr.verify.header import Header
 
 FETCH = "Fetch the file again, then run again."
@@ -22,12 +26,13 @@ class Source:
     """
 
     def __init__(self, header: Header):
-        self.header, self.chunks_touched, self._nc = header, 0, None
+        self.header, self.chunks_touched = header, 0
+        self._nc: netCDF4.Dataset | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -84,15 +89,39 @@ class Source:
         return self._nc
 
     def _dtype(self, name: str) -> np.dtype:
-        return np.dtype({"char": "S1", "string": object}.get(kind := self.header.variables[name].kind, kind))
+        kind = self.header.variables[name].kind
+        return np.dtype({"char": "S1", "string": "O"}.get(kind, kind))
 
-    def _fill(self, name: str):
+    def _fill(self, name: str) -> Any:
         """Return what netCDF fills up a variable with."""
         variable = self.header.variables[name]
         if "_FillValue" in variable.attributes:
             return variable.value("_FillValue")
-        defaults = {"char": b"\0", "string": ""}
-        return defaults.get(variable.kind, netCDF4.default_fillvals.get(self._dtype(name).str[1:]))
+        defaults = netCDF4.default_fillvals | {"S1": b"\0", "O": ""}
+        return defaults.get(self._dtype(name).str[1:])
+
+
+@dataclass(frozen=True)
+class Files:
+    """The source files of a store in the order of time, to be read and compared.
+
+    `ranges` are their steps as the inventory has them, `time_name` is their time coordinate. `memory_bytes` bounds what
+    is held of their values at once.
+    """
+
+    sources: tuple[Source, ...]
+    ranges: tuple[SourceFile, ...]
+    time_name: str | None
+    memory_bytes: int
+
+    @property
+    def headers(self) -> list[Header]:
+        return [source.header for source in self.sources]
+
+    @property
+    def first(self) -> Header:
+        """What the first file says: the store has its structure and attributes from it."""
+        return self.sources[0].header
 
 
 def touched(region: tuple[slice, ...], chunks: tuple[int, ...]) -> int:
@@ -104,7 +133,7 @@ def touched(region: tuple[slice, ...], chunks: tuple[int, ...]) -> int:
     return prod(ceil(r.stop / n) - r.start // n if r.stop > r.start else 0 for r, n in zip(region, chunks, strict=True))
 
 
-def pieces(region: tuple[slice, ...], chunks: tuple[int, ...]):
+def pieces(region: tuple[slice, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Yield parts of a region, in C order, each of at most MOST_CHUNKS_AT_ONCE chunks of a grid.
 
     >>> [p.stop for (p,) in pieces((slice(0, 2500),), (1,))]

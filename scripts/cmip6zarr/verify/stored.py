@@ -1,7 +1,10 @@
 """Does the provenance say how a source file is stored: format, unlimited dimensions, chunks, filters, byte order?"""
 
+from typing import Any
+
 import netCDF4
 
+from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.verify.header import USER_DEFINED, Header
 from cmip6zarr.verify.tally import Tally
 
@@ -9,9 +12,9 @@ from cmip6zarr.verify.tally import Tally
 FILTERS = {1: "zlib", 2: "shuffle", 3: "fletcher32", 4: "szip", 307: "bzip2", 32015: "zstd"}
 
 
-def compare_stored(told: dict, number: int, header: Header, tally: Tally) -> None:
+def compare_stored(told: Provenance, number: int, header: Header, tally: Tally) -> None:
     """Note a mismatch where the provenance, `told`, does not say of one file what netCDF4-python says."""
-    form, own = told["form"], told["files"][number]["form"]
+    form, own = told.form, told.files[number].form
     words = f"provenance of {header.path}"
     with netCDF4.Dataset(header.path) as nc:
         tally.same(f"{words}: format", own.get("format", form["format"]), nc.data_model)
@@ -26,7 +29,7 @@ def compare_stored(told: dict, number: int, header: Header, tally: Tally) -> Non
             tally.same(f"{words}: storage of {name!r}", found, expected)
 
 
-def as_told(storage: dict, kind: str) -> dict:
+def as_told(storage: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return what the provenance says of the storage of a variable of a kind, in the words of `as_stored`."""
     filters = dict(storage["filters"])
     return {
@@ -38,7 +41,7 @@ def as_told(storage: dict, kind: str) -> dict:
     }
 
 
-def as_stored(variable: netCDF4.Variable) -> dict:
+def as_stored(variable: "netCDF4.Variable[Any]") -> dict[str, Any]:
     """Return how a variable is stored: chunks, filters by name, level of deflate, byte order, whether it is filled."""
     filters = variable.filters()
     return {

@@ -3,12 +3,13 @@
 It is the one that the ledger describes as `raw_xxh3`, computed here in another way than convert does.
 """
 
+from collections.abc import Iterator
 from itertools import product
 from math import ceil, prod
 
 import numpy as np
 import xxhash
-import zarr
+from zarr.types import AnyArray
 
 from cmip6zarr.store.zarr_store import chunk_key
 from cmip6zarr.verify.tally import Tally
@@ -25,9 +26,9 @@ class Sums:
     An object whose chunks do not come whole, and in their order, is read again by `finish`.
     """
 
-    def __init__(self, array: zarr.Array):
+    def __init__(self, array: AnyArray):
         self._array = array
-        self._begun: dict[Index, tuple[int, list]] = {}
+        self._begun: dict[Index, tuple[int, list[xxhash.xxh3_128]]] = {}
         self._given_up: set[Index] = set()
         self._unit = array.shards or array.chunks
         self._per_unit = tuple(unit // n for unit, n in zip(self._unit, array.chunks, strict=True))
@@ -88,7 +89,7 @@ class Sums:
             digests = b"".join(plane.digest() for plane in planes)
             self.found[chunk_key(self._array, unit)] = xxhash.xxh3_128(digests).hexdigest()
 
-    def _pieces(self, values: np.ndarray):
+    def _pieces(self, values: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the bytes of a whole chunk, little-endian, one row a value, with the fill value beyond the array."""
         array = self._array
         little = array.dtype.newbyteorder("<")

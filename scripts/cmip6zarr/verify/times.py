@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ MICROSECONDS = {
     **dict.fromkeys(("day", "days", "d"), 86_400_000_000),
 }
 DAY = MICROSECONDS["day"]
-CALENDAR_UNITS = {
+CALENDAR_UNITS: dict[str, dict[str, int | Fraction]] = {
     "360_day": dict.fromkeys(("month", "months"), 30 * DAY),
     "noleap": dict.fromkeys(("common_year", "common_years"), 365 * DAY),
 }
@@ -51,17 +52,18 @@ class Clock:
     scale_factor: float | str = 1
     add_offset: float | str = 0
     unsigned: bool = False
-    missing: tuple = field(default=(), compare=False)
+    missing: tuple[np.generic, ...] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, attributes: Mapping) -> "Clock":
+    def of(cls, attributes: Mapping[str, Any]) -> "Clock":
         """Return the clock that the attributes of a variable describe; its `units` are a text."""
         calendar = str(attributes.get("calendar", "")).strip().lower()
         missing = [attributes[name] for name in ("_FillValue", "missing_value") if name in attributes]
         return cls(
             attributes["units"],
             CALENDARS.get(calendar, calendar),
-            *(_number(attributes.get(name), default) for name, default in (("scale_factor", 1), ("add_offset", 0))),
+            _number(attributes.get("scale_factor"), 1),
+            _number(attributes.get("add_offset"), 0),
             attributes.get("_Unsigned") == "true",
             tuple(value for values in missing if not isinstance(values, str | bytes) for value in np.ravel(values)),
         )
@@ -78,7 +80,7 @@ class Clock:
         scale, offset = map(Fraction, packing)
         return scale * unit, offset * unit + reference
 
-    def date(self, number) -> str:
+    def date(self, number: np.generic) -> str:
         """Return a raw number, a numpy scalar, as a date with its units, or as the number if it is no date."""
         try:
             factor, offset = self.microseconds()
@@ -99,7 +101,8 @@ class Clock:
         seconds = (date.hour * 60 + date.minute) * 60 + date.second
         return lengths[words[0].lower()], date.toordinal() * DAY + seconds * 1_000_000 + date.microsecond
 
-    def _reference(self):
+    def _reference(self) -> Any:
+        """Return the reference date, as cftime has it."""
         import cftime
 
         try:
@@ -126,7 +129,7 @@ class Differences:
             self.named.append((tuple(map(int, index)), ours.date(found[index]), theirs.date(expected[index])))
 
 
-def clocks(attributes: Mapping[str, Mapping]) -> dict[str, Clock]:
+def clocks(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Clock]:
     """Return {variable: clock} of what counts time since a date, of {variable: {attribute: plain value}}.
 
     Bounds and climatologies without units take those of their coordinate, and without a calendar its calendar: each of
@@ -194,13 +197,13 @@ def _apart(found: np.ndarray, expected: np.ndarray, ours: Clock, theirs: Clock) 
         exact, their_exact = exact.astype(np.int64), their_exact.astype(np.int64)
     else:
         exact, their_exact = exact.astype(object), their_exact.astype(object)
-    apart = np.abs(exact * terms[0] - their_exact * terms[1] + distance) > _limits(found, abs(factor), one)
+    apart: np.ndarray = np.abs(exact * terms[0] - their_exact * terms[1] + distance) > _limits(found, abs(factor), one)
     if ours.calendar != theirs.calendar:
         apart |= exact * terms[0] < int((REFORM - offset) * one)
     return apart.astype(bool)
 
 
-def _limits(found: np.ndarray, factor: Fraction, one: int):
+def _limits(found: np.ndarray, factor: Fraction, one: int) -> int | np.ndarray:
     """Return how far each number may be off, in parts of a microsecond of which `one` make a whole."""
     if found.dtype.kind != "f" or not found.size:
         return one
@@ -209,7 +212,8 @@ def _limits(found: np.ndarray, factor: Fraction, one: int):
     if Fraction(float(ulps.max())) * factor <= 1:
         return one
     exact, shift = _whole(ulps)
-    return np.maximum(exact.astype(object) * int(factor * one) // 2**shift, one)
+    limits: np.ndarray = np.maximum(exact.astype(object) * int(factor * one) // 2**shift, one)
+    return limits
 
 
 def _whole(numbers: np.ndarray) -> tuple[np.ndarray, int]:
@@ -236,22 +240,26 @@ def _largest(whole: np.ndarray) -> int:
 def _items(numbers: np.ndarray, clock: Clock) -> np.ndarray:
     """Return raw numbers as what they stand for: signed integers may be declared to be unsigned."""
     if clock.unsigned and numbers.dtype.kind == "i":
-        return numbers.astype(numbers.dtype.newbyteorder("=")).view(f"u{numbers.dtype.itemsize}")
+        unsigned: np.ndarray = numbers.astype(numbers.dtype.newbyteorder("=")).view(f"u{numbers.dtype.itemsize}")
+        return unsigned
     return numbers
 
 
 def _same_numbers(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Tell for each number whether its bits are the same, or its value where the dtypes differ."""
+    same: np.ndarray
     if found.dtype.newbyteorder("=") != expected.dtype.newbyteorder("="):
-        return (found == expected) | ((found != found) & (expected != expected))
-    size = found.dtype.itemsize
-    a, b = (np.ascontiguousarray(v.astype(v.dtype.newbyteorder("="), copy=False)) for v in (found, expected))
-    return a.view(f"u{size}").reshape(found.shape) == b.view(f"u{size}").reshape(found.shape)
+        same = (found == expected) | ((found != found) & (expected != expected))
+    else:
+        size = found.dtype.itemsize
+        a, b = (np.ascontiguousarray(v.astype(v.dtype.newbyteorder("="), copy=False)) for v in (found, expected))
+        same = a.view(f"u{size}").reshape(found.shape) == b.view(f"u{size}").reshape(found.shape)
+    return same
 
 
 def _is_missing(numbers: np.ndarray, clock: Clock) -> np.ndarray:
     """Tell for each raw number whether it is no time; a marker of another type counts as what it rounds to."""
-    missing = ~np.isfinite(numbers)
+    missing: np.ndarray = ~np.isfinite(numbers)
     for marker in clock.missing:
         with np.errstate(over="ignore", invalid="ignore"):
             rounded = marker.astype(numbers.dtype) if numbers.dtype.kind == "f" else marker
@@ -259,11 +267,11 @@ def _is_missing(numbers: np.ndarray, clock: Clock) -> np.ndarray:
     return missing
 
 
-def _counts_time(attributes: Mapping) -> bool:
+def _counts_time(attributes: Mapping[str, Any]) -> bool:
     return isinstance(attributes.get("units"), str) and "since" in attributes["units"].lower()
 
 
-def _number(value, default: int) -> float | str:
+def _number(value: Any, default: int) -> float | str:
     """Return an attribute as one finite number; as text, of which no time can be made, if it is none."""
     if value is None:
         return default

@@ -1,10 +1,12 @@
 """Every value of a variable in one file against its place in the store."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import zarr
+from zarr.types import AnyArray
 
 from cmip6zarr.core.chunks import Array, regions, shard_shape
 from cmip6zarr.core.errors import DatasetError
@@ -24,52 +26,75 @@ CHUNK_BYTES = 16 * 2**10
 CONVERT_AGAIN = "Run again: the dataset will be converted again."
 
 
-def blocks(array: zarr.Array, variable: Variable, whole: tuple[slice, ...], axis: int | None, memory_bytes: int):
-    """Yield regions of an array that cover `whole`: whole chunks or shards, few and small enough for the memory."""
-    shape = Array(array.name, array.shape, variable.dims, variable.itemsize, axis=axis)
-    unit = array.shards or array.chunks
-    target = min(memory_bytes // 8, BLOCK_BYTES)
-    smallest = max(1, shape.bytes_of(array.chunks))
-    if smallest < CHUNK_BYTES:
-        target = max(1, target * smallest // CHUNK_BYTES)
-    yield from regions(whole, shard_shape(shape, unit, target))
+Clocks = tuple[Clock, Clock]
+"""How the store counts time, and how a file does."""
 
 
-def compare_variable(
-    array: zarr.Array,
-    source: Source,
-    file: SourceFile,
-    time_name: str | None,
-    clocks: tuple[Clock, Clock] | None,
-    memory_bytes: int,
-    tally: Tally,
-    progress: Progress,
-    sums: Sums | None,
-) -> int:
-    """Compare all values of one variable in one file with their place in the store and return how many there were.
+@dataclass(frozen=True)
+class Part:
+    """What one file has of a variable, and where that lies in an array of the store.
 
-    Skipped steps are left out. `clocks` are those of the store and of the file, of what counts time. The store is read
-    by another thread while the netCDF library reads the file; `sums` takes what it reads. Raises DatasetError
-    (`source`, `chunks`) where either cannot be read.
+    `time_name` is the time coordinate of the dataset. `clocks` are those of what counts time, else None.
     """
-    name = array.name.lstrip("/")
-    variable = source.header.variables[name]
-    axis = variable.dims.index(time_name) if time_name in variable.dims else None
-    whole = [slice(0, size) for size in variable.shape]
-    if axis is not None:
-        whole[axis] = slice(file.start, file.stop)
-    if len(whole) != array.ndim or any(w.stop > size for w, size in zip(whole, array.shape, strict=True)):
+
+    array: AnyArray
+    source: Source
+    file: SourceFile
+    time_name: str | None
+    clocks: Clocks | None = None
+
+    @property
+    def name(self) -> str:
+        return self.array.name.lstrip("/")
+
+    @property
+    def variable(self) -> Variable:
+        return self.source.header.variables[self.name]
+
+    @property
+    def axis(self) -> int | None:
+        """The axis of time; None for a static variable."""
+        dims = self.variable.dims
+        return dims.index(self.time_name) if self.time_name in dims else None
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """Its indices in the store: without the steps of the file that are skipped."""
+        steps = slice(self.file.start, self.file.stop)
+        return tuple(steps if n == self.axis else slice(0, size) for n, size in enumerate(self.variable.shape))
+
+    def in_file(self, region: tuple[slice, ...]) -> tuple[slice, ...]:
+        """Return indices in the store as those of the same values in the file."""
+        axis, shift = self.axis, self.file.skip - self.file.start
+        return tuple(slice(r.start + shift, r.stop + shift) if n == axis else r for n, r in enumerate(region))
+
+    def blocks(self, memory_bytes: int) -> Iterator[tuple[slice, ...]]:
+        """Yield regions of the array that cover the part: whole chunks or shards, small enough for the memory."""
+        array, variable = self.array, self.variable
+        shape = Array(array.name, array.shape, variable.dims, variable.itemsize, axis=self.axis)
+        unit = array.shards or array.chunks
+        target = min(memory_bytes // 8, BLOCK_BYTES)
+        smallest = max(1, shape.bytes_of(array.chunks))
+        if smallest < CHUNK_BYTES:
+            target = max(1, target * smallest // CHUNK_BYTES)
+        yield from regions(self.region, shard_shape(shape, unit, target))
+
+
+def compare_variable(part: Part, memory_bytes: int, tally: Tally, progress: Progress, sums: Sums | None) -> int:
+    """Compare all values of a part with its place in the store and return how many there were.
+
+    The store is read by another thread while the netCDF library reads the file; `sums` takes what it reads. Raises
+    DatasetError (`source`, `chunks`) where either cannot be read.
+    """
+    array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
+    if len(part.region) != array.ndim or any(r.stop > n for r, n in zip(part.region, array.shape, strict=True)):
         return 0  # the difference in shape has been noted
-    shift = file.skip - file.start
     declared = missing_numbers(variable)
     count = 0
     with ThreadPoolExecutor(1) as store_reader:
-        for region in blocks(array, variable, tuple(whole), axis, memory_bytes):
-            steps = list(region)
-            if axis is not None:
-                steps[axis] = slice(region[axis].start + shift, region[axis].stop + shift)
+        for region in part.blocks(memory_bytes):
             reading = store_reader.submit(array.__getitem__, region or ...)
-            expected = source.read(name, tuple(steps))
+            expected = part.source.read(name, part.in_file(region))
             try:
                 found = np.asarray(reading.result())
             except (OSError, RuntimeError, ValueError) as error:
@@ -77,28 +102,31 @@ def compare_variable(
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
             count += expected.size
             if fills := default_fill.count(expected, declared):
-                tally.default_fill[name, source.header.path] += fills
+                tally.default_fill[name, path] += fills
             progress.add(expected.size * variable.itemsize)
             if sums:
                 sums.add(region, found)
-            compare_block(source.header.path, name, region, found, expected, clocks, tally)
+            compare_block(part, region, found, expected, tally)
     return count
 
 
-def compare_block(path: str, name: str, region, found, expected, clocks, tally: Tally) -> None:
+def compare_block(part: Part, region: tuple[slice, ...], found: np.ndarray, expected: np.ndarray, tally: Tally) -> None:
     """Note a mismatch for each value of a block that differs; the message names the first by its index in the store."""
+    what = f"{part.source.header.path}: {part.name!r}"
     if found.shape != expected.shape:
-        message = f"{path}: {name!r}: found the shape {found.shape}, expected {expected.shape}"
+        message = f"{what}: found the shape {found.shape}, expected {expected.shape}"
         tally.wrong(message, max(1, expected.size))
         return
-    count, local, *values = differences(found, expected, clocks)
+    count, local, value, wanted = differences(found, expected, part.clocks)
     if count:
-        index = [int(i) + r.start for i, r in zip(local, region, strict=True)]
+        index = [i + r.start for i, r in zip(local, region, strict=True)]
         many = f"; {count} values differ from there on" if count > 1 else ""
-        tally.wrong(f"{path}: {name!r} at {index} of the store: found {values[0]}, expected {values[1]}{many}", count)
+        tally.wrong(f"{what} at {index} of the store: found {value}, expected {wanted}{many}", count)
 
 
-def differences(found: np.ndarray, expected: np.ndarray, clocks: tuple[Clock, Clock] | None) -> tuple:
+def differences(
+    found: np.ndarray, expected: np.ndarray, clocks: Clocks | None
+) -> tuple[int, tuple[int, ...], str, str]:
     """Return how many values of two arrays of one shape differ, and the first: its index, and both in words.
 
     NaN payloads and the sign of zero count. Times of two clocks (those of `found` and of `expected`), or of two dtypes,
@@ -111,11 +139,11 @@ def differences(found: np.ndarray, expected: np.ndarray, clocks: tuple[Clock, Cl
     where = np.flatnonzero(bits(found) != bits(expected) if same_dtype else found != expected)
     if not len(where):
         return 0, (), "", ""
-    first = np.unravel_index(where[0], found.shape)
+    first = tuple(int(i) for i in np.unravel_index(where[0], found.shape))
     return len(where), first, repr(found[first]), repr(expected[first])
 
 
-def missing_numbers(variable: Variable) -> list:
+def missing_numbers(variable: Variable) -> list[np.generic]:
     """Return the numbers that mark missing values of a variable, whatever attribute or list they are in."""
     found = (
         variable.attributes[name].numbers for name in ("_FillValue", "missing_value") if name in variable.attributes
