@@ -27,7 +27,7 @@ import demo  # noqa: E402
 import inventory  # noqa: E402
 import size_report  # noqa: E402
 import verify  # noqa: E402
-from cmip6zarr.catalogue import drs, esm  # noqa: E402
+from cmip6zarr.catalogue import build, drs, esm  # noqa: E402
 from cmip6zarr.catalogue.dataset import Dataset, hand_over  # noqa: E402
 from cmip6zarr.core import files  # noqa: E402
 from cmip6zarr.job import receipts, request  # noqa: E402
@@ -78,8 +78,8 @@ def convert_one(work: Path, config: dict) -> dict[str, dict]:
     demo.LATITUDES, demo.LONGITUDES = 16, 24
     root = work / "data"
     demo.make_files(root / demo.FOLDER, FILES, 2)
-    rows, _ = esm.build([root])
-    esm.write(rows, work / "one.json")
+    rows, _ = build.build([root])
+    build.write(rows, work / "one.json")
     (row,) = esm.read_catalogue(work / "one.json").datasets.values()
     config = config | {"catalogue": str(work / "one.json"), "store_root": str(work / "stores")}
     hand_over(work / "one", [row])

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cmip6zarr.campaign import findings, listed, pending, tables
-from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue import build
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, in_progress, receipts, request
@@ -42,7 +42,7 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
     """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results."""
     home = backend.at(f"{root.rstrip('/')}/catalogue", settings)
     # By its URL: beside its JSON intake-esm finds a table on a file system alone.
-    described, listed = esm.texts(rows, "stores", f"{home}/stores.csv", **tables.STORES)
+    described, listed = build.texts(rows, "stores", f"{home}/stores.csv", tables.STORES)
     home.put("stores.csv", [listed.encode()])
     home.put("stores.json", [described.encode()])
 
@@ -58,7 +58,7 @@ def write(args) -> None:
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
     for (name, _), table in rows_of.items():
-        esm.write(table, results / "catalogue" / f"{name}.json", **tables.STORES)
+        build.write(table, results / "catalogue" / f"{name}.json", tables.STORES)
     audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))

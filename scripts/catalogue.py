@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from cmip6zarr.catalogue.esm import CatalogueError, build, read_catalogue, write
+from cmip6zarr.catalogue.build import build, write
+from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
 from cmip6zarr.core.errors import DatasetError
 
 FEW = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue.build import build, write
 from cmip6zarr.job import cli
 
 FOLDER = "CMIP6/CMIP/cmip6-zarr/SYNTHETIC/control-1950/r1i1p1f1/day/ta/gn/v20200601"
@@ -117,8 +117,8 @@ def make_files(folder: Path, files: int, steps: int) -> None:
 def main(argv=None) -> int:
     args = parse(argv)
     make_files(args.folder / "synthetic" / FOLDER, FILES, STEPS)
-    rows, _ = esm.build([sample_data(), args.folder / "synthetic"])
-    esm.write(rows, args.folder / "catalogue.json")
+    rows, _ = build([sample_data(), args.folder / "synthetic"])
+    write(rows, args.folder / "catalogue.json")
     print(f"{args.folder / 'catalogue.json'}: {rows.height} files")
     return cli.OK
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 import catalogue as cli
 from cmip6zarr.catalogue import drs, lines
+from cmip6zarr.catalogue.build import Assets, build, write
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.catalogue.esm import CatalogueError, build, read_catalogue, write
+from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
 from cmip6zarr.core.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
@@ -699,7 +700,7 @@ def test_intake_esm_keys_are_dataset_ids(real_data, tmp_path):
 
 def test_intake_esm_opens_a_catalogue_of_stores(tmp_path):
     rows = pl.DataFrame([row(path=None, zstore="/stores/x.zarr", time_range=None)])
-    write(rows, tmp_path / "x.json", description="Stores", column="zstore", format="zarr", aggregations=[])
+    write(rows, tmp_path / "x.json", Assets(description="Stores", column="zstore", format="zarr"))
     opened = intake_esm.core.esm_datastore(str(tmp_path / "x.json"))
     assert list(opened.keys()) == [ID]
     assert opened.esmcat.assets.format.value == "zarr"

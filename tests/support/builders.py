@@ -9,7 +9,7 @@ import cftime
 import netCDF4
 import numpy as np
 
-from cmip6zarr.catalogue import esm
+from cmip6zarr.catalogue import build
 
 FACETS = {
     "mip_era": "CMIP6",
@@ -100,8 +100,8 @@ def make_dataset(
 def make_catalogue(root: str | os.PathLike, path: str | os.PathLike | None = None) -> Path:
     """Write the catalogue of the datasets below `root` to `path` (`catalogue.json` there) and return its path."""
     path = Path(path or Path(root, "catalogue.json"))
-    rows, _ = esm.build([root])
-    esm.write(rows, path)
+    rows, _ = build.build([root])
+    build.write(rows, path)
     return path
 
 

@@ -13,7 +13,7 @@ import convert
 import inventory
 import verify
 from cmip6zarr.campaign import listed
-from cmip6zarr.catalogue import drs, esm
+from cmip6zarr.catalogue import build, drs, esm
 from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
@@ -40,7 +40,7 @@ def configuration(**change):
 def list_files(datasets, path):
     """Write the catalogue of some datasets, {id: paths}, wherever their files lie."""
     rows = [(*dataset.split("."), str(file)) for dataset, paths in datasets.items() for file in paths]
-    esm.write(pl.DataFrame(rows, [*drs.FACETS, "path"], orient="row"), path)
+    build.write(pl.DataFrame(rows, [*drs.FACETS, "path"], orient="row"), path)
 
 
 def run_inventory(dataset, listed, results, **policy):

@@ -8,6 +8,7 @@ import polars as pl
 from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.catalogue import drs, row_files
+from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
@@ -59,13 +60,9 @@ AUDIT = {
 }
 """The table of the last audit, one row a store that was asked."""
 
-STORES = {
-    "description": "Zarr stores that were compared with their NetCDF files bit by bit",
-    "column": "zstore",
-    "format": "zarr",
-    "aggregations": [],
-}
-"""What distinguishes the catalogue of stores from one of NetCDF files."""
+STORES = Assets(
+    description="Zarr stores that were compared with their NetCDF files bit by bit", column="zstore", format="zarr"
+)
 
 MOST_PRINTED = 50  # rows of the table on a terminal
 

@@ -34,12 +34,12 @@ class Dataset:
         return hashlib.sha256("\n".join((self.id, *self.files)).encode()).hexdigest()[:16]
 
 
-def path_of(results, name: str) -> Path:
+def path_of(results: str | Path, name: str) -> Path:
     """Return where the file of a dataset lies."""
     return Path(results, FOLDER, f"{name}.json")
 
 
-def hand_over(results, rows: Iterable[Dataset]) -> None:
+def hand_over(results: str | Path, rows: Iterable[Dataset]) -> None:
     """Write the files of datasets, for jobs that then need not read the catalogue; one that is right already stays.
 
     They are not synced: a run writes them again. Raises DatasetError as `files.writing` does.
@@ -57,7 +57,7 @@ def hand_over(results, rows: Iterable[Dataset]) -> None:
             part.replace(path)
 
 
-def handed_over(results, name: str, digest: str | None = None) -> Dataset:
+def handed_over(results: str | Path, name: str, digest: str | None = None) -> Dataset:
     """Return a dataset from its file; raises DatasetError (`catalogue`) if it is not there, or has another digest."""
     path = path_of(results, name)
     try:

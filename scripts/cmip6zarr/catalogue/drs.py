@@ -101,7 +101,7 @@ def init_year(member: str) -> int | None:
     return match and int(match[1])
 
 
-def tree(roots: Iterable[str | os.PathLike]) -> Iterator[tuple[str, dict[str, str] | str]]:
+def tree(roots: Iterable[str | Path]) -> Iterator[tuple[str, dict[str, str] | str]]:
     """Yield the absolute path of every NetCDF file below some folders, with its facets or why it has none.
 
     Every folder is walked once: real ones first, so that a link such as `latest` does not rename what lies beside it.
@@ -131,7 +131,7 @@ def tree(roots: Iterable[str | os.PathLike]) -> Iterator[tuple[str, dict[str, st
                 waiting.append(folder / entry.name)
 
 
-def _folder(*parts: str) -> re.Pattern:
+def _folder(*parts: str) -> re.Pattern[str]:
     """Compile folder parts, `<facet>` meaning a word of that name."""
     named = (re.sub(r"^<(\w+)>$", rf"(?P<\1>{WORD})", part) for part in parts)
     return re.compile(f"{SAFE}/" + "/".join(named))

@@ -1,21 +1,20 @@
-"""An intake-esm catalogue in, datasets out; and a catalogue of a tree of NetCDF files."""
+"""An intake-esm catalogue in, datasets out."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cmip6zarr.catalogue import drs, lines
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.drs import FACETS
-from cmip6zarr.core import files
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import printable
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ COLUMNS = {facet: (facet,) for facet in FACETS} | {
 }
 OPTIONAL = ("mip_era", "version", "init_year", "format", "size")
 EMPTY = ("", "nan", "NaN", "NA", "<NA>", "None")
-JOINED_IN_TIME = ({"type": "join_existing", "attribute_name": "time_range", "options": {"dim": "time"}},)
 REMOTE = r"^[A-Za-z][A-Za-z0-9+.:-]*://"
 MOST_JSON_BYTES = 256 * 2**20
 """Read at once: more rows belong into a table."""
@@ -56,7 +54,7 @@ class Catalogue:
     rows: int
 
 
-def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Catalogue:
+def read_catalogue(path: str | Path, select: Mapping[str, Any] | None = None) -> Catalogue:
     """Read the NetCDF datasets which a catalogue lists, without looking at any of their files.
 
     `path` is an intake-esm JSON, or the table (csv, csv.gz, parquet) of one. `select` narrows: facet to value or
@@ -85,7 +83,7 @@ def read_catalogue(path: str | os.PathLike, select: Mapping | None = None) -> Ca
         raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
 
 
-def _open(path: Path) -> tuple[pl.LazyFrame, dict]:
+def _open(path: Path) -> tuple[pl.LazyFrame, JSON]:
     """Return the table of a catalogue, not yet read, and what its JSON says of the assets."""
     if path.suffix != ".json":
         return _scan(path), {}
@@ -139,7 +137,7 @@ def _scan(file: Path) -> pl.LazyFrame:
     raise CatalogueError(f"{file.name!r} is of an unknown kind: expected .json, .csv, .csv.gz or .parquet")
 
 
-def _texts(table: pl.LazyFrame, assets: dict) -> pl.LazyFrame:
+def _texts(table: pl.LazyFrame, assets: JSON) -> pl.LazyFrame:
     """Return every row's number and its COLUMNS under our names, as text; null where the catalogue says nothing."""
     schema, known, optional, implied = table.collect_schema(), dict(COLUMNS), set(OPTIONAL), {}
     known["path"] = tuple(dict.fromkeys((str(assets.get("column_name", "path")), *COLUMNS["path"])))
@@ -190,7 +188,7 @@ def _name(listed: pl.LazyFrame) -> pl.LazyFrame:
     return listed.with_columns(id=pl.concat_str(FACETS, separator="."))
 
 
-def _select(rows: pl.LazyFrame, select: Mapping) -> tuple[pl.DataFrame, dict[str, int]]:
+def _select(rows: pl.LazyFrame, select: Mapping[str, Any]) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return id, path and size of the rows whose facets are among the selected values, checked and in order.
 
     The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
@@ -224,7 +222,8 @@ def _select(rows: pl.LazyFrame, select: Mapping) -> tuple[pl.DataFrame, dict[str
 
 def _refused(rows: pl.DataFrame) -> dict[str, int]:
     """Return why rows cannot be used, by the first of each reason: what could not be part of a file name or command."""
-    numbers, first = Counter(), {}
+    numbers: Counter[str] = Counter()
+    first: dict[str, JSON] = {}
     for row in rows.iter_rows(named=True):
         column = next((facet for facet in FACETS if not re.fullmatch(drs.WORD, row[facet] or "")), None)
         column = column or ("id" if len(row["id"]) > drs.MOST_ID_BYTES else "path")
@@ -233,7 +232,7 @@ def _refused(rows: pl.DataFrame) -> dict[str, int]:
     return {_why(first[column], column): number for column, number in numbers.items()}
 
 
-def _why(row: dict, column: str) -> str:
+def _why(row: JSON, column: str) -> str:
     """Return what is wrong with a column of a row, and what to do about it."""
     if column == "id":
         found, expected = f"has {len(row['id'])} characters", f"at most {drs.MOST_ID_BYTES}, to fit into a file name"
@@ -258,81 +257,3 @@ def _datasets(rows: pl.DataFrame, limit: int | None) -> tuple[dict[str, Dataset]
         told = None not in sizes.values()
         datasets[name] = Dataset(name, files, sum(sizes.values()) if told else None)
     return datasets, mixed
-
-
-def build(roots: Iterable[str | os.PathLike]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return a row per NetCDF file in DRS folders below `roots`, and how many paths were left aside, by reason.
-
-    No file is opened: folders say it all, and the file system has the sizes, in bytes. Raises CatalogueError if a root
-    is no folder or nothing is found.
-    """
-    # Not ecgtools: it imports xarray and joblib to read what paths state, hides failures, and calls `latest` v0.
-    rows, left_aside = [], Counter()
-    for root in roots:
-        if not Path(root).is_dir():
-            raise CatalogueError(f"{root}: there is no such folder")
-    for path, facets in drs.tree(roots):
-        if isinstance(facets, str):
-            left_aside[facets] += 1
-        else:
-            member, name = facets["member_id"], path.rpartition("/")[2]
-            rows.append((*facets.values(), drs.init_year(member), drs.time_range(name), path, _size(path)))
-    if not rows:
-        raise CatalogueError(
-            f"no NetCDF file lies in a DRS folder below {', '.join(map(str, roots))}: {dict(left_aside)}"
-        )
-    more = {"dcpp_init_year": pl.Int32, "time_range": pl.String, "path": pl.String, "size": pl.Int64}
-    return pl.DataFrame(rows, dict.fromkeys(FACETS, pl.String) | more, orient="row").sort("path"), dict(left_aside)
-
-
-def _size(path: str) -> int | None:
-    """Return the bytes of a file, None of one that cannot be reached."""
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return None
-
-
-def write(rows: pl.DataFrame, path: str | os.PathLike, **about) -> None:
-    """Write rows as an intake-esm catalogue: `path`, a JSON, and its CSV beside it, each whole or not at all.
-
-    `about` is what `texts` takes. Raises CatalogueError if `path` does not end in .json.
-    """
-    path = Path(path)
-    if path.suffix != ".json":
-        raise CatalogueError(f"{path}: expected a name that ends in .json")
-    table = path.with_suffix(".csv")
-    described, listed = texts(rows, path.stem, table.name, **about)
-    files.write_text(table, listed)
-    files.write_text(path, described)
-
-
-def texts(
-    rows: pl.DataFrame,
-    name: str,
-    table: str,
-    *,
-    description: str = "NetCDF files by dataset, as their folders name them",
-    column: str = "path",
-    format: str = "netcdf",
-    aggregations: Sequence[Mapping] = JOINED_IN_TIME,
-) -> tuple[str, str]:
-    """Return an intake-esm catalogue as text: its JSON, and its CSV, which the JSON says is at `table`.
-
-    The rows have the ten FACETS, which make up the keys in intake-esm: a key is a dataset's id. `column` says where an
-    asset of the given `format` is.
-    """
-    described = {
-        "esmcat_version": "0.1.0",
-        "id": name,
-        "description": description,
-        "catalog_file": table,
-        "attributes": [{"column_name": name, "vocabulary": ""} for name in rows.columns if name != column],
-        "assets": {"column_name": column, "format": format},
-        "aggregation_control": {
-            "variable_column_name": "variable_id",
-            "groupby_attrs": FACETS,
-            "aggregations": aggregations,
-        },
-    }
-    return files.text_of(described), rows.write_csv()

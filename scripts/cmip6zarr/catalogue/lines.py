@@ -1,8 +1,8 @@
 """Has a table of a catalogue only rows of sound length? Asked before the table is read, which takes whole rows."""
 
 import gzip
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 MOST_ROW_BYTES = 2**20
 QUOTE, NEWLINE = b'"', b"\n"
@@ -19,7 +19,7 @@ def overlong(file: Path) -> int | None:
         return first_overlong(data)
 
 
-def first_overlong(data: IO[bytes]) -> int | None:
+def first_overlong(data: BufferedIOBase) -> int | None:
     """Return what `overlong` does, of an open file."""
     line, lines_in_row, row_bytes, quoted = 1, 0, 0, False
     while piece := data.read(MOST_ROW_BYTES):

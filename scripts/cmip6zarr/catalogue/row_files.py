@@ -2,12 +2,23 @@
 
 import glob
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from cmip6zarr.core.errors import Refused
 
 
-def expand(files) -> list[str]:
+class FileState(TypedDict):
+    """A file's path, its size in bytes and its times in nanoseconds since 1970: None where there is no file."""
+
+    path: str
+    bytes: int | None
+    mtime_ns: int | None
+    ctime_ns: int | None
+
+
+def expand(files: Sequence[str]) -> list[str]:
     """Return the paths of a row: as they are, or those that its one glob pattern matches; Refused if there is none."""
     # Brackets in the name of a file that is there, or of one of several, are letters: as a pattern it would match none.
     is_pattern = len(files) == 1 and glob.has_magic(files[0]) and not os.path.lexists(files[0])
@@ -17,7 +28,7 @@ def expand(files) -> list[str]:
     return paths
 
 
-def seen(files) -> list[dict]:
+def seen(files: Sequence[str]) -> list[FileState]:
     """Return the files of a row as they are now, as `look` does each.
 
     `files` are paths, or one glob pattern; the list is empty where that matches none. No file is opened.
@@ -28,8 +39,8 @@ def seen(files) -> list[dict]:
         return []
 
 
-def look(path: str) -> dict:
-    """Return path, size and times of a file, {path, bytes, mtime_ns, ctime_ns}: None where there is no file."""
+def look(path: str) -> FileState:
+    """Return what a file is like now."""
     try:
         status = Path(path).stat()
     except OSError:
