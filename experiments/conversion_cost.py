@@ -65,7 +65,7 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
     experiments, scripts = ROOT / "experiments", ROOT / "scripts"
 
     def convert(name, codec, *more, zarr_format=3, threads=2, script=(scripts / "convert.py",)):
-        options = ["--chunks", '{"time": 4}', "--scheduler", "threads", "--threads", threads, *more]
+        options = ["--chunks", '{"time": 4}', "--threads", threads, *more]
         store = work / f"{name}.zarr"
         command = [python, *script, DATASET, "--results", work / "results", "--store", store]
         return store, [*command, "--zarr-format", zarr_format, "--codec", codec, *options]

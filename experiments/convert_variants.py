@@ -22,7 +22,7 @@ def task_of(work):
     return lambda *arguments, **_: partial(work, *arguments)
 
 
-def pool(_name, threads):
+def pool(threads):
     """Return what runs the shards of a stream as dask does, in a plain pool."""
     workers = ThreadPoolExecutor(threads)
 

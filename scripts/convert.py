@@ -33,7 +33,7 @@ def convert(args) -> dict:
     home.reach()
     inventory = receipts.load(Inventory, args.results, args.dataset)
     lengths = None if args.chunks == "auto" else json.loads(args.chunks)
-    threads = min(args.threads, len(os.sched_getaffinity(0))) if args.scheduler == "threads" else 1
+    threads = min(args.threads, len(os.sched_getaffinity(0)))
     rule = ChunkRule(lengths, int(args.chunk_mib * chunks.MIB), int(args.shard_mib * chunks.MIB))
     budget = Budget(int(args.memory_mib * chunks.MIB), threads, home.uploads)
     try:
@@ -45,7 +45,7 @@ def convert(args) -> dict:
         f"{plan.read_amplification:.2f} bytes read for each that is needed",
         flush=True,
     )
-    compute = writer.scheduler(args.scheduler, threads)
+    compute = writer.scheduler(threads)
     owner = (args.results, args.take_over)
     done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, compute, *owner)
     objects = home.list()
@@ -63,7 +63,6 @@ def convert(args) -> dict:
         "chunks": {cut.array.name: list(cut.chunks) for cut in plan.cuts},
         "shards": {cut.array.name: list(cut.shards) for cut in plan.cuts},
         "slabs": {cut.array.name: list(cut.slab) for cut in plan.cuts},
-        "scheduler": args.scheduler,
         "threads": threads,
     } | done
 

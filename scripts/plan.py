@@ -50,27 +50,27 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
 
 def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
     """Yield what would go wrong, or would be bad manners: each with what to do."""
-    limits, root = config["limits"], Path(config["store_root"]).absolute()
+    root = Path(config["store_root"]).absolute()
     if told.missing_files:
         yield f"{told.missing_files:,} files that were looked at are not there: correct the catalogue, or fetch them."
     for estimate in told.problems[: estimates.MOST_LISTED]:
         yield f"{estimate.dataset} cannot be converted: {estimate.problem}"
     if len(told.problems) > estimates.MOST_LISTED:
         yield f"... and {len(told.problems) - estimates.MOST_LISTED:,} more cannot be converted."
-    if listed > limits["folder_files"]:
+    if listed > estimates.FOLDER_FILES:
         yield (
-            f"Each folder of receipts would hold {listed:,} files, of at most {limits['folder_files']:,} "
-            "(limits.folder_files): make campaigns of a part each, with `select` and a `results` of their own."
+            f"Each folder of receipts would hold {listed:,} files, of at most {estimates.FOLDER_FILES:,} "
+            "for a file system: make campaigns of a part each, with `select` and a `results` of their own."
         )
-    if told.folder_files > limits["folder_files"]:
+    if told.folder_files > estimates.FOLDER_FILES:
         yield (
             f"{told.folder_dataset}: a folder of its store would hold {told.folder_files:,} files, of at most "
-            f"{limits['folder_files']:,} (limits.folder_files): raise chunk_mib, or set shard_mib."
+            f"{estimates.FOLDER_FILES:,} for a file system: raise chunk_mib, or set shard_mib."
         )
     if told.objects and told.small_objects > told.objects / 2:
         yield (
             f"{told.small_objects / told.objects:.0%} of the objects would be smaller than "
-            f"{limits['small_file_bytes']:,} bytes (limits.small_file_bytes): coordinates and metadata are, about a "
+            f"{estimates.SMALL_FILE_BYTES:,} bytes, which is slow to read: coordinates and metadata are, about a "
             "dozen in each store; if chunks are too, raise chunk_mib, or set shard_mib."
         )
     room = estimates.home_of(told.largest[0].dataset, config).room()

@@ -146,7 +146,7 @@ def test_refusal_is_an_answer(campaign, tmp_path):
         ({"codec": "fast"}, ("convert", "verify", "size_report")),
         ({"chunk_mib": 1}, ("convert", "verify", "size_report")),
         ({"verify": "checksums"}, ("verify", "size_report")),
-        ({"memory_mib": 512, "threads": 2, "scheduler": "threads"}, ()),
+        ({"memory_mib": 512, "threads": 2}, ()),
     ],
 )
 def test_only_what_is_asked_anew_is_done_again(finished, change, again):

@@ -15,7 +15,6 @@ from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts, request
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]
-LIMITS = {"folder_files": 100_000, "small_file_bytes": 64_000}
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def campaign(tmp_path):
         make_dataset(tmp_path / "data", files=2, steps=3, source_id=name.split(".")[3])
     listed = make_catalogue(tmp_path / "data", tmp_path / "catalogue.json")
     places = {"catalogue": str(listed), "results": str(tmp_path / "results"), "store_root": str(tmp_path / "stores")}
-    config = configuration(**places, limits=LIMITS, bundle={"datasets": 0, "gib": 20})
+    config = configuration(**places, bundle={"datasets": 0, "gib": 20})
     return config, esm.read_catalogue(listed).datasets
 
 
@@ -156,16 +155,19 @@ def test_own_receipts_replace_the_benchmark(campaign):
     assert "20 finished datasets" in figures.source
 
 
-def test_limits_are_warned_of(campaign, capsys):
-    """Each limit of the configuration is met by some campaign, and told with what to do; a wider one is silent."""
+def test_limits_are_warned_of(campaign, capsys, monkeypatch):
+    """Each limit of a file system is met by some campaign, and told with what to do; a wider one is silent."""
     config, _ = campaign
     for name in NAMES:
         inventory(config, name)
-    said = told(capsys, config, chunks={"time": 1}, limits={"folder_files": 2, "small_file_bytes": 64_000})
+    monkeypatch.setattr(estimates, "FOLDER_FILES", 2)
+    said = told(capsys, config, chunks={"time": 1})
     assert "Each folder of receipts would hold 3 files, of at most 2" in said
     assert "a folder of its store would hold 7 files, of at most 2" in said
     assert "100% of the objects would be smaller than 64,000 bytes" in said
-    assert "WARNING" not in told(capsys, config, limits={"folder_files": 3, "small_file_bytes": 1})
+    monkeypatch.setattr(estimates, "FOLDER_FILES", 3)
+    monkeypatch.setattr(estimates, "SMALL_FILE_BYTES", 1)
+    assert "WARNING" not in told(capsys, config)
 
 
 def test_room_on_the_disk_is_looked_at(campaign, capsys, monkeypatch):

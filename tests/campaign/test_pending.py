@@ -104,7 +104,7 @@ def test_raised_recipe_leaves_all(config, monkeypatch):
 
 def test_how_a_job_is_run_leaves_nothing(config):
     """Memory, threads, policy, bundles and numbers that are written in another way are no reason."""
-    same = {"memory_mib": 512, "threads": 2, "scheduler": "threads", "policy": {"gap": "allow"}, "chunk_mib": 32.0}
+    same = {"memory_mib": 512, "threads": 2, "policy": {"gap": "allow"}, "chunk_mib": 32.0}
     assert left(config, **same) == ("", 0)
 
 

@@ -227,7 +227,7 @@ def test_hostile_id_is_a_usage_error(tmp_path, capsys, script, hostile):
         (convert, ["--store", "s", "--chunk-mib", "nan"]),
         (convert, ["--store", "s", "--shard-mib", "inf"]),
         (convert, ["--store", "s", "--zarr-format", "2", "--shard-mib", "1"]),
-        (convert, ["--store", "s", "--scheduler", "distributed"]),
+        (convert, ["--store", "s", "--threads", "many"]),
         (convert, []),
         (inventory, ["--policy", "{}"]),
         (verify, ["--memory-mib", "much"]),

@@ -66,7 +66,7 @@ def test_dataset_converts_or_is_refused(real, listed, real_data, tmp_path):
     facts = receipts.read(tmp_path, "inventory", real.id)
     assert all(a["stop"] == b["start"] for a, b in pairwise(facts["files"]))
     expected = read_source(facts)
-    # Both formats, both ways to cut and both schedulers, in two stores; what goes together with which codecs, and
+    # Both formats, both ways to cut and one thread and two, in two stores; what goes together with which codecs, and
     # whether there are shards, alternates from dataset to dataset.
     number = DATASETS.index(real)
     rule = json.dumps({"time": max(4, facts["dims"].get("time", 1) // MOST_CHUNKS)})
@@ -74,7 +74,7 @@ def test_dataset_converts_or_is_refused(real, listed, real_data, tmp_path):
         store = tmp_path / f"{zarr_format}.zarr"
         preset = list(PRESETS)[(number + zarr_format) % len(PRESETS)]
         options = ["--zarr-format", zarr_format, "--chunks", chunks, "--codec", preset]
-        options += ["--shard-mib", 1] if zarr_format == 3 else ["--scheduler", "threads", "--threads", 2]
+        options += ["--shard-mib", 1] if zarr_format == 3 else ["--threads", 2]
         assert run_convert(tmp_path, store, *options, dataset=real.id) == 0
         assert run_verify(tmp_path, dataset=real.id) == 0
         with zarr_store.quiet(), xr.open_zarr(store, **OPTIONS) as opened:

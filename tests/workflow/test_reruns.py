@@ -112,8 +112,8 @@ def test_raised_recipe(clone):
 
 
 def test_how_a_job_is_run(clone):
-    """Memory, threads and scheduler are no property of a store."""
-    assert clone.plan("--config", "memory_mib=2048", "threads=2", "scheduler=threads") == NOTHING
+    """Memory and threads are no property of a store."""
+    assert clone.plan("--config", "memory_mib=2048", "threads=2") == NOTHING
 
 
 def test_what_a_store_is_like(clone):

@@ -50,6 +50,12 @@ JOB_SECONDS = 5
 OTHER_ARRAYS = 6
 """Beside the field of a dataset without inventory: time, latitude and longitude with their bounds."""
 
+FOLDER_FILES = 100_000
+"""Most files that a folder should hold: JASMIN's help pages on its parallel file systems."""
+
+SMALL_FILE_BYTES = 64_000
+"""Files of less are slow there, and take more room than they have bytes."""
+
 FEW_BYTES = 1000
 """About what a metadata object has, and a coordinate."""
 
@@ -156,15 +162,13 @@ def by_plan(row: Dataset, inventory: Inventory, config: Mapping, figures: Figure
     known = Estimate(row.id, len(inventory.files), source_bytes, raw_bytes, True)
     lengths = None if config["chunks"] == "auto" else config["chunks"]
     rule = ChunkRule(lengths, int(config["chunk_mib"] * MIB), int(config["shard_mib"] * MIB))
-    threads = config["threads"] if config["scheduler"] == "threads" else 1
-    budget = Budget(int(config["memory_mib"] * MIB), threads, home_of(row.id, config).uploads)
+    budget = Budget(int(config["memory_mib"] * MIB), config["threads"], home_of(row.id, config).uploads)
     try:
         plan = planning.plan(arrays_of(inventory, config["codec"]), rule, budget)
     except planning.PlanError as error:
         return replace(known, problem=str(error))
     stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)
-    small = config["limits"]["small_file_bytes"]
-    chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < small) for cut in plan.cuts]
+    chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < SMALL_FILE_BYTES) for cut in plan.cuts]
     return store(known, chunks, config, plan.planned_bytes)
 
 
@@ -182,9 +186,13 @@ def by_size(estimate: Estimate, config: Mapping, figures: Figures) -> Estimate:
         return estimate
     size = max(config["chunk_mib"], config["shard_mib"]) * MIB
     object_bytes = min(size, raw_bytes) * figures.stored_per_source / figures.raw_per_source
-    small = config["limits"]["small_file_bytes"]
-    others = [(1, small > FEW_BYTES)] * OTHER_ARRAYS
-    return store(estimate, [(ceil(raw_bytes / size), object_bytes < small), *others], config)
+    others = [few(1)] * OTHER_ARRAYS
+    return store(estimate, [(ceil(raw_bytes / size), object_bytes < SMALL_FILE_BYTES), *others], config)
+
+
+def few(number: int) -> tuple[int, bool]:
+    """Return a number of objects of FEW_BYTES each, and whether they are small."""
+    return number, FEW_BYTES < SMALL_FILE_BYTES
 
 
 def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Mapping, planned_bytes: int = 0) -> Estimate:
@@ -192,7 +200,6 @@ def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Mapping, p
     arrays = len(chunks)
     # zarr.json of the root and each array; .zgroup, .zattrs and .zmetadata, and .zarray and .zattrs of each array.
     metadata = arrays + 1 if config["zarr_format"] == 3 else 2 * arrays + 3
-    small = config["limits"]["small_file_bytes"] > FEW_BYTES
     objects = sum(number for number, _ in chunks) + metadata
     return replace(
         estimate,
@@ -200,7 +207,7 @@ def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Mapping, p
         # A folder for the store and each array; ledger and provenance beside the store.
         inodes=objects + arrays + 1 + 2,
         folder_files=max((number for number, _ in chunks), default=0) + metadata // (arrays + 1),
-        small_objects=metadata * small + sum(number for number, is_small in chunks if is_small),
+        small_objects=sum(number for number, is_small in (*chunks, few(metadata)) if is_small),
         planned_bytes=planned_bytes,
     )
 

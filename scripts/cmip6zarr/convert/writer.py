@@ -51,8 +51,9 @@ def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
     ]
 
 
-def scheduler(name: str, threads: int) -> Callable:
-    """Return what computes a dask graph: `synchronous` in this thread, or by `threads` in a pool of so many."""
+def scheduler(threads: int) -> Callable:
+    """Return what computes a dask graph: in this thread, or in a pool of so many."""
+    name = "threads" if threads > 1 else "synchronous"
     # There is nothing in our graphs to leave out or to fuse, and to look for it takes 0.25 ms of CPU a shard.
     return partial(dask.compute, scheduler=name, num_workers=threads, optimize_graph=False)
 

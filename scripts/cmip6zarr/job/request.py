@@ -30,7 +30,7 @@ The recipe is that of the code, and no option."""
 
 HOW = {
     "inventory": ("policy",),
-    "convert": ("s3", "take_over", "memory_mib", "scheduler", "threads"),
+    "convert": ("s3", "take_over", "memory_mib", "threads"),
     "verify": ("digest", "s3", "policy", "memory_mib"),
     "size_report": ("s3",),
     "audit": ("s3",),
