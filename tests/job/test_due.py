@@ -42,6 +42,27 @@ def test_first_of_several(missing, untrue):
     assert due.first_rule("a", there, ASKED, untrue) == next((rule for rule in RULES if rule in wrong), None)
 
 
+FAILURE = {"rule": "convert", "class": "source"}
+
+
+@pytest.mark.parametrize(
+    ("change", "attempt", "answered"),
+    [
+        ({}, 2, True),
+        ({"class": "refused"}, 3, True),
+        ({}, 1, False),
+        ({"rule": "verify"}, 2, False),
+        ({"class": "store"}, 2, False),
+        ({"signal": "SIGKILL"}, 2, False),
+    ],
+    ids=["answer", "refusal", "first try", "of another rule", "passing", "killed"],
+)
+def test_answer_is_not_asked_again(change, attempt, answered):
+    """Only a later try of the rule that has answered is needless; what may pass, or was killed, is tried again."""
+    assert due.is_answered("convert", FAILURE | change, attempt) == answered
+    assert not due.is_answered("convert", None, attempt)
+
+
 def test_receipts_that_there_are(tmp_path):
     """A receipt that is cut off is there, and says nothing."""
     receipts.write(receipts.path_of(tmp_path, "inventory", "a"), {"dataset": "a"})

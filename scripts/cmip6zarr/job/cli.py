@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from cmip6zarr import RECIPE
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core import open_timeout
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
-from cmip6zarr.job import in_progress, receipts
+from cmip6zarr.core.files import JSON
+from cmip6zarr.job import due, in_progress, receipts
 from cmip6zarr.job.request import ASKED, RULES, add_options
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -23,9 +25,6 @@ UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "conver
 
 What is only asked of a sealed store, or copied, proves nothing wrong but by `rot` and `ledger`: a store that does not
 answer is still there."""
-
-PASSING = ("store", "busy", "cancelled")
-"""Kinds of failure that a second try may cure; any other is an answer, and the same answer would come again."""
 
 
 def dataset_id(text: str) -> str:
@@ -63,7 +62,7 @@ def peak_rss_mib() -> int:
     return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-def asked(rule: str, args: argparse.Namespace) -> dict:
+def asked(rule: str, args: argparse.Namespace) -> JSON:
     """Return what a rule was asked to make of a dataset."""
     told = vars(args) | {"recipe": RECIPE}
     return {name: told[name] for name in ASKED.get(rule, ())}
@@ -84,15 +83,11 @@ def fault(error: BaseException) -> tuple[str, str]:
     return kind, "See the log for the traceback, then run again."
 
 
-def answer(rule: str, args: argparse.Namespace) -> dict | None:
-    """Return the record of failure that makes another try of a rule needless: the try before ended with an answer."""
-    failed, note = (receipts.path_of(args.results, folder, args.dataset) for folder in ("failed", in_progress.FOLDER))
-    if args.attempt == 1 or note.is_file() or not failed.is_file():
-        return None
-    record = receipts.read(args.results, "failed", args.dataset)
-    # What was killed has not answered.
-    said = "signal" not in record and record["class"] not in PASSING
-    return record if record["rule"] == rule and said else None
+def answer(rule: str, args: argparse.Namespace) -> JSON | None:
+    """Return the record of failure that makes another try of a rule needless; None where it is to be tried."""
+    was_killed = receipts.path_of(args.results, in_progress.FOLDER, args.dataset).is_file()
+    record = None if was_killed else receipts.find(args.results, "failed", args.dataset)
+    return record if due.is_answered(rule, record, args.attempt) else None
 
 
 def voided(rule: str) -> tuple[str, ...]:
@@ -104,7 +99,7 @@ def voided(rule: str) -> tuple[str, ...]:
     return (*RULES[RULES.index(rule) :], "audit") if rule in RULES else (rule,)
 
 
-def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **context) -> int:
+def attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], **context: object) -> int:
     """Run `work` for a dataset and return the exit code of the script.
 
     The facts that `work` returns become the rule's receipt; the dataset, the seconds of `work`, and the CPU seconds and
@@ -129,7 +124,7 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], **con
         return FAILED
 
 
-def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], context: dict) -> int:
+def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], context: JSON) -> int:
     receipt = receipts.path_of(args.results, rule, args.dataset)
     failed = receipts.path_of(args.results, "failed", args.dataset)
     # What later rules said of the dataset is void from now on, even if this process is killed.
@@ -137,11 +132,11 @@ def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], dict], cont
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
     start = time.perf_counter()
 
-    def record(kind, message, remedy):
+    def record(kind: str, message: str, remedy: str) -> None:
         facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
         receipts.write(failed, facts | context)
 
-    def give_up(error):
+    def give_up(error: DatasetError) -> NoReturn:
         print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
         with suppress(DatasetError):  # nothing can be written
             record(error.kind, error.message, error.remedy)

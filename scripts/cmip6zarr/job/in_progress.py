@@ -9,13 +9,16 @@ import json
 import os
 import platform
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.job import receipts, slurm
+from cmip6zarr.job.receipts import Results
 
 FOLDER = "running"
 
@@ -49,7 +52,7 @@ REMEDY = {
 }
 
 
-def begin(results, rule: str, dataset: str, bundle: str | None = None, wait: bool = False) -> TextIO:
+def begin(results: Results, rule: str, dataset: str, bundle: str | None = None, wait: bool = False) -> TextIO:
     """Leave a note that this process works on a dataset, in the job of a bundle if it is one.
 
     The note is locked as long as the file that is returned is open. Where another process has locked it, that one's
@@ -106,7 +109,7 @@ def told(note: str) -> str:
         return "it has just begun"
 
 
-def end(results, dataset: str, note: TextIO | None = None) -> None:
+def end(results: Results, dataset: str, note: TextIO | None = None) -> None:
     """Take the note of a dataset away; with `note`, which `begin` has returned, only if it still is that one."""
     path = receipts.path_of(results, FOLDER, dataset)
     if note is None or is_at(path, note):
@@ -121,13 +124,13 @@ def is_at(path: Path, note: TextIO) -> bool:
         return False
 
 
-def at_work(results, names) -> dict[str, str]:
+def at_work(results: Results, names: Collection[str]) -> dict[str, str]:
     """Return {dataset: rule} of what is at work on some datasets."""
     notes = {path.stem: receipts.find(results, FOLDER, path.stem) for path in Path(results, FOLDER).glob("*.json")}
     return {name: note["rule"] for name, note in notes.items() if note and name in names}
 
 
-def settle(results, names) -> list[str]:
+def settle(results: Results, names: Collection[str]) -> list[str]:
     """Turn the notes of work that was killed into records of failure, and return the datasets; others stay."""
     killed = []
     for path in sorted(Path(results, FOLDER).glob("*.json")):
@@ -146,7 +149,7 @@ def settle(results, names) -> list[str]:
     return killed
 
 
-def became(note: dict) -> tuple[str | None, str]:
+def became(note: JSON) -> tuple[str | None, str]:
     """Return the class of what has become of the work of a note, and how it is known; None if it may still go on."""
     if note["slurm_job"]:
         return of_job(note["slurm_job"], *job_of(note))
@@ -166,7 +169,7 @@ def is_process(pid: int) -> bool:
     return True
 
 
-def job_of(note: dict) -> tuple[str, str]:
+def job_of(note: JSON) -> tuple[str, str]:
     """Return the rule of the job to which the work of a note belongs, and what it is about: its dataset or bundle."""
     return ("bundle", note["bundle"]) if note["bundle"] else (note["rule"], note["dataset"])
 

@@ -5,21 +5,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.core.files import digest, text_of, write_text
+from cmip6zarr.core.files import JSON, digest, text_of, write_text
 from cmip6zarr.model.as_json import from_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 
 REMEDY = "Delete it; the next run makes it."
+
+Results = str | Path
+"""The folder of the receipts of a campaign, one folder in it for each rule."""
+
 Receipt = TypeVar("Receipt", bound=Inventory | Proof)
 
 
-def path_of(results, rule: str, dataset: str) -> Path:
+def path_of(results: Results, rule: str, dataset: str) -> Path:
     """Return where the receipt of a rule for a dataset lies; `failed` instead of a rule: the record of its failure."""
     return Path(results, rule, f"{dataset}.json")
 
 
-def read(results, rule: str, dataset: str) -> dict:
+def read(results: Results, rule: str, dataset: str) -> JSON:
     """Return a rule's receipt for a dataset; raises DatasetError unless it is there as it was written."""
     path = path_of(results, rule, dataset)
     try:
@@ -31,7 +35,7 @@ def read(results, rule: str, dataset: str) -> dict:
         raise DatasetError("receipt", f"{path}: not a receipt: {error}.", REMEDY) from error
 
 
-def load(kind: type[Receipt], results, dataset: str) -> Receipt:
+def load(kind: type[Receipt], results: Results, dataset: str) -> Receipt:
     """Return the receipt of a dataset as its type; raises DatasetError (`receipt`) where it is none."""
     facts = read(results, kind.RULE, dataset)
     try:
@@ -41,7 +45,7 @@ def load(kind: type[Receipt], results, dataset: str) -> Receipt:
         raise DatasetError("receipt", message, REMEDY) from error
 
 
-def load_if_any(kind: type[Receipt], results, dataset: str) -> Receipt | None:
+def load_if_any(kind: type[Receipt], results: Results, dataset: str) -> Receipt | None:
     """Return the receipt of a dataset as its type, or None where `load` would raise."""
     try:
         return load(kind, results, dataset)
@@ -49,7 +53,7 @@ def load_if_any(kind: type[Receipt], results, dataset: str) -> Receipt | None:
         return None
 
 
-def find(results, rule: str, dataset: str) -> dict | None:
+def find(results: Results, rule: str, dataset: str) -> JSON | None:
     """Return a rule's receipt for a dataset, or None where `read` would raise."""
     try:
         return read(results, rule, dataset)
@@ -57,6 +61,6 @@ def find(results, rule: str, dataset: str) -> dict | None:
         return None
 
 
-def write(path, facts: dict) -> None:
+def write(path: str | Path, facts: JSON) -> None:
     """Write `facts` as JSON to `path`, whole or not at all, with a digest by which a later reader can trust them."""
     write_text(path, text_of(facts))

@@ -8,13 +8,21 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from cmip6zarr import RECIPE
 from cmip6zarr.catalogue import drs
 from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.job.receipts import Results
 from cmip6zarr.store import s3_client
+
+Config = Mapping[str, Any]
+"""The configuration of the workflow, as its schema describes it."""
+
+Options = dict[str, Any]
+"""Values by the names of options."""
 
 RULES = ("inventory", "convert", "verify", "size_report")
 """What a dataset passes through, in order; `audit` comes any time later."""
@@ -47,17 +55,17 @@ JSON = ("chunks", "policy", "s3")
 """Keys that are mappings; as an option they are JSON."""
 
 
-def asked(config: Mapping, row: Dataset) -> dict[str, dict]:
+def asked(config: Config, row: Dataset) -> dict[str, Options]:
     """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
     return {rule: {name: value_of(name, config, row) for name in names} for rule, names in ASKED.items()}
 
 
-def how(rule: str, config: Mapping, row: Dataset) -> dict:
+def how(rule: str, config: Config, row: Dataset) -> Options:
     """Return the other options of a rule."""
     return {name: value_of(name, config, row) for name in HOW.get(rule, ())}
 
 
-def value_of(name: str, config: Mapping, row: Dataset):
+def value_of(name: str, config: Config, row: Dataset) -> Any:
     """Return the value of an option for a dataset."""
     if name == "recipe":
         return RECIPE
@@ -71,7 +79,7 @@ def value_of(name: str, config: Mapping, row: Dataset):
     return json.dumps(value) if name in JSON and not isinstance(value, str) else value
 
 
-def words(options: Mapping) -> list[str]:
+def words(options: Mapping[str, Any]) -> list[str]:
     """Return options as words of a command line.
 
     >>> words({"zarr_format": 3, "take_over": "", "recipe": 1})
@@ -81,7 +89,7 @@ def words(options: Mapping) -> list[str]:
     return [word for option in told.items() for word in option]
 
 
-def command(rule: str, config: Mapping, row: Dataset, results) -> list[str]:
+def command(rule: str, config: Config, row: Dataset, results: Results) -> list[str]:
     """Return the command line of a rule's script for a dataset, without the name of the script."""
     return [row.id, "--results", str(results), *words(asked(config, row).get(rule, {}) | how(rule, config, row))]
 
@@ -102,7 +110,7 @@ def add_options(arguments: argparse.ArgumentParser, rule: str) -> None:
 def add_key(arguments: argparse.ArgumentParser, name: str) -> None:
     """Add the option of a key of the configuration, as the schema describes it."""
     said = schema()[KEYS.get(name, name)]
-    kind = {"integer": int, "number": float}.get(said.get("type"), str)
+    kind = {"integer": int, "number": float}.get(said.get("type", ""), str)
     default = said["default"] if name not in JSON else json.dumps(said["default"]).strip('"')
     choices, told = said.get("enum"), said["description"].replace("%", "%%")
     kind = type(choices[0]) if choices else kind
@@ -117,7 +125,8 @@ def add_s3(arguments: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 @cache
-def schema() -> dict:
+def schema() -> dict[str, dict[str, Any]]:
     """Return the keys of the configuration as the schema describes them."""
     with SCHEMA.open(encoding="utf-8") as file:
-        return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["properties"]  # noqa: S506
+        keys: dict[str, dict[str, Any]] = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["properties"]  # noqa: S506
+    return keys

@@ -105,7 +105,7 @@ def raw_bytes(inventory: Path) -> int | None:
 
 @cache
 def _raw_bytes(inventory: Path, _changed: int) -> int:
-    return json.loads(inventory.read_text())["raw_bytes"]
+    return int(json.loads(inventory.read_text())["raw_bytes"])
 
 
 def granted(partition: str, cpus: int, mem_mb: int, minutes: int) -> tuple[str | None, int, int]:
@@ -123,7 +123,7 @@ def granted(partition: str, cpus: int, mem_mb: int, minutes: int) -> tuple[str |
         return None, mem_mb, minutes
     most_cpus = max(qos.cpus for qos in known.values())
     able = {name: qos for name, qos in known.items() if qos.cpus >= min(cpus, most_cpus)}
-    mem_mb = min(mem_mb, max(qos.mem_mb for qos in able.values()))
+    mem_mb = int(min(mem_mb, max(qos.mem_mb for qos in able.values())))
     able = {name: qos for name, qos in able.items() if qos.mem_mb >= mem_mb}
     minutes = min(minutes, max(qos.minutes for qos in able.values()))
     return next(name for name, qos in able.items() if qos.minutes >= minutes), mem_mb, minutes
@@ -173,7 +173,7 @@ def check_requests(requests: Iterable[Request], accounts: set[str]) -> None:
         )
 
 
-def jobname(results) -> str:
+def jobname(results: str | Path) -> str:
     """Return what the names of all jobs of a campaign begin with, whatever its controller: one for a results folder."""
     return f"cmip6zarr-{hashlib.sha256(str(Path(results).resolve()).encode()).hexdigest()[:8]}"
 

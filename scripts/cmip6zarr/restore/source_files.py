@@ -4,14 +4,16 @@ What cannot be written as it was is refused; nothing is restored approximately.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from math import ceil, prod
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
-import zarr
+from zarr.types import AnyArray
 
 from cmip6zarr.convert import encoding
 from cmip6zarr.core import chunks
@@ -32,7 +34,7 @@ BLOCK_BYTES = 32 * 2**20
 MOST_CACHE_BYTES = 256 * 2**20
 
 
-def open_arrays(store, provenance: Provenance) -> dict[str, zarr.Array]:
+def open_arrays(store: str | Path, provenance: Provenance) -> dict[str, AnyArray]:
     """Return the arrays of a sealed store; a chunk that is missing or not what the ledger says raises when it is read.
 
     Raises DatasetError if there is no sealed store, its arrays are not those of the provenance (`store`), or there is
@@ -55,7 +57,7 @@ def dtype_name(dtype: np.dtype) -> str:
     return "str" if dtype.kind in "OTU" else "S1" if dtype == "S1" else dtype.newbyteorder("=").name
 
 
-def restore(arrays: dict[str, zarr.Array], provenance: Provenance, number: int, folder) -> Path:
+def restore(arrays: dict[str, AnyArray], provenance: Provenance, number: int, folder: str | Path) -> Path:
     """Write one of the source files of a store into a folder, whole or not at all, and return its path.
 
     `arrays` are those of the store, from `open_arrays`. Raises DatasetError if something is there already or it cannot
@@ -88,7 +90,7 @@ def check_absent(target: Path) -> None:
         raise DatasetError("restore", message, "Choose another folder, or move it away.")
 
 
-def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
+def check_possible(source: Original, arrays: dict[str, AnyArray]) -> None:
     """Raise DatasetError for what cannot be restored (`restore`), or has no place in the arrays (`provenance`)."""
     for name in source.form["order"]:
         facts, stop = source.variables[name], source.file.stop
@@ -112,7 +114,7 @@ def check_possible(source: Original, arrays: dict[str, zarr.Array]) -> None:
 
 
 @contextmanager
-def writing(source: Original, what: str):
+def writing(source: Original, what: str) -> Iterator[None]:
     """Turn what the netCDF library raises while it writes into a DatasetError (`restore`)."""
     try:
         yield
@@ -121,7 +123,7 @@ def writing(source: Original, what: str):
         raise DatasetError("restore", message, f"Make room if there is none. {KEEP}") from error
 
 
-def write(arrays: dict[str, zarr.Array], source: Original, part: Path) -> None:
+def write(arrays: dict[str, AnyArray], source: Original, part: Path) -> None:
     """Write a file that is not there yet: its header as it was, then its values."""
     for mode in ("x", "r+"):
         with writing(source, "the file"), netCDF4.Dataset(part, mode, format=source.form["format"]) as nc:
@@ -156,13 +158,14 @@ def put_attributes(ncid: int, varid: int, variable: str, source: Original) -> No
             netcdf_c.write_attribute(ncid, varid, name, *bytes_of(value, exact.get(name)))
 
 
-def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> None:
+def fill(variable: "netCDF4.Variable[Any]", array: AnyArray, source: Original) -> None:
     """Copy the values of a file from the store, some shards at a time."""
     name, facts, file = variable.name, source.variables[variable.name], source.file
     shape, dims = source.shape(name), facts.dims
     axis = dims.index(source.time_name) if source.time_name in dims else None
     shift = [file.start - file.skip if n == axis else 0 for n in range(len(shape))]
-    kept = file_form.undo(source.kept[name], shape, encoding.dtype_of(facts.dtype)) if name in source.kept else None
+    kept = source.kept.get(name)
+    own = None if kept is None else file_form.undo(kept, shape, encoding.dtype_of(facts.dtype))
     back = Move(*map(Fraction, file.moves[name])).back if name in file.moves else None
     itemsize = STRING_BYTES if facts.dtype == "str" else encoding.dtype_of(facts.dtype).itemsize
     plan = chunks.Array(name, array.shape, dims, itemsize, axis=axis)
@@ -180,13 +183,13 @@ def fill(variable: netCDF4.Variable, array: zarr.Array, source: Original) -> Non
         if back:
             values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts.dtype))
         values = file_form.cast(values, encoding.dtype_of(facts.dtype))
-        if kept is not None:
-            values = file_form.applied(values, kept[here])
+        if own is not None:
+            values = file_form.applied(values, own[here])
         if values.size:
             variable[here or ...] = values if here else values[()]
 
 
-def enlarge_cache(variable: netCDF4.Variable, stored: dict | None, axis: int) -> None:
+def enlarge_cache(variable: "netCDF4.Variable[Any]", stored: dict[str, Any] | None, axis: int) -> None:
     """Let HDF5 hold a row of native chunks along an axis, which are then compressed once each."""
     if stored and stored["chunks"] and variable.dtype is not str:
         counts = [ceil(size / n) for size, n in zip(variable.shape, stored["chunks"], strict=True)]
