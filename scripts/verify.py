@@ -16,7 +16,7 @@ from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import audit, backend, ledger, zarr_store
-from cmip6zarr.store.ledger import Ledger
+from cmip6zarr.store.ledger_writer import LedgerWriter
 from cmip6zarr.verify import proof, row
 
 BASE_BYTES = 220 * chunks.MIB
@@ -39,7 +39,7 @@ def verify(args) -> dict:
         row.check_unchanged(file)
     memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
     policy = proof.DEFAULTS | json.loads(args.policy)
-    with Ledger(home) as book, zarr_store.quiet():
+    with LedgerWriter(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
         left_out = row.check_files(handed_over(args.results, args.dataset, args.digest), inventory)
         if args.mode == "full":
@@ -52,7 +52,7 @@ def verify(args) -> dict:
     return to_json(replace(proven, store=converted["store"], sealed=True))
 
 
-def prove_by_checksums(home, dataset: str, book: Ledger) -> Proof:
+def prove_by_checksums(home, dataset: str, book: LedgerWriter) -> Proof:
     """Return the proof that a store has all chunks of its arrays, and each object is what the ledger says."""
     audit.check(home, "chunks", book, dataset=dataset)
     chunks_expected = proof.prove_objects(home, dict(zarr_store.open_unsealed(home).arrays()))
@@ -60,7 +60,9 @@ def prove_by_checksums(home, dataset: str, book: Ledger) -> Proof:
     return Proof(dataset=dataset, store=str(home), mode="checksums", **figures, findings=(), sealed=False)
 
 
-def prove(home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: Ledger) -> Proof:
+def prove(
+    home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: LedgerWriter
+) -> Proof:
     """Return the proof of a store by all its values; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,

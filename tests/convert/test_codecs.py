@@ -11,7 +11,7 @@ from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.convert import codecs, encoding
 from cmip6zarr.store import backend, zarr_store
-from cmip6zarr.store.ledger import RawSum
+from cmip6zarr.store.raw_sum import RawSum
 
 CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset]
 

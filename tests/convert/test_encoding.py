@@ -13,7 +13,7 @@ from cmip6zarr.convert import encoding
 from cmip6zarr.convert.codecs import PRESETS
 from cmip6zarr.source.attributes import typed
 from cmip6zarr.store import backend, zarr_store
-from cmip6zarr.store.ledger import RawSum
+from cmip6zarr.store.raw_sum import RawSum
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
 

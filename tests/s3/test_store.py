@@ -18,8 +18,9 @@ import size_report
 import verify
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
-from cmip6zarr.store import backend, ledger, s3_client, zarr_store
-from cmip6zarr.store.ledger import Entry, Ledger
+from cmip6zarr.store import backend, ledger_writer, s3_client, zarr_store
+from cmip6zarr.store.ledger import Entry
+from cmip6zarr.store.ledger_writer import LedgerWriter
 from s3.faultproxy import FaultProxy
 from s3.reading import keys
 
@@ -126,18 +127,18 @@ def test_upload_that_fails_is_raised(url, server, tmp_path):
 def test_second_campaign_is_told(url, tmp_path):
     """A store that another campaign is writing is busy, until it is sealed; the same campaign goes on."""
     one, other = (home(url, tmp_path / name) for name in ("one", "other"))
-    with Ledger(one) as book:
+    with LedgerWriter(one) as book:
         book.begin(FIRST)
         book.add(Entry("v/c.0", "v", *one.put("v/c.0", [b"x"]), raw_xxh3="r"))
-    with pytest.raises(DatasetError, match=r"one.* is writing this store") as error, Ledger(other):
+    with pytest.raises(DatasetError, match=r"one.* is writing this store") as error, LedgerWriter(other):
         pass
     assert error.value.kind == "busy"
-    with Ledger(one) as book:
+    with LedgerWriter(one) as book:
         assert list(book.begin(FIRST)) == ["v/c.0"]
         book.complete()
         one.put("zarr.json.unsealed", [b"{}"])
     zarr_store.seal(one, 3)
-    with Ledger(other) as book:  # knows from the store what the first has written
+    with LedgerWriter(other) as book:  # knows from the store what the first has written
         assert list(book.begin(FIRST)) == ["v/c.0"]
     with pytest.raises(DatasetError, match=r"other.* is writing"):
         zarr_store.seal(one, 3)
@@ -146,17 +147,17 @@ def test_second_campaign_is_told(url, tmp_path):
 def test_stopped_writer_changes_nothing_more(url, tmp_path, monkeypatch):
     """Its claim was deleted, and another campaign has the store: each of its changes is refused."""
     one, other = (home(url, tmp_path / name) for name in ("one", "other"))
-    with Ledger(one) as book:
+    with LedgerWriter(one) as book:
         book.begin(FIRST)
         one.put("v/c.0", [b"one"])
         obstore.delete(one._outside, [f"{one.name}.writer.json"])
-        with Ledger(other) as theirs:
+        with LedgerWriter(other) as theirs:
             theirs.begin(FIRST)
             other.put("v/c.0", [b"other"])
             other.put("zarr.json.unsealed", [b"{}"])
             changes = [lambda: one.delete(["v/c.0"]), lambda: one.put("v/c.0", [b"one"]), one.clear]
             changes += [lambda: one.write_beside(".provenance.json", "{}"), lambda: one.rename("v/c.0", "v/c.1")]
-            monkeypatch.setattr(ledger, "CLAIM_SECONDS", 0)
+            monkeypatch.setattr(ledger_writer, "CLAIM_SECONDS", 0)
             for change in changes:
                 with pytest.raises(DatasetError, match=r"other.* is writing this store") as error:
                     change()
@@ -174,7 +175,7 @@ def test_stopped_writer_changes_nothing_more(url, tmp_path, monkeypatch):
 
 def test_claim_is_asked_for_seldom(url, tmp_path, server):
     """Of a hundred objects in a moment each takes one request; the claim is asked for a few times in all."""
-    with FaultProxy(server) as proxy, Ledger(home(url, tmp_path, endpoint_url=proxy.endpoint)) as book:
+    with FaultProxy(server) as proxy, LedgerWriter(home(url, tmp_path, endpoint_url=proxy.endpoint)) as book:
         before = proxy.counts()
         for number in range(100):
             book.store.put(f"v/c.{number}", [b"x"])

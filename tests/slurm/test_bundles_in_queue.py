@@ -44,7 +44,7 @@ FAULTS = {
         del hog
 """,
     ),
-    "cmip6zarr/store/ledger.py": (
+    "cmip6zarr/store/ledger_writer.py": (
         '        """Write down an object that has been written',
         """
         import time

@@ -9,7 +9,7 @@ from chain import ID, ROWS, run_convert, run_verify, take
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import in_progress, receipts
 from cmip6zarr.store import audit, backend, ledger, zarr_store
-from cmip6zarr.store.ledger import Ledger
+from cmip6zarr.store.ledger_writer import LedgerWriter
 
 
 @pytest.fixture
@@ -51,16 +51,16 @@ def other_run(results, store, chunks):
 def test_stopped_convert_writes_nothing_more(results, monkeypatch, call, chunks):
     """Whether the other cuts the store in the same way or not: its objects stay as they are, and nothing is left."""
     store = results / "s.zarr"
-    overtaken(monkeypatch, Ledger, "add", call, other_run(results, store, chunks))
+    overtaken(monkeypatch, LedgerWriter, "add", call, other_run(results, store, chunks))
     sealed = {}
-    check = Ledger.check
+    check = LedgerWriter.check
 
     def seen(self, now=False):
         if zarr_store.is_sealed(store) and not sealed:
             sealed.update({key: (store / key).read_bytes() for key in zarr_store.list_objects(store)})
         check(self, now)
 
-    monkeypatch.setattr(Ledger, "check", seen)
+    monkeypatch.setattr(LedgerWriter, "check", seen)
     assert run_convert(results, store, "--chunks", '{"time": 4}') == 1
     record = receipts.read(results, "failed", ID)
     assert record["class"] == "busy"
@@ -123,7 +123,7 @@ def test_every_change_asks_first(tmp_path, replace, change):
     backend.at(store).put("a", [b"old"])
     backend.at(store).put("zarr.json.unsealed", [b"{}"])
     home = backend.at(store)
-    with Ledger(home):
+    with LedgerWriter(home):
         replace(ledger.path_of(store))
         if (tmp_path / "x").exists():
             (tmp_path / "x").replace(ledger.path_of(store))

@@ -17,7 +17,9 @@ from cmip6zarr import RECIPE
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.store import backend, ledger, zarr_store
-from cmip6zarr.store.ledger import Entry, Ledger, RawSum
+from cmip6zarr.store.ledger import Entry
+from cmip6zarr.store.ledger_writer import LedgerWriter
+from cmip6zarr.store.raw_sum import RawSum
 
 FIRST = {"ledger": ledger.FORM, "dataset": "d", "recipe": RECIPE, "made_of": "x"}
 
@@ -27,7 +29,7 @@ def store(tmp_path):
     """A folder with three objects and the ledger of them."""
     path = tmp_path / "s.zarr"
     path.mkdir()
-    with Ledger(path) as book:
+    with LedgerWriter(path) as book:
         assert book.begin(FIRST) == {}
         for key in ("a", "b", "c"):
             book.add(Entry(key, "v", *backend.at(path).put(key, [key.encode() * 100]), raw_xxh3="r"))
@@ -36,7 +38,7 @@ def store(tmp_path):
 
 def kept(store, **change):
     """Return the keys that a new run of the same sources, plan and codecs keeps."""
-    with Ledger(store) as book:
+    with LedgerWriter(store) as book:
         return sorted(book.begin(FIRST | change))
 
 
@@ -75,7 +77,7 @@ def test_line_that_was_cut_off_does_not_count(store, cut):
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(DatasetError, match="expected a whole ledger"):
         ledger.read(store)
-    with Ledger(store) as book:
+    with LedgerWriter(store) as book:
         assert sorted(book.begin(FIRST)) == ["a", "b"]
         book.add(Entry("c", "v", *zarr_store.digest(store, "c"), raw_xxh3="r"))
     assert sorted(ledger.read(store)) == ["a", "b", "c"]
@@ -119,8 +121,8 @@ def test_entry_of_other_types_is_none(change):
 
 def test_second_writer_is_told(store):
     """While a process has the ledger another one is refused; it is free again when the process is killed."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}; from cmip6zarr.store.ledger import Ledger; import time\n"
-    code += f"with Ledger({str(store)!r}): print(1, flush=True); time.sleep(60)"
+    code = f"import sys; sys.path[:0] = {sys.path!r}; from cmip6zarr.store.ledger_writer import LedgerWriter\n"
+    code += f"import time\nwith LedgerWriter({str(store)!r}): print(1, flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         with pytest.raises(DatasetError, match=r"another process is writing or verifying .*s\.zarr") as error:

@@ -23,6 +23,7 @@ from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.source.inventory import take_inventory
 from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.ledger_writer import LedgerWriter
 from cmip6zarr.verify import proof as proofs
 
 ID = dataset_id()
@@ -117,7 +118,7 @@ def proof(store, facts, memory_bytes):
 def accept(store):
     """Make the ledger of a store say of what is there that convert has written it so."""
     first = json.loads(ledger.path_of(store).read_text().splitlines()[0])
-    with ledger.Ledger(store) as book:
+    with LedgerWriter(store) as book:
         book.forget()
         book.begin(first)
         book.complete()

@@ -5,7 +5,8 @@ from dataclasses import replace
 from .declared import fault
 
 DIFFERING = "cmip6zarr.source.inventory:differing_attributes"
-WRITER, LEDGER, ORIGINALS = "cmip6zarr.convert.writer", "cmip6zarr.store.ledger", "cmip6zarr.source.file_form"
+WRITER, ORIGINALS = "cmip6zarr.convert.writer", "cmip6zarr.source.file_form"
+LEDGER, SUM = "cmip6zarr.store.ledger_writer", "cmip6zarr.store.raw_sum"
 PROVENANCE = f"{WRITER}:provenance"
 
 
@@ -142,13 +143,13 @@ def exact_form_lost(exact, *args):
     """Bytes of attributes that their typed form does not hold are lost."""
 
 
-@fault("ledger", f"{LEDGER}:RawSum.hexdigest", "plain", says="tas|time|lat")
+@fault("ledger", f"{SUM}:RawSum.hexdigest", "plain", says="tas|time|lat")
 def raw_checksum_wrong(hexdigest, raw):
     """The ledger has the checksum of other values."""
     return hexdigest(raw)[::-1]
 
 
-@fault("ledger", f"{LEDGER}:RawSum.update_shuffled", "streamed", says="tas|time|lat")
+@fault("ledger", f"{SUM}:RawSum.update_shuffled", "streamed", says="tas|time|lat")
 def raw_checksum_of_a_part(update_shuffled, raw, block):
     """The checksum of values lacks their last byte."""
     update_shuffled(raw, block[: len(raw._planes)])
@@ -166,7 +167,7 @@ def length_of_an_object(line_of, entry):
     return line_of(entry) | {"bytes": entry.bytes + 1}
 
 
-@fault("ledger", f"{LEDGER}:Ledger.add", "plain", says="extra|missing|ledger|time")
+@fault("ledger", f"{LEDGER}:LedgerWriter.add", "plain", says="extra|missing|ledger|time")
 def object_not_in_the_ledger(add, book, entry):
     """The ledger lacks the chunks of one array."""
     return None if entry.array == "time" and "zarr" not in entry.key else add(book, entry)

@@ -20,7 +20,9 @@ from cmip6zarr.core.progress import Progress
 from cmip6zarr.plan.planning import Cut
 from cmip6zarr.store import zarr_store
 from cmip6zarr.store.interface import Put
-from cmip6zarr.store.ledger import Entry, Ledger, RawSum
+from cmip6zarr.store.ledger import Entry
+from cmip6zarr.store.ledger_writer import LedgerWriter
+from cmip6zarr.store.raw_sum import RawSum
 
 TASKS = 4096  # shards of one graph: dask holds all of a graph in memory
 
@@ -35,7 +37,7 @@ class Target:
     put_object: Put
     array: zarr.Array
     form: Form
-    ledger: Ledger
+    ledger: LedgerWriter
     kept: frozenset[str]
     progress: Progress
 

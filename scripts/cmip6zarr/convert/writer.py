@@ -21,8 +21,9 @@ from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.plan import planning
 from cmip6zarr.source.attributes import bounds_of
 from cmip6zarr.store import backend, disk_space, zarr_store
-from cmip6zarr.store.ledger import Ledger, lasting
 from cmip6zarr.store.ledger import head as ledger_head
+from cmip6zarr.store.ledger import lasting
+from cmip6zarr.store.ledger_writer import LedgerWriter
 
 TEXTS = ("str", "S1")
 
@@ -75,13 +76,13 @@ def write_store(
     compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
     changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
     there is something that is not ours (`store`), and if there is no room for it (`space`). `results` and `take_over`
-    are as in `Ledger`: nor is one replaced that was written for other results (`owner`).
+    are as in `LedgerWriter`: nor is one replaced that was written for other results (`owner`).
     """
     for file in inventory.files:
         check_unchanged(file)
     home = backend.at(path)
     zarr_store.check_ours(home)
-    with Ledger(home, results, take_over) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
+    with LedgerWriter(home, results, take_over) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
         dtypes = {cut.array.name: encoding.dtype_of(inventory.variables[cut.array.name].dtype) for cut in plan.cuts}
         chosen = {cut.array.name: codec_trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]

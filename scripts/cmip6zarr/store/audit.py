@@ -8,6 +8,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, ledger, zarr_store
 from cmip6zarr.store.interface import LEDGER, Home
 from cmip6zarr.store.ledger import Entry
+from cmip6zarr.store.ledger_writer import LedgerWriter
 
 MOST_NAMED = 10  # objects that a message spells out
 
@@ -87,7 +88,7 @@ def changed(home: Home, entry: Entry) -> dict | None:
 
 
 def check(
-    store, kind: str, book: ledger.Ledger | None = None, unread: Container[str] = (), dataset: str | None = None
+    store, kind: str, book: LedgerWriter | None = None, unread: Container[str] = (), dataset: str | None = None
 ) -> dict:
     """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
 

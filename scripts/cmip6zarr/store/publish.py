@@ -11,7 +11,7 @@ import xxhash
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import audit, ledger, zarr_store
 from cmip6zarr.store.interface import Home
-from cmip6zarr.store.ledger import Ledger
+from cmip6zarr.store.ledger_writer import LedgerWriter
 
 
 def copy(
@@ -28,7 +28,7 @@ def copy(
     At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`), not
     that of the dataset or not what its ledger says (`ledger`, `rot`), if there is something else at the target
     (`store`), if another campaign writes it (`busy`), if it was published for other results (`owner`; `results` and
-    `take_over` are as in `Ledger`), or if what is there in the end is not what was sent (`publish`).
+    `take_over` are as in `LedgerWriter`), or if what is there in the end is not what was sent (`publish`).
     """
     first, entries = ledger.load(source)
     if not zarr_store.is_sealed(source):
@@ -39,7 +39,7 @@ def copy(
     zarr_store.check_ours(target)
     if is_copy(target, first, entries):
         return figures(first, entries, 0)
-    with Ledger(target, results, take_over) as book:
+    with LedgerWriter(target, results, take_over) as book:
         kept = book.begin({name: first[name] for name in ledger.HEAD})
         zarr_store.sweep(target, kept)
         target.write_beside(zarr_store.PROVENANCE, source.read_beside(zarr_store.PROVENANCE).decode())

@@ -8,7 +8,6 @@ store when that is complete. A second campaign, whose results lie elsewhere, is 
 which the writer puts there before its first object and takes away when it has sealed.
 """
 
-import asyncio
 import hashlib
 import json
 import platform
@@ -26,37 +25,20 @@ from threading import BoundedSemaphore, Lock
 import obstore
 import xxhash
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from zarr.storage import ObjectStore
 
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
-from cmip6zarr.store.s3_client import Settings, client, failure, was_cut, was_damaged
+from cmip6zarr.store.s3_client import Settings, client
+from cmip6zarr.store.s3_errors import ERRORS, asking, failure, was_cut, was_damaged
+from cmip6zarr.store.s3_zarr import ZarrStore
 
 WRITER = ".writer.json"
-ERRORS = (BaseError, OSError, ValueError)
 UPLOADS = 3  # of an object that does not arrive as it was sent
 LISTINGS = 3  # whose answer breaks off, which obstore does not ask for again
 DELETIONS = 3  # whose answer is lost, likewise
 # An address, a bucket's name by the rules of S3, and words in which no client has to quote anything.
 URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*)/?")
-
-
-@contextmanager
-def asking(what: str):
-    """Turn what the client raises into a DatasetError (`store`) that names an object or a prefix.
-
-    An object that is not there stays a FileNotFoundError; a bucket that is not there does not.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        if "NoSuchBucket" in str(error):
-            raise failure(what, error) from None
-        raise FileNotFoundError(f"{what}: there is no such object") from None
-    except ERRORS as error:
-        # Not `from error`: what the client tells beside its message is long, and nobody has looked at all of it.
-        raise failure(what, error) from None
 
 
 class Prefix(Home):
@@ -111,8 +93,8 @@ class Prefix(Home):
         with asking(str(self)):
             next(iter(obstore.list(client(self.settings, self.bucket, self.key, quick=True), chunk_size=1)), None)
 
-    def zarr_store(self, read_only: bool = True) -> ObjectStore:
-        return _ZarrStore(self._inside, str(self), read_only)
+    def zarr_store(self, read_only: bool = True) -> ZarrStore:
+        return ZarrStore(self._inside, str(self), read_only)
 
     def _listed(self, tries: int = LISTINGS) -> list[dict]:
         try:
@@ -278,50 +260,3 @@ class Prefix(Home):
 def tag(told: dict) -> str | None:
     """Return the ETag of an answer, without its quotes: the MD5 of the object, on most stores."""
     return (told["e_tag"] or "").strip('"') or None
-
-
-class _ZarrStore(ObjectStore):
-    """What zarr-python reads and writes: as its own, but errors are errors, and an object is one PUT.
-
-    `set_if_not_exists` asks first: a store that ignores If-None-Match would lose the attributes of the root group.
-    """
-
-    def __init__(self, store, url: str, read_only: bool):
-        super().__init__(store, read_only=read_only)
-        self._url = url
-
-    def __str__(self):
-        return self._url
-
-    def with_read_only(self, read_only: bool = False):
-        return type(self)(self.store, self._url, read_only)
-
-    async def get(self, key, prototype, byte_range=None):
-        with asking(f"{self._url}/{key}"):
-            return await super().get(key, prototype, byte_range)
-
-    async def get_partial_values(self, prototype, key_ranges):
-        return await asyncio.gather(*(self.get(key, prototype, byte_range) for key, byte_range in key_ranges))
-
-    async def exists(self, key):
-        with asking(f"{self._url}/{key}"):
-            return await super().exists(key)
-
-    async def set(self, key, value):
-        self._check_writable()
-        with asking(f"{self._url}/{key}"):
-            await obstore.put_async(self.store, key, value.as_buffer_like(), use_multipart=False)
-
-    async def set_if_not_exists(self, key, value):
-        if not await self.exists(key):
-            await self.set(key, value)
-
-    async def delete(self, key):
-        with asking(f"{self._url}/{key}"):
-            await super().delete(key)
-
-    async def list_dir(self, prefix):
-        with asking(f"{self._url}/{prefix}"):
-            names = [name async for name in super().list_dir(prefix)]
-        for name in names:
-            yield name
