@@ -22,7 +22,7 @@ from cmip6zarr.verify import header, source
 SHARED = {
     *("catalogue", "catalogue.dataset", "catalogue.drs"),
     *("core", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
-    *("job", "job.cli", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
+    *("job", "job.cli", "job.due", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
     *("model", "model.as_json", "model.inventory", "model.proof", "model.provenance"),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger"),
     *("store.ledger_writer", "store.s3_client", "store.zarr_store"),
