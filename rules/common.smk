@@ -15,7 +15,7 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from cmip6zarr import RECIPE
-from cmip6zarr.campaign import bundles, configuration, listed, outdated, pending, replaced, tables
+from cmip6zarr.campaign import bundles, configuration, finished, listed, outdated, pending, replaced, tables
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
 from cmip6zarr.job import receipts, request, slurm

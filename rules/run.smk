@@ -70,7 +70,7 @@ def begin():
         dataset.hand_over(results, (LISTED[name] for name in planned.intersection(LISTED)))
         bundles.hand_over(results, LEFT.bundles)
         listed.keep(results, LISTED, LEFT_ASIDE)
-        pending.keep(results, LEFT.table)
+        finished.keep(results, LEFT.table)
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
     for path in LEFT.again:

@@ -17,7 +17,7 @@ import convert
 import inventory
 import size_report
 import verify
-from cmip6zarr.campaign import bundles, pending, tables
+from cmip6zarr.campaign import bundles, lost, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, due, in_progress, receipts, request
@@ -46,7 +46,7 @@ def parse(argv):
 
 def left(row: Dataset, args: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Return what is left to do for a dataset: rules with their command lines."""
-    asked, untrue = request.asked(args.config, row), pending.lost([row.id], args.config).get(row.id)
+    asked, untrue = request.asked(args.config, row), lost.untrue([row.id], args.config).get(row.id)
     first = due.first_rule(row.id, due.receipts_of(args.results, row.id), asked, untrue)
     todo = request.RULES[request.RULES.index(first) :] if first else ()
     more = ["--attempt", str(args.attempt), "--bundle", args.bundle]

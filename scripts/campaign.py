@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import findings, listed, pending, tables
+from cmip6zarr.campaign import findings, finished, listed, tables
 from cmip6zarr.catalogue import build
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
@@ -52,7 +52,7 @@ def write(args) -> None:
     results = Path(args.results)
     names, left_aside = listed.read(results)
     in_progress.settle(results, names)
-    pending.keep(results, pending.finished(results))  # so that the next run finds it up to date
+    finished.keep(results, finished.table(results))  # so that the next run finds it up to date
     states, sized = tables.standings(names, results)
     sizes = sized.select(*tables.COLUMNS)
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))

@@ -9,10 +9,11 @@ from builders import dataset_id
 from chain import configuration
 from inventories import make_file, make_inventory
 
-from cmip6zarr.campaign import bundles, outdated, pending
+from cmip6zarr.campaign import bundles, finished, outdated, pending
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts, request
+from cmip6zarr.job.request import RULES
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import LeftOut
 
@@ -30,7 +31,7 @@ def config(tmp_path):
     return config
 
 
-def finish(config, row, rules=pending.RULES, **facts):
+def finish(config, row, rules=RULES, **facts):
     """Leave the receipts of rules for a dataset, and a store, as if they had been run under this configuration."""
     asked = request.asked(config, row)
     root(config, row.id).parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ def path(config, rule, name):
 
 
 def keep(config):
-    pending.keep(config["results"], pending.remaining(ROWS, config).table)
+    finished.keep(config["results"], pending.remaining(ROWS, config).table)
 
 
 def left(config, rows=ROWS, **change):
@@ -113,7 +114,7 @@ def test_changed_row_is_left(config):
     assert left(config, ROWS | {NAMES[1]: Dataset(NAMES[1], ("a.nc",))}) == ("B", 0)
 
 
-@pytest.mark.parametrize("rule", pending.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_receipt_that_is_gone_or_changed(config, rule):
     """A dataset one of whose receipts is gone, edited, cut off or another's is left, also when all was well before."""
     assert left(config) == ("", 0)
@@ -144,7 +145,7 @@ def test_receipts_that_do_not_say_what_is_asked(config, change, rule):
 def test_receipts_are_read_once(config, monkeypatch):
     """What was read is kept: only receipts that have changed since are read again."""
     keep(config)
-    table = Path(config["results"], pending.TABLE)
+    table = Path(config["results"], finished.TABLE)
     before = table.stat().st_mtime_ns
     read = []
     find = receipts.find
@@ -159,14 +160,14 @@ def test_receipts_are_read_once(config, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PAR1 no more", None], ids=["empty", "cut", "other"])
 def test_table_that_cannot_be_used_is_made_again(config, content):
     """A table that is damaged, or of another version, is no reason to do anything again."""
-    table = Path(config["results"], pending.TABLE)
+    table = Path(config["results"], finished.TABLE)
     if content is None:
         pl.DataFrame({"dataset": NAMES}).write_parquet(table)
     else:
         table.write_bytes(content)
     assert left(config) == ("", 0)
     keep(config)
-    assert pl.read_parquet(table).schema == pending.SCHEMA
+    assert pl.read_parquet(table).schema == finished.SCHEMA
 
 
 def test_batch_takes_the_next_ones(config):
@@ -250,7 +251,7 @@ def test_results_whose_name_could_be_a_pattern(config):
         finish(odd, row)
     keep(odd)
     assert left(odd) == ("", 0)
-    assert pl.read_parquet(Path(odd["results"], pending.TABLE), glob=False).height == len(ROWS)
+    assert pl.read_parquet(Path(odd["results"], finished.TABLE), glob=False).height == len(ROWS)
 
 
 def test_nothing_is_written(config):
@@ -258,8 +259,8 @@ def test_nothing_is_written(config):
     before = sorted(Path(config["results"]).rglob("*"))
     found = pending.remaining(ROWS, config)
     assert sorted(Path(config["results"]).rglob("*")) == before
-    pending.keep(config["results"], found.table)
-    assert pl.read_parquet(Path(config["results"], pending.TABLE)).equals(found.table)
+    finished.keep(config["results"], found.table)
+    assert pl.read_parquet(Path(config["results"], finished.TABLE)).equals(found.table)
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["by name", "by pattern"])

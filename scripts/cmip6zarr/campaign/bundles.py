@@ -10,7 +10,8 @@ from cmip6zarr.catalogue import dataset
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
-from cmip6zarr.job.request import asked
+from cmip6zarr.job.receipts import Results
+from cmip6zarr.job.request import Config, asked
 
 FILE_BYTES = 100 * 2**20
 """A file of unknown size: about a century of a monthly field on a grid of one degree, compressed."""
@@ -25,7 +26,7 @@ class Bundle:
     source_bytes: int
 
 
-def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
+def bundles(datasets: Mapping[str, Dataset], config: Config) -> list[Bundle]:
     """Return the bundles of a catalogue's datasets, in order: as many as the configuration's `bundle` lets into one.
 
     A dataset of more bytes than that is a bundle of its own. Bytes are the catalogue's, or FILE_BYTES for each file: to
@@ -48,18 +49,18 @@ def bundles(datasets: Mapping[str, Dataset], config: Mapping) -> list[Bundle]:
     ]
 
 
-def path_of(results, bundle: str) -> Path:
+def path_of(results: Results, bundle: str) -> Path:
     """Return where the file lies in which the controller hands a bundle to its job: a list of ids, as JSON."""
     return Path(results, "bundles", f"{bundle}.json")
 
 
-def hand_over(results, some: Iterable[Bundle]) -> None:
+def hand_over(results: Results, some: Iterable[Bundle]) -> None:
     """Write the files of bundles; those of their datasets are written apart. Raises DatasetError if that fails."""
     for bundle in some:
         files.write_text(path_of(results, bundle.id), json.dumps(bundle.datasets) + "\n")
 
 
-def handed_over(results, bundle: str, config: Mapping) -> list[Dataset]:
+def handed_over(results: Results, bundle: str, config: Config) -> list[Dataset]:
     """Return the datasets of a bundle from its file and theirs.
 
     Raises DatasetError (`catalogue`) where they are not there, or not those of which the id was made.
@@ -77,7 +78,7 @@ def handed_over(results, bundle: str, config: Mapping) -> list[Dataset]:
     return rows
 
 
-def digest(rows: list[Dataset], config: Mapping) -> str:
+def digest(rows: list[Dataset], config: Config) -> str:
     """Return twelve hex digits that change when rows, what is asked of them, the policy or RECIPE do."""
     facts = [asked(config, rows[0]), config["policy"], [row.digest for row in rows]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

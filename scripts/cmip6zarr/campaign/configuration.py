@@ -1,11 +1,14 @@
 """What is wrong with a configuration, told without any value that may be a secret put into the wrong place."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jsonschema
 
+from cmip6zarr.job.request import Config
 
-def fault(config: Mapping, schema: Mapping) -> str | None:
+
+def fault(config: Config, schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the keys of a configuration as a whole, or with its `s3`; None if nothing is.
 
     Keys are named, values are not: Snakemake's own message, which tells the rest, prints whatever it refuses.

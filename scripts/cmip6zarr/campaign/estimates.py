@@ -5,11 +5,12 @@ others are taken to be like them, file by file.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from statistics import mean
+from typing import TypeVar
 
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.dataset import Dataset
@@ -17,13 +18,15 @@ from cmip6zarr.convert.writer import arrays_of
 from cmip6zarr.core.chunks import MIB
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts, slurm
-from cmip6zarr.job.request import RULES
+from cmip6zarr.job.request import RULES, Config
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.store import s3_client
 from cmip6zarr.store.backend import at
 from cmip6zarr.store.interface import Home
+
+Each = TypeVar("Each")
 
 MOST_LOOKED_AT = 2000
 """Datasets: on a network file system a look at a file takes up to a millisecond."""
@@ -102,7 +105,7 @@ class Estimate:
     problem: str | None = None
 
 
-def assumed(config: Mapping) -> Figures:
+def assumed(config: Config) -> Figures:
     """Return the figures of the benchmark for a configuration."""
     codec = config["codec"]
     return Figures(
@@ -114,10 +117,10 @@ def assumed(config: Mapping) -> Figures:
     )
 
 
-def measured(config: Mapping, finished: Iterable[str]) -> Figures:
+def measured(config: Config, finished: Iterable[str]) -> Figures:
     """Return the figures of the campaign's own receipts, those of the benchmark where too few datasets are finished."""
     figures, results = assumed(config), config["results"]
-    found = [{rule: receipts.find(results, rule, name) for rule in RULES} for name in spread(list(finished))]
+    found = [{rule: receipts.find(results, rule, name) or {} for rule in RULES} for name in spread(list(finished))]
     found = [facts for facts in found if all(facts.values())]
     if len(found) < LEAST_FINISHED:
         return figures
@@ -131,23 +134,23 @@ def measured(config: Mapping, finished: Iterable[str]) -> Figures:
     return Figures(source, raw / netcdf, stored / netcdf, *seconds)
 
 
-def spread(names: list) -> list:
+def spread(some: Sequence[Each]) -> list[Each]:
     """Return at most MOST_LOOKED_AT of a list, evenly spread over it.
 
     >>> len(spread(list(range(10**6)))), spread([1, 2, 3])
     (2000, [1, 2, 3])
     """
-    number = min(len(names), MOST_LOOKED_AT)
-    return [names[i * len(names) // number] for i in range(number)]
+    number = min(len(some), MOST_LOOKED_AT)
+    return [some[i * len(some) // number] for i in range(number)]
 
 
-def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
+def look(row: Dataset, config: Config, figures: Figures) -> Estimate:
     """Return what one dataset will take, from the receipt of its inventory, else from the sizes of its files."""
     inventory = receipts.load_if_any(Inventory, config["results"], row.id)
     if inventory and inventory.row == row.digest:
         return by_plan(row, inventory, config, figures)
     try:
-        paths = row_files.expand(row.files)
+        paths: Sequence[str] = row_files.expand(row.files)
     except Refused:
         paths = row.files
     sizes = [size for path in paths if (size := _size(path)) is not None]
@@ -156,7 +159,7 @@ def look(row: Dataset, config: Mapping, figures: Figures) -> Estimate:
     return by_size(estimate, config, figures)
 
 
-def by_plan(row: Dataset, inventory: Inventory, config: Mapping, figures: Figures) -> Estimate:
+def by_plan(row: Dataset, inventory: Inventory, config: Config, figures: Figures) -> Estimate:
     """Return what the plan of a dataset says, the one that convert would make."""
     source_bytes, raw_bytes = inventory.source_bytes, inventory.raw_bytes
     known = Estimate(row.id, len(inventory.files), source_bytes, raw_bytes, True)
@@ -172,13 +175,13 @@ def by_plan(row: Dataset, inventory: Inventory, config: Mapping, figures: Figure
     return store(known, chunks, config, plan.planned_bytes)
 
 
-def home_of(dataset: str, config: Mapping) -> Home:
+def home_of(dataset: str, config: Config) -> Home:
     """Return where the store of a dataset will lie; a bucket is not asked."""
     place = drs.store_place(config["store_root"], dataset)
     return at(place, s3_client.settings(s3_client.option(config["s3"])))
 
 
-def by_size(estimate: Estimate, config: Mapping, figures: Figures) -> Estimate:
+def by_size(estimate: Estimate, config: Config, figures: Figures) -> Estimate:
     """Return an estimate with what can be said without an inventory: objects only where chunks have a size in bytes."""
     raw_bytes = round(estimate.source_bytes * figures.raw_per_source)
     estimate = replace(estimate, raw_bytes=raw_bytes)
@@ -195,7 +198,7 @@ def few(number: int) -> tuple[int, bool]:
     return number, FEW_BYTES < SMALL_FILE_BYTES
 
 
-def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Mapping, planned_bytes: int = 0) -> Estimate:
+def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Config, planned_bytes: int = 0) -> Estimate:
     """Return an estimate with the files of a store: (number, whether they are small) of each array's chunks."""
     arrays = len(chunks)
     # zarr.json of the root and each array; .zgroup, .zattrs and .zmetadata, and .zarray and .zattrs of each array.
@@ -243,12 +246,14 @@ class Forecast:
     problems: tuple[Estimate, ...]
 
 
-def forecast(rows: list[Dataset], bundles: int, config: Mapping, figures: Figures) -> Forecast:
+def forecast(rows: list[Dataset], bundles: int, config: Config, figures: Figures) -> Forecast:
     """Return the forecast for some datasets, which so many bundles hold (0: each rule of each dataset is a job)."""
     estimates = [look(row, config, figures) for row in spread(rows)]
     files = sum(len(row.files) for row in rows)
     times = files / max(1, sum(len(row.files) for row in spread(rows)))
     told = [estimate for estimate in estimates if estimate.objects is not None]
+    objects = [estimate.objects for estimate in told if estimate.objects is not None]
+    inodes = [estimate.inodes for estimate in told if estimate.inodes is not None]
     raw_bytes = times * sum(estimate.raw_bytes for estimate in estimates)
     jobs = jobs_of(estimates, len(rows), bundles, config)
     widest = max(told, key=lambda estimate: estimate.folder_files, default=None)
@@ -262,8 +267,8 @@ def forecast(rows: list[Dataset], bundles: int, config: Mapping, figures: Figure
         source_bytes=times * sum(estimate.source_bytes for estimate in estimates),
         raw_bytes=raw_bytes,
         stored_bytes=times * sum(estimate.source_bytes for estimate in estimates) * figures.stored_per_source,
-        objects=len(rows) * mean(estimate.objects for estimate in told) if told else None,
-        inodes=len(rows) * mean(estimate.inodes for estimate in told) if told else None,
+        objects=len(rows) * mean(objects) if objects else None,
+        inodes=len(rows) * mean(inodes) if inodes else None,
         small_objects=len(rows) * mean(estimate.small_objects for estimate in told) if told else 0,
         folder_files=widest.folder_files if widest else 0,
         folder_dataset=widest.dataset if widest else None,
@@ -275,7 +280,9 @@ def forecast(rows: list[Dataset], bundles: int, config: Mapping, figures: Figure
     )
 
 
-def jobs_of(estimates: list[Estimate], datasets: int, bundles: int, config: Mapping) -> dict[tuple[str, str], float]:
+def jobs_of(
+    estimates: list[Estimate], datasets: int, bundles: int, config: Config
+) -> dict[tuple[str, str | None], float]:
     """Return {(rule, QoS): jobs} of so many datasets like these, as they would be asked for at the first try."""
     if bundles:
         return {("bundle", _qos("bundle", None, config)): bundles}
@@ -283,6 +290,6 @@ def jobs_of(estimates: list[Estimate], datasets: int, bundles: int, config: Mapp
     return {job: number * datasets / len(estimates) for job, number in counts.items()}
 
 
-def _qos(rule: str, raw_bytes: int | None, config: Mapping) -> str | None:
+def _qos(rule: str, raw_bytes: int | None, config: Config) -> str | None:
     mem_mb = slurm.memory_mb(rule, config["memory_mib"])
     return slurm.granted("standard", config["threads"], mem_mb, slurm.minutes_for(rule, raw_bytes))[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job.receipts import Results
 
 DATASETS = "datasets.txt"
 """Ids, one a line."""
@@ -14,13 +15,13 @@ LEFT_ASIDE = "left_aside.json"
 """Rows that belong to no dataset: {reason: number}."""
 
 
-def keep(results, names: Iterable[str], left_aside: Mapping[str, int]) -> None:
+def keep(results: Results, names: Iterable[str], left_aside: Mapping[str, int]) -> None:
     """Write both; raises DatasetError as `files.writing` does."""
     files.write_text(Path(results, DATASETS), "".join(f"{name}\n" for name in names))
     files.write_text(Path(results, LEFT_ASIDE), json.dumps(left_aside, indent=1) + "\n")
 
 
-def read(results) -> tuple[list[str], dict[str, int]]:
+def read(results: Results) -> tuple[list[str], dict[str, int]]:
     """Return ids and rows left aside; raises DatasetError (`catalogue`) where no run has begun in these results."""
     try:
         return names(results), json.loads(Path(results, LEFT_ASIDE).read_text(encoding="utf-8"))
@@ -29,6 +30,6 @@ def read(results) -> tuple[list[str], dict[str, int]]:
         raise DatasetError("catalogue", message, "Run again.") from error
 
 
-def names(results) -> list[str]:
+def names(results: Results) -> list[str]:
     """Return the ids; raises OSError."""
     return Path(results, DATASETS).read_text(encoding="utf-8").split()

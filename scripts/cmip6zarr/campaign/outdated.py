@@ -4,13 +4,18 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from cmip6zarr.catalogue import row_files
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
+from cmip6zarr.job.receipts import Results
 from cmip6zarr.model.inventory import Inventory
+
+Each = TypeVar("Each")
+Seen = TypeVar("Seen")
 
 LOOKS = 16
 """Looks at files at a time."""
@@ -45,7 +50,7 @@ def told(changed: Mapping[str, list[str]]) -> str | None:
     return f"{len(changed)} sealed stores have other sources now: {'; '.join(each)}. {remedy}"
 
 
-def changes(files, results, dataset: str, made_ns: int) -> list[str]:
+def changes(files: Sequence[str], results: Results, dataset: str, made_ns: int) -> list[str]:
     """Return in words which files of a row are others than those of an inventory that was written at `made_ns`.
 
     A file whose status (ctime) is older is not compared. Files that are gone are none: a store may outlive its sources.
@@ -66,7 +71,7 @@ def changes(files, results, dataset: str, made_ns: int) -> list[str]:
     return found
 
 
-def side_by_side(look: Callable[[Sequence], dict], all_of: Sequence) -> dict:
+def side_by_side(look: Callable[[Sequence[Each]], dict[str, Seen]], all_of: Sequence[Each]) -> dict[str, Seen]:
     """Return what `look` finds in each of the parts into which it divides all.
 
     On a network file system a look at a file is a question to a server.

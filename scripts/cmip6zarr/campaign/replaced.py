@@ -9,20 +9,24 @@ from pathlib import Path
 
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts, request
+from cmip6zarr.job.request import Config
 
 SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")
 """Keys of the configuration that decide what a store is like, as receipts of convert have them."""
 
+Change = tuple[str, str, str]
+"""A setting, its value when stores were written, and now."""
 
-def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Mapping) -> dict[tuple, int]:
-    """Return {(setting, value of the stores, value now): number of sealed stores} of the datasets that are left.
+
+def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Config) -> dict[Change, int]:
+    """Return {change: number of sealed stores} of the datasets that are left.
 
     A store is sealed where there is a receipt of verify. Settings that key `replace` of the configuration allows, with
     the value that they have now, do not count.
     """
     results = Path(config["results"])
     sealed = {path.stem for path in (results / "verify").glob("*.json")}
-    found: Counter = Counter()
+    found: Counter[Change] = Counter()
     for name in sealed.intersection(left):
         before = (receipts.find(results, "convert", name) or {}).get("asked", {})
         now = request.asked(config, listed[name])["convert"]
@@ -34,7 +38,7 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Mappi
     return dict(found)
 
 
-def allowed(setting: str, config: Mapping) -> bool:
+def allowed(setting: str, config: Config) -> bool:
     """Tell whether the configuration allows that sealed stores are written again for the value of a setting.
 
     Within braces on its command line Snakemake takes numbers for texts.
@@ -42,7 +46,7 @@ def allowed(setting: str, config: Mapping) -> bool:
     return setting in config["replace"] and as_text(config["replace"][setting]) == as_text(config[setting])
 
 
-def as_text(value) -> str:
+def as_text(value: object) -> str:
     """Return the value of a setting, a scalar or a mapping of scalars, as text.
 
     >>> as_text({"time": 4}) == as_text({"time": "4"}), as_text(4)
@@ -51,7 +55,7 @@ def as_text(value) -> str:
     return str({key: str(each) for key, each in value.items()}) if isinstance(value, Mapping) else str(value)
 
 
-def refusal(found: Mapping[tuple, int], config: Mapping) -> str | None:
+def refusal(found: Mapping[Change, int], config: Config) -> str | None:
     """Return why a run does not begin: how many sealed stores, which settings, and what to do; None if nothing is lost.
 
     >>> config = {"codec": "fast"}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cmip6zarr.campaign import findings, listed
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import printable
 from cmip6zarr.job import in_progress, receipts, slurm
 
@@ -27,7 +28,7 @@ CLASSES = ("refused", "memory", "walltime", "node", "cancelled", "killed", "spac
 COMMAND = "snakemake --cores 1 --profile lotus"
 
 
-def look(results: Path) -> dict:
+def look(results: Path) -> JSON:
     """Return what there is to know, ready for JSON: counts by state and class, what is at work, the newest failures."""
     there = {folder: _names(results / folder) for folder in FOLDERS}
     names = _listed(results) or set().union(*there.values())
@@ -63,14 +64,14 @@ def rerun(kind: str) -> str:
     return f"{COMMAND} --config rerun={kind}" if kind in CLASSES else COMMAND
 
 
-def lines(status: dict, width: int) -> Iterator[str]:
+def lines(status: JSON, width: int) -> Iterator[str]:
     """Yield what a look has found as lines of at most `width` letters, none of which could move a terminal's cursor."""
     for line in _lines(status):
         line = printable(line)
         yield line if len(line) <= width else line[: width - 1] + "…"
 
 
-def _lines(status: dict) -> Iterator[str]:
+def _lines(status: JSON) -> Iterator[str]:
     yield f"{status['results']}: {status['datasets']} datasets"
     for state, number in status["states"].items():
         if number:
@@ -106,7 +107,7 @@ def _listed(results: Path) -> set[str]:
         return set()
 
 
-def _failure(results: Path, name: str) -> dict | None:
+def _failure(results: Path, name: str) -> JSON | None:
     """Return a record of failure and when it was written; None where a job has just taken it away."""
     unread = {"rule": "?", "class": "receipt", "message": "It is not as it was written.", "remedy": "Run again."}
     record = receipts.find(results, "failed", name) or unread
@@ -118,7 +119,7 @@ def _failure(results: Path, name: str) -> dict | None:
     return {"dataset": name, "time": time} | {key: record[key] for key in unread}
 
 
-def _at_work(results: Path, names: set[str]) -> list[dict]:
+def _at_work(results: Path, names: set[str]) -> list[JSON]:
     """Return the notes of what is at work, the oldest first, with `alive`: None where nobody can say."""
     notes = [note for name in names if (note := receipts.find(results, in_progress.FOLDER, name))]
     in_queue = _in_queue() if any(note["slurm_job"] for note in notes) else None

@@ -1,6 +1,7 @@
 """The campaign as a whole, from the receipts of its datasets: states, the size table, the catalogue of stores."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -10,12 +11,16 @@ from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
+from cmip6zarr.job.receipts import Results
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.store.backend import SCHEME
 
-COLUMNS = {
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+COLUMNS: Columns = {
     "dataset": pl.String,
     "files": pl.Int64,
     "shape": pl.String,
@@ -36,7 +41,7 @@ COLUMNS = {
 }
 """The size table: what a size_report receipt says, one row a dataset."""
 
-SIZED = COLUMNS | {
+SIZED: Columns = COLUMNS | {
     "store": pl.String,
     "zarr_format": pl.Int64,
     "time_range": pl.String,
@@ -50,7 +55,7 @@ SIZED = COLUMNS | {
 }
 """All that is taken from the receipt, which is read once: also for the catalogue of stores, and for the report."""
 
-AUDIT = {
+AUDIT: Columns = {
     "dataset": pl.String,
     "verdict": pl.String,
     "objects": pl.Int64,
@@ -67,7 +72,7 @@ STORES = Assets(
 MOST_PRINTED = 50  # rows of the table on a terminal
 
 
-def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[str]:
+def refused_before(datasets: Mapping[str, Dataset], results: Results, policy: Mapping[str, str | float]) -> set[str]:
     """Return the datasets that were refused with the same row, files and policy: the answer would be the same."""
     failed = Path(results, "failed")
     names = {file.stem for file in failed.glob("*.json")}
@@ -80,12 +85,12 @@ def refused_before(datasets: dict[str, Dataset], results, policy: dict) -> set[s
     return refused
 
 
-def state(name: str, results) -> str:
+def state(name: str, results: Results) -> str:
     """Return the state of a dataset: one of SEALED, the class of its failure (`refused` is one), or waiting."""
     return _standing(name, results)[0]
 
 
-def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
+def standings(names: Iterable[str], results: Results) -> tuple[dict[str, str], pl.DataFrame]:
     """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order."""
     states, rows = {}, []
     for name in names:
@@ -103,7 +108,7 @@ def standings(names, results) -> tuple[dict[str, str], pl.DataFrame]:
     return states, pl.DataFrame(rows, SIZED, orient="row")
 
 
-def _standing(name: str, results) -> tuple[str, dict | None]:
+def _standing(name: str, results: Results) -> tuple[str, JSON | None]:
     """Return the state of a dataset, and the size report of one that is sealed."""
     if receipts.path_of(results, "failed", name).is_file():
         return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"], None
@@ -117,7 +122,7 @@ def _standing(name: str, results) -> tuple[str, dict | None]:
     return (WITH_FINDINGS if sized["let_pass"]["findings"] else VERIFIED), sized
 
 
-def audit_table(names, results) -> pl.DataFrame:
+def audit_table(names: Iterable[str], results: Results) -> pl.DataFrame:
     """Return what the last audit said of the stores that it asked, sound or not."""
     rows = []
     for name in names:
@@ -188,7 +193,7 @@ def printed(table: pl.DataFrame, width: int) -> str:
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head) - 1)]
     left = max(20, width - sum(widths) - 2 * len(widths))
 
-    def line(cells):
+    def line(cells: tuple[str, ...]) -> str:
         name, *numbers, why = cells
         padded = [name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]
         return "  ".join((*padded, why if len(why) <= left else why[: left - 1] + "…"))

@@ -1,0 +1,28 @@
+"""Stores of datasets that have receipts, and that are no more, or no longer sealed: a receipt is proven wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmip6zarr.campaign import outdated
+from cmip6zarr.catalogue import drs
+from cmip6zarr.job.request import Config
+from cmip6zarr.store import backend, zarr_store
+
+
+def untrue(names: Sequence[str], config: Config) -> dict[str, str]:
+    """Return {dataset: rule} of the stores that are not there and sealed: the rule whose receipt is proven wrong.
+
+    It is `convert` where there is no store, and `verify` where it is not sealed. The root metadata of each store in a
+    folder is looked at, no more. Buckets are not asked, which would take a request for each store: audits do that.
+    """
+    if config["store_root"].startswith(backend.SCHEME):
+        return {}
+    key = zarr_store.ROOT_KEYS[config["zarr_format"]][-1]
+    unsealed = zarr_store.held(key)
+
+    def look(part: Sequence[str]) -> dict[str, str]:
+        roots = {name: Path(drs.store_place(config["store_root"], name), key) for name in part}
+        bare = {name: root for name, root in roots.items() if not root.exists()}
+        return {name: "verify" if root.with_name(unsealed).exists() else "convert" for name, root in bare.items()}
+
+    return outdated.side_by_side(look, names)
