@@ -13,6 +13,7 @@ from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
 from cmip6zarr.store import backend
+from cmip6zarr.store.ledger_writer import Owner
 
 
 def parse(argv):
@@ -46,8 +47,9 @@ def convert(args) -> dict:
         flush=True,
     )
     compute = writer.scheduler(threads)
-    owner = (args.results, args.take_over)
-    done = writer.write_store(inventory, home, plan, args.zarr_format, args.codec, compute, *owner)
+    store_format = writer.StoreFormat(args.zarr_format, args.codec)
+    owner = Owner(args.results, args.take_over)
+    done = writer.write_store(inventory, home, plan, store_format, compute, owner)
     objects = home.list()
     return {
         "store": args.store,

@@ -7,6 +7,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import backend, publish
+from cmip6zarr.store.ledger_writer import Owner
 
 
 def published(args) -> dict:
@@ -17,8 +18,8 @@ def published(args) -> dict:
     target = backend.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
     memory_bytes = args.memory_mib * chunks.MIB // 2
-    owner = (args.results, args.take_over)
-    done = publish.copy(source, target, args.dataset, converted["zarr_format"], memory_bytes, *owner)
+    owner = Owner(args.results, args.take_over)
+    done = publish.copy(source, target, args.dataset, converted["zarr_format"], memory_bytes, owner)
     return {"store": args.to, "source": verified.store} | done
 
 

@@ -89,7 +89,7 @@ def write(facts, store, zarr_format=3, rule=None, chunk_bytes=2**20, threads=1, 
     """Write the unsealed store of an inventory, given as its JSON, and return the plan of it."""
     inventory = from_json(Inventory, facts)
     plan = planning.plan(writer.arrays_of(inventory, "balanced"), ChunkRule(rule, chunk_bytes), Budget(memory))
-    writer.write_store(inventory, store, plan, zarr_format, "balanced", writer.scheduler(threads))
+    writer.write_store(inventory, store, plan, writer.StoreFormat(zarr_format, "balanced"), writer.scheduler(threads))
     return plan
 
 

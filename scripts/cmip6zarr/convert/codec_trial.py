@@ -6,6 +6,7 @@ import numpy as np
 
 from cmip6zarr.convert.codecs import PRESETS, Blosc, Pcodec
 from cmip6zarr.convert.reader import Reader
+from cmip6zarr.core.files import JSON
 from cmip6zarr.plan.planning import Cut
 
 SAMPLES = 3  # chunks: at the beginning, in the middle and at the end
@@ -13,7 +14,7 @@ SAMPLE_BYTES = 4 * 2**20  # of each
 SMALL_BYTES = 2**16  # an array for which no trial is worth its time
 
 
-def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blosc | Pcodec, dict]:
+def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blosc | Pcodec, JSON]:
     """Return the codec of a preset that makes the sampled chunks of an array smallest, and the figures of the trial.
 
     The figures are {codec: {bytes, raw_bytes, cpu_seconds}}; they are empty where there is nothing to choose.
@@ -22,7 +23,7 @@ def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blos
     if len(candidates) == 1 or dtype.kind not in "fiu" or cut.array.bytes <= SMALL_BYTES:
         return candidates[0], {}
     samples = [sample(reader, cut, region, dtype) for region in sampled(cut)]
-    figures = {}
+    figures: JSON = {}
     for codec in candidates:
         start = time.thread_time()
         size = sum(len(codec.encode(values)) for values in samples)

@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Literal
 
 import google_crc32c
 import imagecodecs
 import numcodecs
+import numcodecs.abc
 import numpy as np
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.codecs.numcodecs import PCodec
 
 from cmip6zarr.convert.hdf5_chunks import Region
-from cmip6zarr.core.buffers import scratch
+from cmip6zarr.core.buffers import Bytes, Parts, scratch
 from cmip6zarr.core.chunks import BLOCK_BYTES
+from cmip6zarr.core.files import JSON
+from cmip6zarr.store.raw_sum import RawSum
 
 MOST_OVERHEAD = 16  # bytes that Blosc may add to what does not compress
 # A Blosc frame begins with version 2 of the format, version 1 of the inner codec, flags, itemsize, and the bytes of the
@@ -30,7 +34,7 @@ ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 class Blosc:
     """Blosc with byte shuffle: inner codec, level, and block size (0: Blosc's own choice)."""
 
-    inner: str
+    inner: Literal["lz4", "zstd"]
     level: int
     block_bytes: int
 
@@ -42,15 +46,17 @@ class Blosc:
     def fits(self, dtype: np.dtype) -> bool:  # noqa: ARG002
         return True
 
-    def v2(self):
+    def v2(self) -> numcodecs.abc.Codec:
         return numcodecs.Blosc(self.inner, self.level, numcodecs.Blosc.SHUFFLE, self.block_bytes)
 
-    def v3(self, dtype: np.dtype) -> dict:
-        settings = {"cname": self.inner, "clevel": self.level, "shuffle": "shuffle", "blocksize": self.block_bytes}
-        return {"compressors": [BloscCodec(**settings, typesize=dtype.itemsize), Crc32cCodec()]}
+    def v3(self, dtype: np.dtype) -> JSON:
+        codec = BloscCodec(
+            typesize=dtype.itemsize, cname=self.inner, clevel=self.level, shuffle="shuffle", blocksize=self.block_bytes
+        )
+        return {"compressors": [codec, Crc32cCodec()]}
 
     def encode(self, values: np.ndarray) -> memoryview:
-        return imagecodecs.blosc_encode(
+        encoded: Bytes = imagecodecs.blosc_encode(
             values,
             level=self.level,
             compressor=self.inner,
@@ -60,14 +66,17 @@ class Blosc:
             numthreads=1,
             out=scratch.get("blosc", values.nbytes + MOST_OVERHEAD),
         )
+        return encoded.data
 
-    def encode_shuffled(self, blocks: Iterable[np.ndarray], values_bytes: int, itemsize: int) -> np.ndarray:
+    def encode_shuffled(self, blocks: Iterable[Bytes], values_bytes: int, itemsize: int) -> memoryview:
         """Return the frame of `values_bytes` of values that come as blocks of bytes, each shuffled by itself.
 
         All blocks but the last are of one size. The frame is valid until the next call in the same thread. Blosc itself
         takes values and not what is shuffled already; any Blosc reads the frame.
         """
-        sizes, starts, frame, end = [], [], scratch.get("blosc", 0), 0
+        sizes: list[int] = []
+        starts: list[int] = []
+        frame, end = scratch.get("blosc", 0), 0
         for block in blocks:
             if not sizes:
                 count = -(-values_bytes // block.nbytes)
@@ -79,18 +88,21 @@ class Blosc:
             if len(compressed) >= block.nbytes:  # a block of its own size is one that is not compressed
                 frame[end + 4 : end + 4 + block.nbytes] = block
             size = min(len(compressed), block.nbytes)
-            struct.pack_into("<I", frame, end, size)
+            struct.pack_into("<I", frame.data, end, size)
             end += 4 + size
         flags = INNER_CODES[self.inner] << 5 | NOT_SPLIT | SHUFFLED
-        BLOSC_HEADER.pack_into(frame, 0, 2, 1, flags, itemsize, values_bytes, sizes[0], end)
-        struct.pack_into(f"<{len(starts)}I", frame, BLOSC_HEADER.size, *starts)
-        return frame[:end]
+        BLOSC_HEADER.pack_into(frame.data, 0, 2, 1, flags, itemsize, values_bytes, sizes[0], end)
+        struct.pack_into(f"<{len(starts)}I", frame.data, BLOSC_HEADER.size, *starts)
+        return frame[:end].data
 
-    def compress(self, block: np.ndarray, out: np.ndarray) -> np.ndarray:
+    def compress(self, block: Bytes, out: Bytes) -> Bytes:
         """Return a block compressed into `out`; levels mean what they mean to Blosc."""
+        compressed: Bytes
         if self.inner == "lz4":
-            return imagecodecs.lz4_encode(block, level=10 - self.level, header=False, out=out)
-        return imagecodecs.zstd_encode(block, level=2 * self.level - 1, out=out)
+            compressed = imagecodecs.lz4_encode(block, level=10 - self.level, header=False, out=out)
+        else:
+            compressed = imagecodecs.zstd_encode(block, level=2 * self.level - 1, out=out)
+        return compressed
 
 
 @dataclass(frozen=True)
@@ -106,14 +118,15 @@ class Pcodec:
     def fits(self, dtype: np.dtype) -> bool:
         return dtype.kind in "fiu" and dtype.itemsize > 1
 
-    def v2(self):
+    def v2(self) -> numcodecs.abc.Codec:
         return numcodecs.PCodec(level=self.level)
 
-    def v3(self, dtype: np.dtype) -> dict:  # noqa: ARG002
+    def v3(self, dtype: np.dtype) -> JSON:  # noqa: ARG002
         return {"serializer": PCodec(level=self.level), "compressors": [Crc32cCodec()]}
 
     def encode(self, values: np.ndarray) -> bytes:
-        return numcodecs.PCodec(level=self.level).encode(values)
+        encoded: bytes = numcodecs.PCodec(level=self.level).encode(values)
+        return encoded
 
 
 PRESETS = {
@@ -141,7 +154,7 @@ class Form:
     codec: Blosc | Pcodec
     checksum: bool
 
-    def encode(self, shape: tuple[int, ...], encode_chunk: Callable[[Region], list]) -> list:
+    def encode(self, shape: tuple[int, ...], encode_chunk: Callable[[Region], Parts]) -> Parts:
         """Return the bytes, in parts, of the object that holds a shard, of which `shape` lies in the array.
 
         `encode_chunk` returns those of the chunk at a region of the shard. They are valid until the next call in the
@@ -150,7 +163,9 @@ class Form:
         if self.shards == self.chunks:
             return encode_chunk(tuple(slice(0, size) for size in shape))
         grid = [shard // chunk for shard, chunk in zip(self.shards, self.chunks, strict=True)]
-        parts, index, offset = [], [], 0
+        parts: list[bytes] = []
+        index: list[int] = []
+        offset = 0
         for place in product(*map(range, grid)):
             starts = [i * chunk for i, chunk in zip(place, self.chunks, strict=True)]
             if any(start >= size for start, size in zip(starts, shape, strict=True)):
@@ -163,7 +178,7 @@ class Form:
         table = struct.pack(f"<{2 * prod(grid)}Q", *index)
         return [*parts, table, checksum(table)]
 
-    def encode_values(self, values: np.ndarray, raw) -> list:
+    def encode_values(self, values: np.ndarray, raw: RawSum) -> Parts:
         """Return one compressed chunk in parts; where it is short, at the edge of the array, it is filled up.
 
         Its values are added to the sum `raw`.
@@ -176,7 +191,7 @@ class Form:
         raw.update(values)
         return self.checked(self.codec.encode(values))
 
-    def checked(self, encoded) -> list:
+    def checked(self, encoded: bytes | memoryview) -> Parts:
         """Return a compressed chunk in parts, with its checksum behind it if chunks have one."""
         return [encoded, checksum(encoded)] if self.checksum else [encoded]
 
@@ -186,6 +201,7 @@ def bound(size: int) -> int:
     return size + size // 128 + 512
 
 
-def checksum(data) -> bytes:
+def checksum(data: bytes | memoryview) -> bytes:
     """Return the four bytes that the codec crc32c of Zarr v3 puts behind data."""
-    return struct.pack("<I", google_crc32c.value(data))
+    # It takes an array, but no memoryview.
+    return struct.pack("<I", google_crc32c.value(np.frombuffer(data, "u1")))

@@ -5,12 +5,14 @@ The choices make plain `xarray.open_zarr` decode what `xarray.open_dataset` deco
 
 import base64
 import struct
+from typing import Any
 
 import numpy as np
 import zarr
 
 from cmip6zarr.convert.codecs import Blosc, Form, Pcodec
-from cmip6zarr.model.inventory import Variable
+from cmip6zarr.core.files import JSON
+from cmip6zarr.model.inventory import Attribute, Variable
 from cmip6zarr.source.attributes import untyped
 from cmip6zarr.source.fill_values import fill_of
 
@@ -18,19 +20,19 @@ TEXT = np.dtype(object)
 """The dtype of texts of variable length in memory."""
 
 
-def plain(attribute: list):
+def plain(attribute: Attribute) -> Any:
     """Return a typed attribute as JSON has it: text, number, list; the type of a number is lost."""
     value = untyped(attribute)
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
-def fill_value(variable: Variable):
+def fill_value(variable: Variable) -> np.generic | str | None:
     """Return `_FillValue` in the variable's dtype (a numpy scalar or text), or None if it has none."""
     attribute = variable.attributes.get("_FillValue")
     return None if attribute is None else fill_of(attribute, variable.dtype)
 
 
-def attributes(variable: Variable, zarr_format: int) -> dict:
+def attributes(variable: Variable, zarr_format: int) -> JSON:
     """Return the attributes of a variable's array.
 
     Zarr v2 keeps `_FillValue` as the array's fill value and dimension names as an attribute. In v3 `_FillValue` is an
@@ -45,9 +47,8 @@ def attributes(variable: Variable, zarr_format: int) -> dict:
     if isinstance(fill, np.floating):
         return plains | {"_FillValue": base64.standard_b64encode(struct.pack("<d", float(fill))).decode()}
     if isinstance(fill, bytes | str):
-        return (
-            plains  # xarray cannot open a store that has one of characters or texts; the array's own fill value has it
-        )
+        # xarray cannot open a store that has one of characters or texts; the array's own fill value has it.
+        return plains
     return plains | {"_FillValue": fill.item()}
 
 
@@ -63,7 +64,7 @@ def create_array(
     chunks: tuple[int, ...],
     shards: tuple[int, ...],
     codec: Blosc | Pcodec,
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     """Create the array of a variable; every chunk of it will be written: an absent one is a lost one.
 
     Chunk keys have dots: slashes would make a folder for each chunk and dimension.
@@ -90,7 +91,7 @@ def create_array(
     )
 
 
-def form_of(array: zarr.Array, codec: Blosc | Pcodec) -> Form:
+def form_of(array: zarr.Array[Any], codec: Blosc | Pcodec) -> Form:
     """Return how blocks of an array of numbers or characters become objects."""
     beyond = array.dtype.type() if array.fill_value is None else array.fill_value
     return Form(array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3)

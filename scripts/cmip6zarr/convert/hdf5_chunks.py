@@ -7,9 +7,9 @@ many threads as there are. Whatever is not a plain number in shuffled, deflated 
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -20,14 +20,14 @@ import numpy as np
 from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.core import open_timeout
-from cmip6zarr.core.buffers import scratch
+from cmip6zarr.core.buffers import Bytes, scratch
 from cmip6zarr.core.chunks import CHUNKS_HELD, FILES_INDEXED
 from cmip6zarr.core.errors import LIBRARY_ERRORS
 from cmip6zarr.source.hdf5_contents import NOT_A_COORDINATE
 
 DEFLATE, SHUFFLE = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
 # In the order in which they are applied; a bit of a chunk's filter mask tells that its filter was left out.
-KNOWN_PIPELINES = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
+KNOWN_PIPELINES: tuple[list[int], ...] = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
 JOB_BYTES = 4 * 2**20  # chunks much smaller than this share a job
 
 Region = tuple[slice, ...]
@@ -38,7 +38,7 @@ Job = tuple[Region, Callable[[], None]]
 class Index:
     """Where the chunks of a variable lie that were written, in chunks.INDEX_BYTES each: they may be a million."""
 
-    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...]):
+    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
         counts = [-(-size // n) for size, n in zip(shape, chunks, strict=True)]
         self._weights = [prod(counts[axis + 1 :]) for axis in range(len(counts))]
         self._chunks, self._numbers, self._places = chunks, array("Q"), array("Q")
@@ -71,19 +71,27 @@ class Index:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the values of one variable lie in a file.
-
-    `chunks` None: contiguous, at `offset` (None: never written). Otherwise `index` has the chunks' places; a chunk that
-    is not there is all `fill`.
-    """
+    """Where the values of one variable lie in a file; those that were never written are all `fill`."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     fill: np.generic
-    filters: tuple[int, ...]
-    chunks: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Contiguous(Layout):
+    """All values from byte `offset` on, in C order; None: never written."""
+
     offset: int | None
-    index: Index | None
+
+
+@dataclass(frozen=True)
+class Chunked(Layout):
+    """Values in chunks, of which `index` has the places; `filters` are HDF5's numbers, in the order of writing."""
+
+    filters: tuple[int, ...]
+    chunks: tuple[int, ...]
+    index: Index
 
     @property
     def chunk_bytes(self) -> int:
@@ -120,16 +128,14 @@ def layout_of(dataset: h5py.Dataset) -> Layout | None:
     kind, dtype = properties.get_layout(), dataset.dtype
     if dtype.kind not in "iuf" or dtype.metadata or properties.get_external_count() or 0 in dataset.shape:
         return None
+    fill = np.asarray(dataset.fillvalue, dtype).reshape(-1)[0]
+    if kind == h5py.h5d.CONTIGUOUS:
+        return Contiguous(dataset.shape, dtype, fill, dataset.id.get_offset())
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    index = None
-    if kind == h5py.h5d.CHUNKED and filters in KNOWN_PIPELINES:
-        index = index_of(dataset, filters)
-        if index is None:
-            return None
-    elif kind != h5py.h5d.CONTIGUOUS:
+    if kind != h5py.h5d.CHUNKED or filters not in KNOWN_PIPELINES:
         return None
-    fill = np.asarray(dataset.fillvalue, dtype)[()]
-    return Layout(dataset.shape, dtype, fill, tuple(filters), dataset.chunks, dataset.id.get_offset(), index)
+    index = index_of(dataset, filters)
+    return None if index is None else Chunked(dataset.shape, dtype, fill, tuple(filters), dataset.chunks, index)
 
 
 def index_of(dataset: h5py.Dataset, filters: list[int]) -> Index | None:
@@ -141,7 +147,7 @@ def index_of(dataset: h5py.Dataset, filters: list[int]) -> Index | None:
     index, whole = Index(shape, chunks), prod(chunks) * dataset.dtype.itemsize
     ragged = filters and any(size % n for size, n in zip(shape, chunks, strict=True))
 
-    def note(chunk):
+    def note(chunk: h5py.h5d.StoreInfo) -> bool | None:
         start = chunk.chunk_offset
         index.add(start, (chunk.byte_offset, chunk.size, chunk.filter_mask))
         if ragged and chunk.size == whole and not chunk.filter_mask:
@@ -153,16 +159,21 @@ def index_of(dataset: h5py.Dataset, filters: list[int]) -> Index | None:
     return None if unfiltered else index
 
 
-def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: tuple[int, ...]) -> Iterator[Job]:
+def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: Sequence[int]) -> Iterator[Job]:
     """Yield the jobs that together put a region of a variable into `out`.
 
     `out` begins at index `origin` of the file and has the variable's dtype in little-endian order. A job comes with the
     part of `region` that it fills. It raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not
     what they should be.
     """
-    if layout.chunks is None:
+    if isinstance(layout, Contiguous):
         yield from contiguous_jobs(path, layout, region, out, origin)
-        return
+    elif isinstance(layout, Chunked):
+        yield from chunked_jobs(path, layout, region, out, origin)
+
+
+def chunked_jobs(path: str, layout: Chunked, region: Region, out: np.ndarray, origin: Sequence[int]) -> Iterator[Job]:
+    """Yield jobs that read some chunks each."""
     together = max(1, min(JOB_BYTES // layout.chunk_bytes, CHUNKS_HELD))
     starts = [range(r.start // c * c, r.stop, c) for r, c in zip(region, layout.chunks, strict=True)]
     batch: list[tuple[int, ...]] = []
@@ -175,18 +186,25 @@ def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: tup
         yield chunk_job(path, layout, region, out, origin, batch)
 
 
-def chunk_job(path, layout, region, out, origin, starts: list[tuple[int, ...]]) -> Job:
+def chunk_job(
+    path: str, layout: Chunked, region: Region, out: np.ndarray, origin: Sequence[int], starts: list[tuple[int, ...]]
+) -> Job:
     """Return the job that puts some chunks into `out`, with the box around what it fills."""
     parts = [intersection(start, layout.chunks, region) for start in starts]
     around = tuple(slice(min(p[i].start for p in parts), max(p[i].stop for p in parts)) for i in range(len(region)))
 
-    def fill():
+    def fill() -> None:
         with Path(path).open("rb", buffering=0) as file:
             for start, part in zip(starts, parts, strict=True):
-                target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(part, origin, strict=True))]
-                put_chunk(file.fileno(), layout, start, part, target)
+                put_chunk(file.fileno(), layout, start, part, view_of(out, part, origin))
 
     return around, fill
+
+
+def view_of(values: np.ndarray, region: Region, origin: Sequence[int]) -> np.ndarray:
+    """Return the view of a region in `values`, which begin at the indices `origin`."""
+    inside = tuple(slice(r.start - o, r.stop - o) for r, o in zip(region, origin, strict=True))
+    return values[inside] if inside else values
 
 
 def intersection(start: tuple[int, ...], chunks: tuple[int, ...], region: Region) -> Region:
@@ -194,14 +212,15 @@ def intersection(start: tuple[int, ...], chunks: tuple[int, ...], region: Region
     return tuple(slice(max(s, r.start), min(s + c, r.stop)) for s, c, r in zip(start, chunks, region, strict=True))
 
 
-def put_chunk(descriptor: int, layout: Layout, start, part: Region, target: np.ndarray) -> None:
+def put_chunk(descriptor: int, layout: Chunked, start: tuple[int, ...], part: Region, target: np.ndarray) -> None:
     """Read one chunk and put the `part` of it that is wanted into `target`."""
-    if layout.index.get(start) is None:
+    place = layout.index.get(start)
+    if place is None:
         target[...] = layout.fill
         return
     whole = target.shape == layout.chunks and target.flags.c_contiguous and layout.dtype == target.dtype
     values = target.reshape(-1).view("u1") if whole else scratch.get("values", layout.chunk_bytes)
-    raw, shuffled = stored_chunk(descriptor, layout, start, None if SHUFFLE in layout.filters else values)
+    raw, shuffled = stored_chunk(descriptor, layout, place, None if SHUFFLE in layout.filters else values)
     if shuffled:
         Shuffle(layout.dtype.itemsize).decode(raw, out=values)
     elif raw is not values:
@@ -211,12 +230,16 @@ def put_chunk(descriptor: int, layout: Layout, start, part: Region, target: np.n
         target[...] = values.view(layout.dtype).reshape(layout.chunks)[box]
 
 
-def stored_chunk(descriptor: int, layout: Layout, start, into: np.ndarray | None) -> tuple[np.ndarray, bool]:
-    """Return the bytes of a chunk, and whether they are shuffled; inflated into `into`, if it is given.
+def stored_chunk(
+    descriptor: int, layout: Chunked, place: tuple[int, int, int], into: Bytes | None
+) -> tuple[Bytes, bool]:
+    """Return the bytes of the chunk at a place of the index, and whether they are shuffled.
+
+    They are inflated into `into`, if it is given.
 
     Raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not what they should be.
     """
-    offset, size, mask = layout.index.get(start)
+    offset, size, mask = place
     raw = read_at(descriptor, offset, scratch.get("raw", size))
     filters = [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
     if DEFLATE in filters:
@@ -226,7 +249,7 @@ def stored_chunk(descriptor: int, layout: Layout, start, into: np.ndarray | None
     return raw, SHUFFLE in filters
 
 
-def inflate(raw: np.ndarray, out: np.ndarray) -> np.ndarray:
+def inflate(raw: Bytes, out: Bytes) -> Bytes:
     """Return `out` with the zlib stream `raw` inflated into it; raises ValueError if it is of another length."""
     inflated = imagecodecs.deflate_decode(raw, out=out)
     if len(inflated) != len(out):
@@ -234,31 +257,32 @@ def inflate(raw: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
-def read_at(descriptor: int, offset: int, into: np.ndarray) -> np.ndarray:
+def read_at(descriptor: int, offset: int, into: Bytes) -> Bytes:
     """Return `into`, filled with the bytes of a file at an offset; raises OSError where the file ends before."""
     done = 0
     while done < len(into):
-        count = os.preadv(descriptor, [memoryview(into)[done:]], offset + done)
+        count = os.preadv(descriptor, [into.data[done:]], offset + done)
         if not count:
             raise OSError(f"the file ends at byte {offset + done}, {len(into) - done} bytes too early")
         done += count
     return into
 
 
-def contiguous_jobs(path, layout: Layout, region: Region, out: np.ndarray, origin) -> Iterator[Job]:
+def contiguous_jobs(
+    path: str, layout: Contiguous, region: Region, out: np.ndarray, origin: Sequence[int]
+) -> Iterator[Job]:
     """Yield jobs that read rows of a contiguous variable."""
     if not layout.shape:
-        yield region, lambda: put_rows(path, layout, region, out)
+        yield region, partial(put_rows, path, layout, region, out)
         return
     row_bytes = prod(layout.shape[1:]) * layout.dtype.itemsize
     rows = max(1, JOB_BYTES // max(1, row_bytes))
     for start in range(region[0].start, region[0].stop, rows):
         part = (slice(start, min(start + rows, region[0].stop)), *region[1:])
-        target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(part, origin, strict=True))]
-        yield part, lambda part=part, target=target: put_rows(path, layout, part, target)
+        yield part, partial(put_rows, path, layout, part, view_of(out, part, origin))
 
 
-def put_rows(path, layout: Layout, part: Region, target: np.ndarray) -> None:
+def put_rows(path: str, layout: Contiguous, part: Region, target: np.ndarray) -> None:
     """Read whole rows of a contiguous variable and put the part of them that is wanted into `target`."""
     if layout.offset is None:
         target[...] = layout.fill

@@ -5,10 +5,12 @@ lie), everything else through netCDF4 (`netcdf4`).
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from cmip6zarr.core.errors import DatasetError, reading_source
 from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.source.attributes import missing_values
 from cmip6zarr.source.time_units import Move, move
+
+if TYPE_CHECKING:
+    import netCDF4
 
 OPEN_FILES = 4
 # What the netCDF library is asked for at once, if no native chunk is larger.
@@ -31,17 +36,17 @@ class Reader:
     `used` tells by which ways each variable was read.
     """
 
-    def __init__(self, inventory: Inventory):
+    def __init__(self, inventory: Inventory) -> None:
         self.files, self.variables = inventory.files, inventory.variables
         self.used: dict[str, set[str]] = {name: set() for name in self.variables}
-        self._opened: OrderedDict = OrderedDict()
+        self._opened: OrderedDict[str, netCDF4.Dataset] = OrderedDict()
         self._touched: dict[str, int] = {}  # chunks of open files, for each of which the netCDF library holds memory
         self._lock = Lock()  # the netCDF library is not thread-safe
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         hdf5_chunks.layouts.cache_clear()  # the files may be others when a name is read again
         while self._opened:
             self._opened.popitem()[1].close()
@@ -53,7 +58,7 @@ class Reader:
         (`source`) where the file cannot be read.
         """
         for file, part, shift in self._parts(array, slab):
-            region, origin = moved(part, shift), tuple(axis.start for axis in moved(slab, shift))
+            region, origin = shifted(part, shift), tuple(axis.start for axis in shifted(slab, shift))
             layout = self._layout(array, file)
             self.used[array.name].add("direct" if layout else "netcdf4")
             if layout:
@@ -62,16 +67,19 @@ class Reader:
                 work = self._pieces(array, file, region, out, origin)
             back = [-n for n in shift]
             for covered, fill in work:
-                yield moved(covered, back), named(fill, array.name, file.path, covered)
+                yield shifted(covered, back), named(fill, array.name, file.path, covered)
 
     def native_chunks(self, array: chunks.Array, region: Region) -> list[shuffled_chunks.NativeChunk]:
         """Return the shuffled native chunks that one after another are a region of an array; empty if it is not so."""
-        parts, found = list(self._parts(array, region)), []
+        parts = list(self._parts(array, region))
+        found: list[shuffled_chunks.NativeChunk] = []
         if len(parts) > 1 and any(r.stop - r.start > 1 for r in region[: array.axis]):
             return []
         for file, part, shift in parts:
             layout = self._layout(array, file)
-            some = shuffled_chunks.native_chunks(file.path, array.name, layout, moved(part, shift)) if layout else []
+            if not isinstance(layout, hdf5_chunks.Chunked):
+                return []
+            some = shuffled_chunks.native_chunks(file.path, array.name, layout, shifted(part, shift))
             if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
                 return []
             found += some
@@ -99,11 +107,13 @@ class Reader:
         # A variable shorter than an unlimited dimension is filled up by the netCDF library.
         return layout if layout and list(layout.shape) == expected and array.name not in file.moves else None
 
-    def _pieces(self, array: chunks.Array, file: SourceFile, region: Region, out: np.ndarray, origin) -> Iterator[Job]:
+    def _pieces(
+        self, array: chunks.Array, file: SourceFile, region: Region, out: np.ndarray, origin: Sequence[int]
+    ) -> Iterator[Job]:
         """Yield jobs that read rows of a region through netCDF4, whole native chunks at a time."""
         axis = array.axis or 0
         if not region:
-            yield region, lambda: self._read(array, file, region, out)
+            yield region, partial(self._read, array, file, region, out)
             return
         row_bytes = max(1, array.itemsize * int(np.prod([r.stop - r.start for i, r in enumerate(region) if i != axis])))
         native = max((native[axis] for native in array.native if native), default=1)
@@ -112,8 +122,7 @@ class Reader:
         rows = max(native, min(rows, held // native * native))
         for start in range(region[axis].start, region[axis].stop, rows):
             piece = (*region[:axis], slice(start, min(start + rows, region[axis].stop)), *region[axis + 1 :])
-            target = out[tuple(slice(p.start - o, p.stop - o) for p, o in zip(piece, origin, strict=True))]
-            yield piece, lambda piece=piece, target=target: self._read(array, file, piece, target)
+            yield piece, partial(self._read, array, file, piece, hdf5_chunks.view_of(out, piece, origin))
 
     def _read(self, array: chunks.Array, file: SourceFile, region: Region, target: np.ndarray) -> None:
         """Put a region of a variable, as netCDF4 reads it, into `target`."""
@@ -128,7 +137,7 @@ class Reader:
             values = move(values, by, keep, target.dtype)[0]
         target[...] = values
 
-    def _open(self, path: str):
+    def _open(self, path: str) -> "netCDF4.Dataset":
         """Return the open file; closes the one opened first if there are too many."""
         from cmip6zarr.source.headers import open_raw  # netCDF4 costs a tenth of a second, and most datasets do without
 
@@ -139,15 +148,15 @@ class Reader:
         return self._opened[path]
 
 
-def moved(region: Region, by) -> Region:
-    """Return a region with each axis moved."""
+def shifted(region: Region, by: Sequence[int]) -> Region:
+    """Return a region with the indices of each axis shifted."""
     return tuple(slice(r.start + n, r.stop + n) for r, n in zip(region, by, strict=True))
 
 
-def named(fill, name: str, path: str, region: Region):
+def named(fill: Callable[[], None], name: str, path: str, region: Region) -> Callable[[], None]:
     """Return a job that says what it read where it cannot."""
 
-    def job():
+    def job() -> None:
         with reading_source(path, name, [(r.start, r.stop) for r in region]):
             fill()
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr.convert.hdf5_chunks import SHUFFLE, Layout, Region, stored_chunk
-from cmip6zarr.core.buffers import scratch
+from cmip6zarr.convert.hdf5_chunks import SHUFFLE, Chunked, Region, stored_chunk
+from cmip6zarr.core.buffers import Bytes, scratch
 from cmip6zarr.core.errors import reading_source
 
 
@@ -23,11 +23,11 @@ class NativeChunk:
 
     path: str
     name: str
-    layout: Layout
+    layout: Chunked
     start: tuple[int, ...]
 
 
-def native_chunks(path: str, name: str, layout: Layout, region: Region) -> list[NativeChunk]:
+def native_chunks(path: str, name: str, layout: Chunked, region: Region) -> list[NativeChunk]:
     """Return the shuffled chunks of a file that, one after another, are a region in C order; empty if it is not so."""
     if SHUFFLE not in layout.filters or layout.dtype != layout.dtype.newbyteorder("<"):
         return []
@@ -52,7 +52,7 @@ def run(region: Region, chunks: tuple[int, ...]) -> list[tuple[int, ...]]:
     return list(product(*(range(r.start, r.stop, n) for r, n in zip(region, chunks, strict=True))))
 
 
-def blocks(chunks: list[NativeChunk], count: int, block_bytes: int, beyond: bytes) -> Iterator[np.ndarray]:
+def blocks(chunks: list[NativeChunk], count: int, block_bytes: int, beyond: bytes) -> Iterator[Bytes]:
     """Yield `count` chunks of one shape in blocks of at most `block_bytes` (at least one chunk), each block shuffled.
 
     What lies beyond `chunks` is all the value of bytes `beyond`. A block is valid until the next one. Raises
@@ -76,14 +76,15 @@ def blocks(chunks: list[NativeChunk], count: int, block_bytes: int, beyond: byte
         yield block
 
 
-def put(descriptor: int, chunk: NativeChunk, planes: np.ndarray) -> None:
+def put(descriptor: int, chunk: NativeChunk, planes: Bytes) -> None:
     """Put a chunk, shuffled, into `planes`: (itemsize, values) bytes."""
     layout = chunk.layout
-    if layout.index.get(chunk.start) is None:
+    place = layout.index.get(chunk.start)
+    if place is None:
         planes[...] = np.frombuffer(layout.fill.tobytes(), "u1")[:, None]
         return
     straight = planes.reshape(-1) if planes.flags.c_contiguous else None
-    raw, shuffled = stored_chunk(descriptor, layout, chunk.start, straight)
+    raw, shuffled = stored_chunk(descriptor, layout, place, straight)
     if not shuffled:
         raw = np.frombuffer(Shuffle(layout.dtype.itemsize).encode(raw), "u1")
     if raw is not straight:

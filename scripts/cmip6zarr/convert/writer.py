@@ -1,19 +1,21 @@
 """Write the variables of a dataset into an unsealed store, as planned; what an earlier run has written is kept."""
 
-from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any, Literal
 
-import dask
 import numpy as np
 import zarr
+from dask.base import compute as compute_graph
 
 from cmip6zarr import RECIPE
 from cmip6zarr.convert import codec_trial, encoding, shards
-from cmip6zarr.convert.codecs import PRESETS, Blosc
+from cmip6zarr.convert.codecs import PRESETS, Blosc, Pcodec
 from cmip6zarr.convert.reader import Reader, check_unchanged
+from cmip6zarr.convert.shards import Compute
 from cmip6zarr.core import chunks, files
 from cmip6zarr.core.chunks import STRING_BYTES
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory
@@ -21,9 +23,10 @@ from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.plan import planning
 from cmip6zarr.source.attributes import bounds_of
 from cmip6zarr.store import backend, disk_space, zarr_store
+from cmip6zarr.store.backend import Place
 from cmip6zarr.store.ledger import head as ledger_head
 from cmip6zarr.store.ledger import lasting
-from cmip6zarr.store.ledger_writer import LedgerWriter
+from cmip6zarr.store.ledger_writer import LedgerWriter, Owner
 
 TEXTS = ("str", "S1")
 
@@ -52,59 +55,59 @@ def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
     ]
 
 
-def scheduler(threads: int) -> Callable:
+def scheduler(threads: int) -> Compute:
     """Return what computes a dask graph: in this thread, or in a pool of so many."""
     name = "threads" if threads > 1 else "synchronous"
     # There is nothing in our graphs to leave out or to fuse, and to look for it takes 0.25 ms of CPU a shard.
-    return partial(dask.compute, scheduler=name, num_workers=threads, optimize_graph=False)
+    return partial(compute_graph, scheduler=name, num_workers=threads, optimize_graph=False)
+
+
+@dataclass(frozen=True)
+class StoreFormat:
+    """What a store is written as: the version of Zarr, and the preset of codecs."""
+
+    zarr_format: Literal[2, 3]
+    preset: str
 
 
 def write_store(
     inventory: Inventory,
-    path,
+    path: Place,
     plan: planning.Plan,
-    zarr_format: int,
-    preset: str,
-    compute: Callable,
-    results=None,
-    take_over: str = "",
-) -> dict:
+    store_format: StoreFormat,
+    compute: Compute,
+    owner: Owner | None = None,
+) -> JSON:
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
     confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and
     compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
     changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
-    there is something that is not ours (`store`), and if there is no room for it (`space`). `results` and `take_over`
-    are as in `LedgerWriter`: nor is one replaced that was written for other results (`owner`).
+    there is something that is not ours (`store`), if there is no room for it (`space`), and if it was written for
+    another owner (`owner`).
     """
     for file in inventory.files:
         check_unchanged(file)
     home = backend.at(path)
     zarr_store.check_ours(home)
-    with LedgerWriter(home, results, take_over) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
-        dtypes = {cut.array.name: encoding.dtype_of(inventory.variables[cut.array.name].dtype) for cut in plan.cuts}
-        chosen = {cut.array.name: codec_trial.choose(preset, reader, cut, dtypes[cut.array.name]) for cut in plan.cuts}
+    with LedgerWriter(home, owner) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
+        chosen = {cut.array.name: codec_of(store_format.preset, reader, cut) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
-        kept = ledger.begin(ledger_head(inventory, {"zarr_format": zarr_format, "cuts": cuts}))
+        kept = ledger.begin(ledger_head(inventory, {"zarr_format": store_format.zarr_format, "cuts": cuts}))
         zarr_store.sweep(home, kept)
         disk_space.check(home, inventory, plan.objects, kept)
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
         attributes = {name: encoding.plain(value) for name, value in inventory.attributes.items()}
-        group = zarr.create_group(root, zarr_format=zarr_format, attributes=attributes)
+        group = zarr.create_group(root, zarr_format=store_format.zarr_format, attributes=attributes)
         whole = sum(cut.array.bytes for cut in plan.cuts)
         with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
+            objects = shards.Objects(put, ledger, frozenset(kept), progress)
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]
                 array = encoding.create_array(group, name, inventory.variables[name], cut.chunks, cut.shards, codec)
-                if dtypes[name] == encoding.TEXT:
-                    shards.write_texts(reader, cut, array)
-                    continue
-                form = encoding.form_of(array, codec)
-                target = shards.Target(put, array, form, ledger, frozenset(kept), progress)
-                write = shards.write_independent if cut.independent else shards.write_slabs
-                write(reader, cut, target, compute)
+                write_array(reader, cut, array, codec, objects, compute)
         zarr.consolidate_metadata(root)
         for file in inventory.files:
             check_unchanged(file)
@@ -117,7 +120,30 @@ def write_store(
     }
 
 
-def provenance(inventory: Inventory) -> dict:
+def codec_of(preset: str, reader: Reader, cut: planning.Cut) -> tuple[Blosc | Pcodec, JSON]:
+    """Return the codec of an array, and the figures of its trial, as `codec_trial.choose` does."""
+    return codec_trial.choose(preset, reader, cut, encoding.dtype_of(reader.variables[cut.array.name].dtype))
+
+
+def write_array(
+    reader: Reader,
+    cut: planning.Cut,
+    array: zarr.Array[Any],
+    codec: Blosc | Pcodec,
+    objects: shards.Objects,
+    compute: Compute,
+) -> None:
+    """Write the shards of an array that are not there."""
+    if reader.variables[cut.array.name].dtype == "str":
+        shards.write_texts(reader, cut, array)
+        return
+    target = shards.Target(objects, array, encoding.form_of(array, codec))
+    write = shards.write_independent if cut.independent else shards.write_slabs
+    write(reader, cut, target, compute)
+
+
+def provenance(inventory: Inventory) -> JSON:
     """Return the provenance of a store as JSON."""
     shared = {each.name: getattr(inventory, each.name) for each in fields(Provenance) if each.name != "recipe"}
-    return to_json(Provenance(**shared | {"recipe": RECIPE, "files": lasting(inventory.files)}))
+    told: JSON = to_json(Provenance(**shared | {"recipe": RECIPE, "files": lasting(inventory.files)}))
+    return told

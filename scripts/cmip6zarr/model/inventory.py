@@ -10,7 +10,10 @@ from typing import Any, ClassVar
 
 from cmip6zarr.core.files import JSON
 
-Attributes = dict[str, list[Any]]
+Attribute = list[Any]
+"""The type and the value of an attribute."""
+
+Attributes = dict[str, Attribute]
 """Typed attributes by name, in the order of the file."""
 
 
@@ -99,7 +102,7 @@ class AttributeRange:
 
     start: int
     stop: int
-    value: list[Any] | None
+    value: Attribute | None
 
 
 @dataclass(frozen=True, kw_only=True)

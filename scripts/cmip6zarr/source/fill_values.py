@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.inventory import Attribute, Attributes
 from cmip6zarr.source.attributes import TEXTS, untyped
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:  # convert asks for fill values, and mostly does without the n
     from cmip6zarr.source.headers import Header
 
 
-def check_fill_values(first: "Header", judge: Judge) -> dict[str, list]:
+def check_fill_values(first: "Header", judge: Judge) -> Attributes:
     """Return {variable: typed `_FillValue`} of those that the policy drops.
 
     One of another type that is the same number after rounding is a finding. One that is no value of its variable's type
@@ -34,7 +35,7 @@ def check_fill_values(first: "Header", judge: Judge) -> dict[str, list]:
     return dropped
 
 
-def fill_of(attribute: list, dtype: str):
+def fill_of(attribute: Attribute, dtype: str) -> np.generic | str | None:
     """Return a typed `_FillValue` as a value of `dtype` (a numpy scalar or text), or None if it is none.
 
     `dtype` is named as in `headers.Variable`. A number of another type is a value of it if it is in its range: integers

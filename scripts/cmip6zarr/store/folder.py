@@ -11,6 +11,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from cmip6zarr.core import files
+from cmip6zarr.core.buffers import Parts
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
 
@@ -78,7 +79,7 @@ class Folder(Home):
     def has(self, key: str) -> bool:
         return (self.path / key).is_file()
 
-    def put(self, key: str, parts: list) -> Written:
+    def put(self, key: str, parts: Parts) -> Written:
         target = self.path / key
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
         checksum, size = xxhash.xxh3_128(), 0

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from zarr.abc.store import Store
 
+from cmip6zarr.core.buffers import Parts
+
 READ_BYTES = 2**22
 LEDGER = ".ledger.jsonl"  # beside a store
 
@@ -24,7 +26,7 @@ class Written(NamedTuple):
     md5: str | None = None
 
 
-Put = Callable[[str, list, Callable[[Written], None]], None]
+Put = Callable[[str, Parts, Callable[[Written], None]], None]
 """Writes an object, given its key and its bytes in parts, and calls back when it is there."""
 
 
@@ -95,7 +97,7 @@ class Home(ABC):
         """Tell whether an object is there."""
 
     @abstractmethod
-    def put(self, key: str, parts: list) -> Written:
+    def put(self, key: str, parts: Parts) -> Written:
         """Write an object, the bytes of `parts` one after another. It is there whole or not at all."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import inf
 from pathlib import Path
@@ -14,24 +14,32 @@ from threading import Lock
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store.backend import Place
 from cmip6zarr.store.interface import LEDGER
 from cmip6zarr.store.ledger import Entry, digest_of, holds, line_of, parse, place, places
 
 CLAIM_SECONDS = 5  # between two requests whether the claim on a store in a bucket still holds
 
 
+@dataclass(frozen=True)
+class Owner:
+    """The folder of `results` for which a store is written; `take_over` is another, whose stores may be replaced."""
+
+    results: str | Path
+    take_over: str = ""
+
+
 class LedgerWriter:
     """The ledger of a store that is being written or proven; use as a context manager.
 
     It is locked as long as it is open: raises DatasetError (`busy`) where another process, or campaign, has it. The
-    store's home asks it before each change whether that is so still. `results` is the folder of results for which the
-    store is written, and `take_over` another whose stores may be written anew for it.
+    store's home asks it before each change whether that is so still.
     """
 
-    def __init__(self, store, results=None, take_over: str = ""):
+    def __init__(self, store: Place, owner: Owner | None = None) -> None:
         self.store = backend.at(store)
-        self.owner = None if results is None else {"results": str(Path(results).resolve()), "place": place(self.store)}
-        self.take_over = take_over
+        self.owner = owner and {"results": str(Path(owner.results).resolve()), "place": place(self.store)}
+        self.take_over = owner.take_over if owner else ""
         self.path = self.store.ledger
         self._lock = Lock()
         self._claim_seen, self._proven = -inf, None

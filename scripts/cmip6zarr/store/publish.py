@@ -9,9 +9,10 @@ from dataclasses import replace
 import xxhash
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.store import audit, ledger, zarr_store
 from cmip6zarr.store.interface import Home
-from cmip6zarr.store.ledger_writer import LedgerWriter
+from cmip6zarr.store.ledger_writer import LedgerWriter, Owner
 
 
 def copy(
@@ -20,15 +21,14 @@ def copy(
     dataset: str,
     zarr_format: int,
     memory_bytes: int,
-    results=None,
-    take_over: str = "",
-) -> dict:
+    owner: Owner,
+) -> JSON:
     """Copy a sealed store with what lies beside it, replacing one of ours; return how much was sent, and is there.
 
     At most `memory_bytes` of objects are held, but one. Raises DatasetError if the source is not sealed (`store`), not
     that of the dataset or not what its ledger says (`ledger`, `rot`), if there is something else at the target
-    (`store`), if another campaign writes it (`busy`), if it was published for other results (`owner`; `results` and
-    `take_over` are as in `LedgerWriter`), or if what is there in the end is not what was sent (`publish`).
+    (`store`), if another campaign writes it (`busy`), if it was published for another owner (`owner`), or if what is
+    there in the end is not what was sent (`publish`).
     """
     first, entries = ledger.load(source)
     if not zarr_store.is_sealed(source):
@@ -39,7 +39,7 @@ def copy(
     zarr_store.check_ours(target)
     if is_copy(target, first, entries):
         return figures(first, entries, 0)
-    with LedgerWriter(target, results, take_over) as book:
+    with LedgerWriter(target, owner) as book:
         kept = book.begin({name: first[name] for name in ledger.HEAD})
         zarr_store.sweep(target, kept)
         target.write_beside(zarr_store.PROVENANCE, source.read_beside(zarr_store.PROVENANCE).decode())

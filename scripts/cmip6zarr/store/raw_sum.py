@@ -8,7 +8,7 @@ import numpy as np
 import xxhash
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr.core.buffers import scratch
+from cmip6zarr.core.buffers import Bytes, scratch
 
 BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a core
 
@@ -16,13 +16,13 @@ BLOCK_VALUES = 2**17  # shuffled at once to be summed: what is in the cache of a
 class RawSum:
     """The checksum of the raw values of a shard, fed in order with values or with blocks of them that are shuffled."""
 
-    def __init__(self, itemsize: int):
+    def __init__(self, itemsize: int) -> None:
         self._planes = [xxhash.xxh3_128() for _ in range(itemsize)]
 
-    def update_shuffled(self, block: np.ndarray) -> None:
+    def update_shuffled(self, block: Bytes) -> None:
         """Add a block of values, shuffled: bytes."""
         for plane, part in zip(self._planes, block.reshape(len(self._planes), -1), strict=True):
-            plane.update(part)
+            plane.update(part.data)
 
     def update(self, values: np.ndarray) -> None:
         """Add values, contiguous and little-endian."""

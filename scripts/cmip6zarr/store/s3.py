@@ -27,6 +27,7 @@ import xxhash
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from cmip6zarr.core import files
+from cmip6zarr.core.buffers import Parts
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
 from cmip6zarr.store.s3_client import Settings, client
@@ -121,7 +122,7 @@ class Prefix(Home):
             return False
         return True
 
-    def put(self, key: str, parts: list) -> Written:
+    def put(self, key: str, parts: Parts) -> Written:
         data = b"".join(parts)
         checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
         made = Written(len(data), xxhash.xxh3_128(data).hexdigest(), checksum)
