@@ -78,6 +78,17 @@ def test_older_store_is_published_and_not_called_proven(verified, tmp_path):
     assert audit.check(target, "rot")["provenance"] == "not proven"
 
 
+def test_older_store_without_its_provenance_is_not_published(verified, tmp_path):
+    """Where no ledger knows the provenance, nothing else says that it is gone: class provenance, and nothing is sent."""
+    path, target = ledger.path_of(verified), tmp_path / "published.zarr"
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"store"' not in line))
+    backend.at(verified).beside(zarr_store.PROVENANCE).unlink()
+    assert run_publish(tmp_path, target) == 1
+    record = receipts.read(tmp_path, "failed", ID)
+    assert (record["class"], "found none, expected the provenance" in record["message"]) == ("provenance", True)
+    assert not target.exists()
+
+
 def test_copy_that_has_rotted_is_mended(verified, tmp_path):
     """Only the chunk that is wrong is sent again, and the metadata."""
     target = tmp_path / "published" / "s.zarr"

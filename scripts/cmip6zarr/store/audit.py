@@ -2,10 +2,13 @@
 
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.backend import Place
 from cmip6zarr.store.interface import LEDGER, Home
 from cmip6zarr.store.ledger import Entry
 from cmip6zarr.store.ledger_writer import LedgerWriter
@@ -13,23 +16,35 @@ from cmip6zarr.store.ledger_writer import LedgerWriter
 MOST_NAMED = 10  # objects that a message spells out
 
 
-def problems(store, unread: Container[str] = (), dataset: str | None = None) -> list[dict]:
-    """Return what is wrong with a store, sealed or not, and what lies beside it, as [{key, kind, found, expected}].
+class Problem(TypedDict):
+    """What is wrong with an object, or with the ledger, and what the ledger expects: bytes, a checksum or a place.
 
     Kinds are `missing`, `extra`, `short`, `long` and `changed` (same length, other checksum); `link`, `empty folder`
     and `neither file nor folder` of what is no object; `of another store`, if the ledger is not that of this place or
-    of the `dataset` that is asked for. Of objects with keys in `unread` only the length is looked at. Raises
-    DatasetError where the ledger is not whole (`ledger`) or an object cannot be read (`store`).
+    of the dataset that is asked for.
+    """
+
+    key: str
+    kind: str
+    found: int | str | None
+    expected: int | str | None
+
+
+def problems(store: Place, unread: Container[str] = (), dataset: str | None = None) -> list[Problem]:
+    """Return what is wrong with a store, sealed or not, and what lies beside it.
+
+    The ledger is to be that of a `dataset`, where it is given. Of objects with keys in `unread` only the length is
+    looked at. Raises DatasetError where the ledger is not whole (`ledger`) or an object cannot be read (`store`).
     """
     home = backend.at(store)
     first, entries = ledger.load(home)
     strangers = home.strangers()
     listed = {zarr_store.sealed_name(key): size for key, size in home.list().items()}
 
-    def fault(key: str) -> dict | None:
+    def fault(key: str) -> Problem | None:
         entry, size = entries.get(key), listed.get(key)
         if key in strangers:
-            return {"key": key, "kind": strangers[key], "found": None, "expected": entry and entry.bytes}
+            return {"key": key, "kind": strangers[key], "found": None, "expected": entry.bytes if entry else None}
         if entry is None:
             return {"key": key, "kind": "extra", "found": size, "expected": None}
         if size is None:
@@ -44,9 +59,10 @@ def problems(store, unread: Container[str] = (), dataset: str | None = None) -> 
         return beside(home, first, dataset) + [fault for fault in faults if fault]
 
 
-def beside(home: Home, first: dict, dataset: str | None) -> list[dict]:
+def beside(home: Home, first: JSON, dataset: str | None) -> list[Problem]:
     """Return what is wrong with what lies beside a store; `first` is what the ledger says of the store itself."""
-    found, known = [], first.get("dataset")
+    found: list[Problem] = []
+    known = first.get("dataset")
     if dataset not in (None, known):
         found.append({"key": LEDGER, "kind": "of another store", "found": known, "expected": dataset})
     elif (place := misplaced(home, first)) is not None:
@@ -59,7 +75,7 @@ def beside(home: Home, first: dict, dataset: str | None) -> list[dict]:
     return found
 
 
-def misplaced(home: Home, first: dict) -> str | None:
+def misplaced(home: Home, first: JSON) -> str | None:
     """Return where a store lies by its ledger, if that is elsewhere.
 
     Of a store whose ledger does not say so, the place is known if it lies in a folder of the same era's DRS.
@@ -75,7 +91,7 @@ def misplaced(home: Home, first: dict) -> str | None:
     return folder if drs_of_era and folder not in places else None
 
 
-def changed(home: Home, entry: Entry) -> dict | None:
+def changed(home: Home, entry: Entry) -> Problem | None:
     """Return what is wrong with the bytes of an object whose length is right."""
     try:
         _, checksum = zarr_store.digest(home, entry.key)
@@ -88,8 +104,8 @@ def changed(home: Home, entry: Entry) -> dict | None:
 
 
 def check(
-    store, kind: str, book: LedgerWriter | None = None, unread: Container[str] = (), dataset: str | None = None
-) -> dict:
+    store: Place, kind: str, book: LedgerWriter | None = None, unread: Container[str] = (), dataset: str | None = None
+) -> JSON:
     """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
 
     `provenance` tells whether its checksum is known and right: `proven` or `not proven`. The ledger of a store that is
@@ -111,7 +127,7 @@ def check(
     }
 
 
-def told(found: list[dict]) -> str:
+def told(found: list[Problem]) -> str:
     """Return problems in words, the first few by name.
 
     >>> told([{"key": "ta/c.0", "kind": "short", "found": 3, "expected": 9}])

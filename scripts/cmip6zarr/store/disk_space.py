@@ -1,9 +1,12 @@
 """Is there room for a store, in bytes and in files?"""
 
+from collections.abc import Mapping
+
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.text import human
 from cmip6zarr.model.inventory import Inventory
-from cmip6zarr.store.backend import at
+from cmip6zarr.store.backend import Place, at
+from cmip6zarr.store.ledger import Entry
 
 # Of the NetCDF bytes: no preset has made more of a compressed source, and less is no use to begin with.
 MOST_GROWTH = 1.5
@@ -17,7 +20,7 @@ def needed_bytes(inventory: Inventory, objects: int) -> int:
     return values + objects * BLOCK_BYTES
 
 
-def check(path, inventory: Inventory, objects: int, kept: dict) -> None:
+def check(path: Place, inventory: Inventory, objects: int, kept: Mapping[str, Entry]) -> None:
     """Raise DatasetError (`space`) unless there is room for what a store still lacks, as far as its home can tell.
 
     `kept` are the ledger entries of objects that are there. A quota is seen only by file systems that show it as their

@@ -19,10 +19,10 @@ from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
 class Folder(Home):
     """A store in a folder of a file system; each object is a file, and the lock on its ledger keeps writers apart."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.path)
 
     @property
@@ -60,7 +60,7 @@ class Folder(Home):
     def strangers(self) -> dict[str, str]:
         return {key: kind for key, entry in self._walk() if (kind := kind_of(entry)) != "file"}
 
-    def _walk(self) -> Iterator[tuple[str, os.DirEntry]]:
+    def _walk(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield keys and entries of all that is no folder with something in it; no link is followed."""
         waiting = [""] if self.path.is_dir() else []
         while waiting:
@@ -163,7 +163,7 @@ class Folder(Home):
         pass
 
 
-def kind_of(entry: os.DirEntry) -> str:
+def kind_of(entry: os.DirEntry[str]) -> str:
     """Return what a thing in a folder is, without following it.
 
     "file", "folder" (with something in it), "link", "empty folder", or "neither file nor folder", such as a pipe.

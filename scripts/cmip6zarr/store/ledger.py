@@ -18,15 +18,18 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
 from cmip6zarr import RECIPE
 from cmip6zarr.catalogue import drs
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.store import backend, zarr_store
+from cmip6zarr.store.backend import Place
 from cmip6zarr.store.interface import LEDGER, Home
 
 FORM = 1
@@ -45,12 +48,12 @@ class Entry:
     raw_xxh3: str | None = None
 
 
-def path_of(store) -> Path:
+def path_of(store: Place) -> Path:
     """Return where the ledger of a store lies."""
     return backend.at(store).ledger
 
 
-def head(inventory: Inventory, made_of: dict) -> dict:
+def head(inventory: Inventory, made_of: JSON) -> JSON:
     """Return the first line of the ledger of a store that is made of the files of an inventory, and of `made_of`."""
     sources = to_json([lasting(inventory.files), inventory.variables, inventory.attributes])
     text = json.dumps([*sources, made_of], sort_keys=True)
@@ -63,15 +66,17 @@ def lasting(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
     return tuple(replace(file, inode=None, ctime_ns=None) for file in files)
 
 
-def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
+def parse(data: bytes) -> tuple[JSON, dict[str, Entry], int]:
     """Return the first line of a ledger, its entries by key, and the bytes of the sound lines before any other.
 
     What the last line of a ledger says is added to the first: `store`, `provenance`, `owner`.
     """
-    first, entries, good = {}, {}, 0
+    first: JSON = {}
+    entries: dict[str, Entry] = {}
+    good = 0
     for line in data.splitlines(keepends=True):
         try:
-            facts = json.loads(line) if line.endswith(b"\n") else None
+            facts: Any = json.loads(line) if line.endswith(b"\n") else None
             if not good:
                 first = facts | {}
             elif "store" in facts:
@@ -85,7 +90,7 @@ def parse(data: bytes) -> tuple[dict, dict[str, Entry], int]:
     return first, entries, good
 
 
-def last_of(store: str, provenance: dict | None, owner: dict | None = None) -> dict:
+def last_of(store: str, provenance: JSON | None, owner: JSON | None = None) -> JSON:
     """Return the last line of a ledger; raises TypeError for other types."""
     kinds = {"bytes": int, "xxh3": str} if provenance is not None else {}
     kinds |= {"results": str, "place": str} if owner is not None else {}
@@ -95,7 +100,7 @@ def last_of(store: str, provenance: dict | None, owner: dict | None = None) -> d
     return {"store": store, "provenance": provenance, "owner": owner}
 
 
-def digest_of(data: bytes) -> dict:
+def digest_of(data: bytes) -> JSON:
     """Return what a ledger says of an object beside the store that holds some bytes."""
     return {"bytes": len(data), "xxh3": xxhash.xxh3_128_hexdigest(data)}
 
@@ -127,7 +132,7 @@ def entry_of(key: str, array: str, bytes: int, xxh3: str, raw_xxh3: str | None, 
     return Entry(key, array, bytes, xxh3, md5, raw_xxh3)
 
 
-def line_of(entry: Entry) -> dict:
+def line_of(entry: Entry) -> JSON:
     """Return an entry as its line has it."""
     facts = asdict(entry)
     if entry.md5 is None:
@@ -135,7 +140,7 @@ def line_of(entry: Entry) -> dict:
     return facts
 
 
-def holds(store, entry: Entry) -> bool:
+def holds(store: Place, entry: Entry) -> bool:
     """Tell whether an object of a store is there and is what its entry says."""
     try:
         return zarr_store.digest(store, entry.key) == (entry.bytes, entry.xxh3)
@@ -143,12 +148,12 @@ def holds(store, entry: Entry) -> bool:
         return False
 
 
-def read(store) -> dict[str, Entry]:
+def read(store: Place) -> dict[str, Entry]:
     """Return the entries of a store's ledger by key; raises DatasetError (`ledger`) where it is not whole."""
     return load(store)[1]
 
 
-def load(store) -> tuple[dict, dict[str, Entry]]:
+def load(store: Place) -> tuple[JSON, dict[str, Entry]]:
     """Return what a ledger says of its store (as `parse`), and its entries; raises DatasetError as `read` does."""
     home, remedy = backend.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
     path = f"{home}{LEDGER}"

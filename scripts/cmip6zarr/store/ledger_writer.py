@@ -11,8 +11,10 @@ from itertools import chain
 from math import inf
 from pathlib import Path
 from threading import Lock
+from typing import Self
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.store.backend import Place
 from cmip6zarr.store.interface import LEDGER
@@ -38,13 +40,16 @@ class LedgerWriter:
 
     def __init__(self, store: Place, owner: Owner | None = None) -> None:
         self.store = backend.at(store)
-        self.owner = owner and {"results": str(Path(owner.results).resolve()), "place": place(self.store)}
+        self.owner: dict[str, str] | None = None
+        if owner:
+            self.owner = {"results": str(Path(owner.results).resolve()), "place": place(self.store)}
         self.take_over = owner.take_over if owner else ""
         self.path = self.store.ledger
         self._lock = Lock()
-        self._claim_seen, self._proven = -inf, None
+        self._claim_seen = -inf
+        self._proven: JSON | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
@@ -70,7 +75,7 @@ class LedgerWriter:
         self.store.guard = self.check
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.store.guard = None
         os.close(self._file)
 
@@ -100,10 +105,10 @@ class LedgerWriter:
         """Remember the ledger that lies beside the store: what it says is being proven, and nothing else is sealed."""
         self._proven = self._proven or self._digest()
 
-    def _digest(self) -> dict:
+    def _digest(self) -> JSON:
         return digest_of(self.store.read_beside(LEDGER) or b"")
 
-    def begin(self, first: dict) -> dict[str, Entry]:
+    def begin(self, first: JSON) -> dict[str, Entry]:
         """Make this the ledger of what `first` says; return what an earlier one of the same holds and the store has.
 
         An object is kept only if its length and checksum are those of the ledger; one that is torn is not. It is read
@@ -121,17 +126,17 @@ class LedgerWriter:
         strangers = self.store.strangers()
         md5s = self.store.md5s() if any(entry.md5 for entry in entries.values()) else {}
 
-        def sound(entry):
+        def sound(entry: Entry) -> bool:
             if any(f"{entry.key}/".startswith(f"{key}/") for key in strangers):
                 return False  # behind a link it is not ours
             known = entry.md5 and md5s.get(entry.key) == entry.md5
-            return entry.raw_xxh3 and (known or holds(self.store, entry))
+            return bool(entry.raw_xxh3 and (known or holds(self.store, entry)))
 
         with ThreadPoolExecutor(self.store.threads) as pool:
             kept = pool.map(sound, entries.values())
             return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
 
-    def _check_owner(self, found: dict | None) -> None:
+    def _check_owner(self, found: JSON | None) -> None:
         # One that was copied or moved with its results still names those of before.
         if self.owner is None or found is None or found["place"] != self.owner["place"]:
             return
@@ -182,7 +187,7 @@ class LedgerWriter:
             if key in entries and entries[key].md5:
                 self.add(replace(entries[key], md5=None))
 
-    def _write(self, facts: dict) -> None:
+    def _write(self, facts: JSON) -> None:
         line = (json.dumps(facts) + "\n").encode()
         with self._lock:
             os.write(self._file, line)

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.core.files import JSON
 from cmip6zarr.model.as_json import from_json
 from cmip6zarr.model.inventory import Attributes, SourceFile, Variable
 from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.source import file_form
 from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.backend import Place
 
 CONVERT_AGAIN = "Convert the dataset again."
 KEEP = "Keep the original file."
@@ -22,7 +25,7 @@ def from_text(data: bytes, path: str) -> Provenance:
         raise DatasetError("provenance", f"{path}: cannot be read: {error}.", CONVERT_AGAIN) from error
 
 
-def read(store) -> Provenance:
+def read(store: Place) -> Provenance:
     """Return the provenance of a store; raises DatasetError (`provenance`) where it is not whole.
 
     Nor is it where the ledger knows another checksum. `is_proven` tells whether the ledger knows one.
@@ -43,7 +46,7 @@ def read(store) -> Provenance:
     return provenance
 
 
-def is_proven(store) -> bool:
+def is_proven(store: Place) -> bool:
     """Tell whether the ledger of a store knows the checksum of its provenance; those of older stores do not."""
     return bool(ledger.load(store)[0].get("provenance"))
 
@@ -84,11 +87,11 @@ class Original:
     """
 
     file: SourceFile
-    form: dict
+    form: JSON
     time_name: str | None
     variables: dict[str, Variable]
     attributes: dict[str, Attributes]
-    kept: dict[str, str | list | None]
+    kept: dict[str, str | list[Any] | None]
 
     @property
     def path(self) -> str:
@@ -102,9 +105,10 @@ class Original:
         """Return the shape that a variable has in the file."""
         return tuple(self.dims[dim] for dim in self.variables[name].dims)
 
-    def exact(self, name: str) -> dict[str, list]:
+    def exact(self, name: str) -> Attributes:
         """Return the attributes of a variable, or of the file, of which their typed form does not say all."""
-        return (self.form["variables"][name] if name else self.form)["exact"]
+        exact: Attributes = (self.form["variables"][name] if name else self.form)["exact"]
+        return exact
 
 
 def original(provenance: Provenance, number: int) -> Original:
@@ -121,7 +125,7 @@ def original(provenance: Provenance, number: int) -> Original:
     )
 
 
-def attributes_of(provenance: Provenance, file: SourceFile, form: dict, variable: str) -> Attributes:
+def attributes_of(provenance: Provenance, file: SourceFile, form: JSON, variable: str) -> Attributes:
     """Return the typed attributes of a variable ("": global ones) in a file, in its order."""
     if variable:
         first, ordered = provenance.variables[variable], form["variables"][variable]["attributes"]
@@ -132,6 +136,6 @@ def attributes_of(provenance: Provenance, file: SourceFile, form: dict, variable
         each.attribute: values.value
         for each in provenance.differing_attributes
         for values in each.values
-        if each.variable == variable and values.start <= file.start < values.stop
+        if each.variable == variable and values.start <= file.start < values.stop and values.value is not None
     }
     return {name: (known | own)[name] for name in ordered}

@@ -5,13 +5,14 @@ and the copy is read back whole. A copy that was cut off goes on where it was.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import xxhash
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.files import JSON
 from cmip6zarr.store import audit, ledger, zarr_store
-from cmip6zarr.store.interface import Home
+from cmip6zarr.store.interface import Home, Written
 from cmip6zarr.store.ledger_writer import LedgerWriter, Owner
 
 
@@ -36,32 +37,44 @@ def copy(
     if wrong := audit.beside(source, first, dataset):
         message = f"{source}: {audit.told(wrong)}; nothing was sent."
         raise DatasetError("rot", message, "Run again: what is not right is converted again.")
+    beside = source.read_beside(zarr_store.PROVENANCE)
+    if beside is None:
+        message = f"{source}{zarr_store.PROVENANCE}: found none, expected the provenance; nothing was sent."
+        raise DatasetError("provenance", message, "Convert the dataset again.")
     zarr_store.check_ours(target)
     if is_copy(target, first, entries):
         return figures(first, entries, 0)
     with LedgerWriter(target, owner) as book:
         kept = book.begin({name: first[name] for name in ledger.HEAD})
         zarr_store.sweep(target, kept)
-        target.write_beside(zarr_store.PROVENANCE, source.read_beside(zarr_store.PROVENANCE).decode())
+        target.write_beside(zarr_store.PROVENANCE, beside.decode())
         missing = [entry for key, entry in entries.items() if key not in kept]
-        held = memory_bytes // max((entry.bytes for entry in missing), default=1)
-        with target.writing(min(target.uploads, held - 1)) as put:
-            for entry in missing:
-                data = source.read(entry.key)
-                if xxhash.xxh3_128_hexdigest(data) != entry.xxh3:
-                    message = f"{source}/{entry.key}: is not what the ledger says, and was not sent."
-                    raise DatasetError("rot", message, "Run again: what is not right is converted again.")
-                # Under the names of a store that is not sealed: it opens when it is proven.
-                put(
-                    zarr_store.held(entry.key), [data], lambda made, entry=entry: book.add(replace(entry, md5=made.md5))
-                )
+        send(source, target, missing, book, memory_bytes)
         book.complete(proven=bool(first.get("provenance")))
         audit.check(target, "publish", book)
         zarr_store.seal(target, zarr_format)
     return figures(first, entries, len(missing))
 
 
-def is_copy(target: Home, first: dict, entries: dict[str, ledger.Entry]) -> bool:
+def send(source: Home, target: Home, missing: list[ledger.Entry], book: LedgerWriter, memory_bytes: int) -> None:
+    """Copy objects, each if it is what its entry says; raises DatasetError (`rot`) for one that is not."""
+    held = memory_bytes // max((entry.bytes for entry in missing), default=1)
+    with target.writing(min(target.uploads, held - 1)) as put:
+        for entry in missing:
+            data = source.read(entry.key)
+            if xxhash.xxh3_128_hexdigest(data) != entry.xxh3:
+                message = f"{source}/{entry.key}: is not what the ledger says, and was not sent."
+                raise DatasetError("rot", message, "Run again: what is not right is converted again.")
+            # Under the names of a store that is not sealed: it opens when it is proven.
+            put(zarr_store.held(entry.key), [data], partial(note, book, entry))
+
+
+def note(book: LedgerWriter, entry: ledger.Entry, made: Written) -> None:
+    """Write down an object that has arrived."""
+    book.add(replace(entry, md5=made.md5))
+
+
+def is_copy(target: Home, first: JSON, entries: dict[str, ledger.Entry]) -> bool:
     """Tell whether a store has been copied already, with its provenance, and is whole."""
     if not zarr_store.is_sealed(target):
         return False
@@ -70,7 +83,7 @@ def is_copy(target: Home, first: dict, entries: dict[str, ledger.Entry]) -> bool
     return same and not audit.problems(target, dataset=first["dataset"])
 
 
-def figures(first: dict, entries: dict[str, ledger.Entry], sent: int) -> dict:
+def figures(first: JSON, entries: dict[str, ledger.Entry], sent: int) -> JSON:
     """Return the facts of a receipt: objects and bytes of the store, and how many objects were sent."""
     return {
         "provenance": "proven" if first.get("provenance") else "not proven",

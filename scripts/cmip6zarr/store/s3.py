@@ -14,13 +14,14 @@ import platform
 import re
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING
 
 import obstore
 import xxhash
@@ -33,6 +34,10 @@ from cmip6zarr.store.interface import LEDGER, READ_BYTES, Home, Put, Written
 from cmip6zarr.store.s3_client import Settings, client
 from cmip6zarr.store.s3_errors import ERRORS, asking, failure, was_cut, was_damaged
 from cmip6zarr.store.s3_zarr import ZarrStore
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutResult
+    from obstore.store import S3Store
 
 WRITER = ".writer.json"
 UPLOADS = 3  # of an object that does not arrive as it was sent
@@ -48,7 +53,7 @@ class Prefix(Home):
     `draft` is the file that is the ledger while the store is written; without one a store can only be read.
     """
 
-    def __init__(self, url: str, settings: Settings, draft: Path | None = None):
+    def __init__(self, url: str, settings: Settings, draft: Path | None = None) -> None:
         match = URL.fullmatch(url)
         if not match:
             message = f"{url!r:.300}: expected s3://BUCKET/PREFIX of letters, digits and . _ = -, no word in dots."
@@ -57,7 +62,7 @@ class Prefix(Home):
         self.settings, self.draft = settings, draft
         self.tells_md5 = False  # known once the writer's object has been read
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}".rstrip("/")
 
     @property
@@ -80,11 +85,11 @@ class Prefix(Home):
         return self.draft
 
     @cached_property
-    def _inside(self):
+    def _inside(self) -> "S3Store":
         return client(self.settings, self.bucket, self.key)
 
     @cached_property
-    def _outside(self):
+    def _outside(self) -> "S3Store":
         return client(self.settings, self.bucket, self.key.rpartition("/")[0])
 
     def room(self) -> None:
@@ -97,7 +102,7 @@ class Prefix(Home):
     def zarr_store(self, read_only: bool = True) -> ZarrStore:
         return ZarrStore(self._inside, str(self), read_only)
 
-    def _listed(self, tries: int = LISTINGS) -> list[dict]:
+    def _listed(self, tries: int = LISTINGS) -> "list[ObjectMeta]":
         try:
             return [found for page in obstore.list(self._inside, chunk_size=1000) for found in page]
         except ERRORS as error:
@@ -111,7 +116,7 @@ class Prefix(Home):
     def strangers(self) -> dict[str, str]:
         return {}  # all that is there is an object
 
-    def md5s(self) -> dict[str, str]:
+    def md5s(self) -> dict[str, str | None]:
         return {found["path"]: tag(found) for found in self._listed()}
 
     def has(self, key: str) -> bool:
@@ -141,15 +146,15 @@ class Prefix(Home):
 
     @contextmanager
     def writing(self, uploads: int) -> Iterator[Put]:
-        room, waiting, lock = BoundedSemaphore(max(1, uploads)), deque[Future](), Lock()
+        room, waiting, lock = BoundedSemaphore(max(1, uploads)), deque[Future[None]](), Lock()
 
-        def upload(key, data, then):
+        def upload(key: str, data: bytes, then: Callable[[Written], None]) -> None:
             try:
                 then(self.put(key, [data]))
             finally:
                 room.release()
 
-        def put(key, parts, then):
+        def put(key: str, parts: Parts, then: Callable[[Written], None]) -> None:
             room.acquire()
             with lock:
                 while waiting and waiting[0].done():
@@ -258,6 +263,6 @@ class Prefix(Home):
         self._token.unlink(missing_ok=True)
 
 
-def tag(told: dict) -> str | None:
+def tag(told: "ObjectMeta | PutResult") -> str | None:
     """Return the ETag of an answer, without its quotes: the MD5 of the object, on most stores."""
     return (told["e_tag"] or "").strip('"') or None

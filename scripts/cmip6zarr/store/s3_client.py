@@ -3,12 +3,17 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from cmip6zarr.core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+    from obstore.store import S3Credential, S3Store
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def settings(text: str) -> Settings:
     return Settings(**given)
 
 
-def option(config: Mapping) -> str:
+def option(config: Mapping[str, Any]) -> str:
     """Return what `settings` reads: of the configuration's `s3` what is not the default.
 
     >>> option({"concurrency": 4, "region": ""})
@@ -63,11 +68,13 @@ def endpoint_of(given: Settings) -> str | None:
     if given.endpoint_url:
         return given.endpoint_url
     session = _session(given.profile)
-    return ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3", os.environ).provide()
+    provider = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3", os.environ)
+    endpoint: str | None = provider.provide()
+    return endpoint
 
 
 @cache
-def client(given: Settings, bucket: str, prefix: str, quick: bool = False):
+def client(given: Settings, bucket: str, prefix: str, quick: bool = False) -> "S3Store":
     """Return the client of a prefix of a bucket; a `quick` one gives up within seconds.
 
     Raises DatasetError (`store`) where there are no credentials.
@@ -78,7 +85,7 @@ def client(given: Settings, bucket: str, prefix: str, quick: bool = False):
     try:
         endpoint = endpoint_of(given)
         region = given.region or _session(given.profile).get_config_variable("region") or "us-east-1"
-        credentials = {} if given.anonymous else {"credential_provider": _credentials(given.profile)}
+        credentials: dict[str, Any] = {} if given.anonymous else {"credential_provider": _credentials(given.profile)}
     except BotoCoreError as error:
         message = f"s3://{bucket}: the AWS configuration cannot be used: {error}."
         raise DatasetError("store", message, "See to s3.profile, the environment, and the files in ~/.aws.") from error
@@ -115,14 +122,14 @@ def client(given: Settings, bucket: str, prefix: str, quick: bool = False):
 
 
 @cache
-def _session(profile: str):
+def _session(profile: str) -> "Session":
     import botocore.session
 
     return botocore.session.Session(profile=profile or None)
 
 
 @cache
-def _credentials(profile: str):
+def _credentials(profile: str) -> "Callable[[], S3Credential]":
     """Return what obstore asks for credentials, found where every AWS client looks; it asks again before they end."""
     found = _session(profile).get_credentials()
     if found is None:
@@ -130,11 +137,15 @@ def _credentials(profile: str):
         remedy = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3.profile; or read with s3.anonymous."
         raise DatasetError("store", message, remedy)
 
-    def provide() -> dict:
+    def provide() -> "S3Credential":
         keys = found.get_frozen_credentials()
         # Those that expire are renewed by botocore when it is asked, a quarter of an hour before they do.
         expires_at = datetime.now(UTC) + timedelta(minutes=10) if hasattr(found, "refresh_needed") else None
-        told = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key, "token": keys.token}
-        return told | {"expires_at": expires_at}
+        return {
+            "access_key_id": keys.access_key,
+            "secret_access_key": keys.secret_key,
+            "token": keys.token,
+            "expires_at": expires_at,
+        }
 
     return provide

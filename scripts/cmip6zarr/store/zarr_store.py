@@ -5,10 +5,11 @@ does not open. Sealing gives it its name; that is the last thing that happens to
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import product
 from math import ceil
+from typing import TYPE_CHECKING, Any, Self
 
 import xxhash
 import zarr
@@ -17,6 +18,11 @@ from zarr.storage import WrapperStore
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend
+from cmip6zarr.store.backend import Place
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
 
 # Beside a store: it is ours, and where it came from, file by file.
 PROVENANCE = ".provenance.json"
@@ -39,37 +45,39 @@ def sealed_name(key: str) -> str:
     return bare if bare in ALL_ROOT_KEYS else key
 
 
-class UnsealedStore(WrapperStore):
+class UnsealedStore(WrapperStore[Store]):
     """A store that its writer and its verifier can open, and nobody else; `fence` is called before each request."""
 
-    def __init__(self, store, fence: Callable[[], None] = lambda: None):
+    def __init__(self, store: Store, fence: Callable[[], None] = lambda: None) -> None:
         super().__init__(store)
         self._fence = fence
 
-    def _with_store(self, store):
+    def _with_store(self, store: Store) -> Self:
         return type(self)(store, self._fence)
 
-    async def get(self, key, prototype, byte_range=None):
+    async def get(
+        self, key: str, prototype: "BufferPrototype", byte_range: "ByteRequest | None" = None
+    ) -> "Buffer | None":
         self._fence()
         return await self._store.get(held(key), prototype, byte_range)
 
-    async def set(self, key, value):
+    async def set(self, key: str, value: "Buffer") -> None:
         self._fence()
         await self._store.set(held(key), value)
 
-    async def set_if_not_exists(self, key, value):
+    async def set_if_not_exists(self, key: str, value: "Buffer") -> None:
         self._fence()
         await self._store.set_if_not_exists(held(key), value)
 
-    async def exists(self, key):
+    async def exists(self, key: str) -> bool:
         self._fence()
         return await self._store.exists(held(key))
 
-    async def delete(self, key):
+    async def delete(self, key: str) -> None:
         self._fence()
         await self._store.delete(held(key))
 
-    async def list_dir(self, prefix):
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         async for name in self._store.list_dir(prefix):
             yield sealed_name(name)
 
@@ -78,10 +86,12 @@ class MissingChunkError(DatasetError):
     """A chunk that must be there is not; zarr would have read fill values instead."""
 
 
-class StrictStore(WrapperStore):
+class StrictStore(WrapperStore[Store]):
     """A store whose absent chunks raise instead of reading as fill values."""
 
-    async def get(self, key, prototype, byte_range=None):
+    async def get(
+        self, key: str, prototype: "BufferPrototype", byte_range: "ByteRequest | None" = None
+    ) -> "Buffer | None":
         value = await self._store.get(key, prototype, byte_range)
         if value is None and key.rsplit("/", 1)[-1] not in METADATA_NAMES:
             raise MissingChunkError("chunks", f"{self._store}: chunk {key!r} is missing.", "Run again.")
@@ -95,15 +105,17 @@ class CheckedStore(StrictStore):
     that have been read whole, and are right.
     """
 
-    def __init__(self, store, checksums: dict[str, str]):
+    def __init__(self, store: Store, checksums: dict[str, str]) -> None:
         super().__init__(store)
         self._checksums = checksums
         self.checked: set[str] = set()
 
-    def _with_store(self, store):
+    def _with_store(self, store: Store) -> Self:
         return type(self)(store, self._checksums)
 
-    async def get(self, key, prototype, byte_range=None):
+    async def get(
+        self, key: str, prototype: "BufferPrototype", byte_range: "ByteRequest | None" = None
+    ) -> "Buffer | None":
         value = await super().get(key, prototype, byte_range)
         if value is not None and byte_range is None:
             found, expected = xxhash.xxh3_128_hexdigest(value.as_buffer_like()), self._checksums.get(key)
@@ -115,7 +127,7 @@ class CheckedStore(StrictStore):
 
 
 @contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Hush zarr's warnings of what is done on purpose in Zarr v3: characters as S1, pcodec, consolidated metadata."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
@@ -124,12 +136,12 @@ def quiet():
         yield
 
 
-def open_store(path, read_only: bool = True) -> Store:
+def open_store(path: Place, read_only: bool = True) -> Store:
     """Return the bare store at its home."""
     return backend.at(path).zarr_store(read_only)
 
 
-def open_unsealed(path, checksums: dict[str, str] | None = None, consolidated: bool = False) -> zarr.Group:
+def open_unsealed(path: Place, checksums: dict[str, str] | None = None, consolidated: bool = False) -> zarr.Group:
     """Open the group of a store that is not sealed, to read; missing chunks raise.
 
     With `checksums` of its objects changed ones raise too, as in `open_sealed`. Metadata are each array's own, or the
@@ -142,7 +154,7 @@ def open_unsealed(path, checksums: dict[str, str] | None = None, consolidated: b
         raise DatasetError("store", f"{path}: no unsealed store.", "Run again.") from error
 
 
-def open_sealed(path, checksums: dict[str, str] | None = None) -> zarr.Group:
+def open_sealed(path: Place, checksums: dict[str, str] | None = None) -> zarr.Group:
     """Open the group of a store that has been proven, to read; missing chunks raise.
 
     With `checksums`, {key: XXH3-128} of all its objects, one that has changed raises too when it is read. Raises
@@ -159,24 +171,24 @@ def strict(store: Store, checksums: dict[str, str] | None) -> StrictStore:
     return StrictStore(store) if checksums is None else CheckedStore(store, checksums)
 
 
-def list_objects(path) -> dict[str, int]:
+def list_objects(path: Place) -> dict[str, int]:
     """Return {key: bytes} of every object of a store; empty where there is no store."""
     return backend.at(path).list()
 
 
-def expected_chunks(array: zarr.Array) -> list[str]:
+def expected_chunks(array: zarr.Array[Any]) -> list[str]:
     """Return the keys that a fully written array has, relative to the root of its store."""
     per = array.shards or array.chunks
     grid = product(*(range(ceil(size / chunk)) for size, chunk in zip(array.shape, per, strict=True)))
     return [chunk_key(array, index) for index in grid]
 
 
-def chunk_key(array: zarr.Array, index: tuple[int, ...]) -> str:
+def chunk_key(array: zarr.Array[Any], index: tuple[int, ...]) -> str:
     """Return the key of the object that holds a shard (or chunk) of an array, relative to the root of its store."""
     return f"{array.path}/{array.metadata.encode_chunk_key(index)}"
 
 
-def digest(path, key: str) -> tuple[int, str]:
+def digest(path: Place, key: str) -> tuple[int, str]:
     """Return the bytes of an object of a store and its XXH3-128; raises OSError where it cannot be read.
 
     Root metadata is found under its own name or that of an unsealed store.
@@ -195,12 +207,12 @@ def is_chunk(key: str) -> bool:
     return key.rsplit("/", 1)[-1].removesuffix(UNSEALED) not in METADATA_NAMES
 
 
-def is_sealed(path) -> bool:
+def is_sealed(path: Place) -> bool:
     """Tell whether readers can open the store."""
     return any(backend.at(path).has(key) for key in ("zarr.json", ".zgroup"))
 
 
-def seal(path, zarr_format: int) -> None:
+def seal(path: Place, zarr_format: int) -> None:
     """Give the root metadata of a verified store its names: from now on it opens, and others may replace it.
 
     Raises DatasetError (`busy`) if another process has taken the store, or the ledger is not the one that was proven.
@@ -212,14 +224,14 @@ def seal(path, zarr_format: int) -> None:
     home.release()
 
 
-def unseal(path) -> None:
+def unseal(path: Place) -> None:
     """Take the store away from its readers, before a chunk of it changes. Nothing happens if it is not sealed."""
     home = backend.at(path)
     present = [key for keys in ROOT_KEYS.values() for key in reversed(keys) if home.has(key)]
     rename_root(home, [(key, key + UNSEALED) for key in present])
 
 
-def rename_root(path, names: list[tuple[str, str]]) -> None:
+def rename_root(path: Place, names: list[tuple[str, str]]) -> None:
     """Rename objects at a store's root one by one."""
     for old, new in names:
         try:
@@ -228,7 +240,7 @@ def rename_root(path, names: list[tuple[str, str]]) -> None:
             raise DatasetError("store", f"{path}: {old!r} is missing.", "Run again.") from None
 
 
-def check_ours(path) -> None:
+def check_ours(path: Place) -> None:
     """Raise DatasetError (`store`) if there is something at the place of a store that this workflow did not make."""
     home = backend.at(path)
     if home.occupied() and not (home.genuine() and home.read_beside(PROVENANCE) is not None):
@@ -236,7 +248,7 @@ def check_ours(path) -> None:
         raise DatasetError("store", message, "Move it away, or choose another store_root.")
 
 
-def sweep(path, keep) -> None:
+def sweep(path: Place, keep: Collection[str]) -> None:
     """Remove from a store of ours all objects but those with keys in `keep`; it is unsealed first.
 
     What was cut off while it was written goes too, and so do links and empty folders, of which none is ours. Raises
