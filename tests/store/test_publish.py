@@ -79,7 +79,7 @@ def test_older_store_is_published_and_not_called_proven(verified, tmp_path):
 
 
 def test_older_store_without_its_provenance_is_not_published(verified, tmp_path):
-    """Where no ledger knows the provenance, nothing else says that it is gone: class provenance, and nothing is sent."""
+    """Where no ledger knows the provenance, nothing else says that it is gone: nothing is sent."""
     path, target = ledger.path_of(verified), tmp_path / "published.zarr"
     path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"store"' not in line))
     backend.at(verified).beside(zarr_store.PROVENANCE).unlink()
