@@ -5,12 +5,14 @@ found and what was expected; nothing is aligned, filled or guessed. `statics` co
 """
 
 import re
+from collections.abc import Container
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import numpy as np
 
 from cmip6zarr.core.errors import Refused
-from cmip6zarr.model.inventory import AttributeRange, DifferingAttribute
+from cmip6zarr.model.inventory import Attribute, AttributeRange, DifferingAttribute
 from cmip6zarr.source.attributes import TEXTS, untyped
 from cmip6zarr.source.headers import Header
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
@@ -49,7 +51,7 @@ def check_identity(header: Header, first: Header, judge: Judge) -> None:
         judge.lift(refusal, "allow", file=header.path)
 
 
-def table_name(value):
+def table_name(value: Any) -> Any:
     """Return the value of an attribute that names a dataset; of CMIP5's table_id, the table without its edition.
 
     >>> table_name("Table Amon (26 July 2011) 976b7fd1d9e1be31dddd28f5dc79b7a1"), table_name("Amon")
@@ -59,14 +61,14 @@ def table_name(value):
     return match[1] if match else value
 
 
-def check_structure(header: Header, first: Header, time_dim: str | None, widened=()) -> None:
+def check_structure(header: Header, first: Header, time_dim: str | None, widened: Container[str] = ()) -> None:
     """Raise Refused (`structure`) unless both files have the same variables, dimensions and dtypes.
 
     Only the length of `time_dim` may differ, and the dtype of variables in `widened`. Byte order, chunks and filters
     may differ too: no value has them. Floats without time may be of another width: `statics` compares them.
     """
 
-    def refuse(what, found, expected):
+    def refuse(what: str, found: object, expected: object) -> NoReturn:
         message = f"{header.path}: {what}: found {found}, expected {expected} as in {first.path}."
         raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
 
@@ -113,12 +115,12 @@ def check_meaning(header: Header, first: Header, times: set[str], judge: Judge) 
             judge.lift(refusal, "first", **where)
 
 
-def decodes(attribute: str, *values: list | None) -> bool:
+def decodes(attribute: str, *values: Attribute | None) -> bool:
     """Tell whether typed values of an attribute decide which number or date a stored number is."""
     return attribute in DECODING or (attribute == "units" and any(v and is_time_units(v[1]) for v in values))
 
 
-def means_same(attribute: str, found: list, expected: list) -> bool:
+def means_same(attribute: str, found: Attribute, expected: Attribute) -> bool:
     """Tell whether two typed values of an attribute that are not equal mean the same.
 
     Those are units that UDUNITS takes for one, and equal numbers of another type. A scale is not one of them: its type
@@ -169,7 +171,7 @@ def direction(units: str) -> str:
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Tell whether two arrays of one shape and dtype hold the same bits: NaN payloads and the sign of zero count."""
     if a.dtype == object:
-        return a.tolist() == b.tolist()
+        return bool(a.tolist() == b.tolist())
     a, b = (x.astype(x.dtype.newbyteorder("<"), copy=False) for x in (a, b))
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 

@@ -94,7 +94,7 @@ def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
     return True
 
 
-def check_steps(days: np.ndarray, path: str, and_path: str, frequency, calendar: str, judge: Judge) -> None:
+def check_steps(days: np.ndarray, path: str, and_path: str, frequency: str | None, calendar: str, judge: Judge) -> None:
     """Raise Refused if a step does not follow the one before: `overlap` (it is not later), `irregular`, `gap`.
 
     The message names the first such step. One finding counts all steps that are missing between these `days`.

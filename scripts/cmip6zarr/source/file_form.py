@@ -6,23 +6,29 @@ unlike it, so that hundreds of files that were written alike take no room.
 
 import base64
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
+from cmip6zarr.core.files import JSON
 from cmip6zarr.model.inventory import Finding, KeptValues
 from cmip6zarr.source.headers import File, Header, read_whole
 
 # Values of a variable that differ from what the store gives are kept beside it up to these sizes, raw and compressed.
 MOST_RAW_BYTES = 64 * 2**20
 MOST_KEPT_BYTES = 2**20
+Kept = str | list[Any]
+"""What `difference` keeps of a variable: compressed bits in base64, or texts."""
+
 TEXT_BYTES = 32  # taken for one text of variable length
 # Of all files together; what is beyond is not kept.
 MOST_SHARED_BYTES = 4 * 2**20
 
 
-def form(header: Header, time_name: str | None) -> dict:
+def form(header: Header, time_name: str | None) -> JSON:
     """Return the form of a file; only the length of `time_name` is left out (None).
 
     `types` names what a file holds and its store does not: user-defined types, and all that the policy dropped.
@@ -47,7 +53,7 @@ def form(header: Header, time_name: str | None) -> dict:
     }
 
 
-def unlike(form: dict, first: dict) -> dict:
+def unlike(form: JSON, first: JSON) -> JSON:
     """Return what of a form is not as in the first file's, which has the same variables; `like` undoes it.
 
     >>> unlike({"order": [1], "variables": {"a": {"x": 1}}}, {"order": [2], "variables": {"a": {"x": 1}}})
@@ -67,7 +73,7 @@ def unlike(form: dict, first: dict) -> dict:
     return found
 
 
-def like(unlike: dict, first: dict) -> dict:
+def like(unlike: JSON, first: JSON) -> JSON:
     """Return the form of which `unlike` told the difference to the first file's."""
     form = first | unlike
     if "variables" in unlike:
@@ -84,7 +90,7 @@ def octets(values: np.ndarray) -> np.ndarray:
     return np.frombuffer(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes(), "u1")
 
 
-def difference(values: np.ndarray, given: np.ndarray) -> str | list | None:
+def difference(values: np.ndarray, given: np.ndarray) -> Kept | None:
     """Return what turns `given` (same shape and dtype) into `values`, fit for JSON; None if that is too much to keep.
 
     Of texts that is a list of them, of all else the exclusive or of the bits, compressed: noise is mostly zeros.
@@ -102,7 +108,7 @@ def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return values.astype(dtype, copy=False)
 
 
-def undo(kept: str | list, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def undo(kept: Kept, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return what `difference` kept of an array: texts, or unsigned integers to be combined with the bits given."""
     if isinstance(kept, list):
         return np.array(kept, object).reshape(shape)
@@ -116,7 +122,8 @@ def applied(given: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return the values of a file from those that the store gives and what `undo` returned for them."""
     if kept.dtype == object:
         return kept
-    return (np.ascontiguousarray(given).view(kept.dtype).reshape(given.shape) ^ kept).view(given.dtype)
+    values: np.ndarray = np.ascontiguousarray(given).view(kept.dtype).reshape(given.shape) ^ kept
+    return values.view(given.dtype)
 
 
 def keep_static(sources: list[File], findings: list[Finding]) -> None:
@@ -134,7 +141,7 @@ def keep_static(sources: list[File], findings: list[Finding]) -> None:
                 file.kept[name] = difference(values, cast(read_whole(first, name), values.dtype))
 
 
-def shared(kept: list[dict]) -> tuple[KeptValues, ...]:
+def shared(kept: Sequence[Mapping[str, Kept | None]]) -> tuple[KeptValues, ...]:
     """Return what each file keeps, once, with the numbers of its files.
 
     >>> shared([{}, {"lat": "x"}, {"lat": "x"}])

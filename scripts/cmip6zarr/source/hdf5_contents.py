@@ -38,6 +38,9 @@ CLASSES = {
 OF_NETCDF = (h5t.COMPOUND, h5t.ENUM, h5t.OPAQUE, h5t.VLEN)
 OUTSIDE = "Write the file again so that it holds its values itself, or set policy.structure to leave_out."
 
+Unfit = dict[tuple[str, str], str]
+"""What no store can hold, {(variable, attribute): why}: "" for the file's own, and no attribute."""
+
 
 @dataclass
 class Held:
@@ -64,14 +67,14 @@ class Contents:
     types: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
-    def unfit(self) -> dict[tuple[str, str], str]:
-        """Return what no store can hold, {(variable, attribute): why}: "" for the file's own, and no attribute."""
+    def unfit(self) -> Unfit:
+        """Return what no store can hold."""
         found = {(name, ""): held.unfit for name, held in self.variables.items() if held.unfit}
         for variable, attributes in self._attributes():
             found |= {(variable, name): why for name, why in attributes.items() if why}
         return found
 
-    def beyond(self, variables: dict[str, list[str]], attributes: list[str]) -> dict[tuple[str, str], str]:
+    def beyond(self, variables: dict[str, list[str]], attributes: list[str]) -> Unfit:
         """Return, as `unfit` does, what is not among the variables ({name: attributes}) and attributes of a list."""
         missing = {(name, ""): "not listed by the netCDF library" for name in self.variables if name not in variables}
         for variable, ours in self._attributes():
@@ -79,11 +82,11 @@ class Contents:
             missing |= {(variable, name): "not listed by the netCDF library" for name in ours if name not in listed}
         return missing
 
-    def _attributes(self):
+    def _attributes(self) -> list[tuple[str, dict[str, str]]]:
         return [("", self.attributes), *((name, held.attributes) for name, held in self.variables.items())]
 
 
-def told(unfit: dict[tuple[str, str], str]) -> list[str]:
+def told(unfit: Unfit) -> list[str]:
     """Return in words what a store cannot hold.
 
     >>> told({("tas", "flag"): "enum", ("", "note"): "opaque", ("records", ""): "compound"})
@@ -95,7 +98,7 @@ def told(unfit: dict[tuple[str, str], str]) -> list[str]:
     ]
 
 
-def is_hdf5(path) -> bool:
+def is_hdf5(path: str | Path) -> bool:
     """Tell whether a file has HDF5's signature where it may be; raises OSError if it cannot be read."""
     with Path(path).open("rb") as file:
         size, offset = file.seek(0, 2), 0
@@ -107,7 +110,7 @@ def is_hdf5(path) -> bool:
     return False
 
 
-def contents_of(path) -> Contents:
+def contents_of(path: str | Path) -> Contents:
     """Return what an HDF5 file holds; raises Refused (`structure`) for what reaches outside of it.
 
     No dataset is read and no link followed out of the file. Raises what h5py raises for a damaged one.
@@ -134,7 +137,7 @@ def contents_of(path) -> Contents:
     return found
 
 
-def check_link(path, root: h5g.GroupID, link: bytes, name: str) -> None:
+def check_link(path: str | Path, root: h5g.GroupID, link: bytes, name: str) -> None:
     """Raise Refused (`structure`) for a link that leaves the file or leads nowhere."""
     kind = root.links.get_info(link).type
     if kind == h5l.TYPE_HARD:
@@ -154,7 +157,7 @@ def check_link(path, root: h5g.GroupID, link: bytes, name: str) -> None:
     raise Refused("structure", f"{path}: {name!r} is {what}, expected values in the file itself.", OUTSIDE)
 
 
-def check_storage(path, item: h5d.DatasetID, name: str) -> None:
+def check_storage(path: str | Path, item: h5d.DatasetID, name: str) -> None:
     """Raise Refused (`structure`) for a dataset whose values lie in other files."""
     properties = item.get_create_plist()
     if properties.get_external_count():
@@ -186,7 +189,7 @@ def held(item: h5d.DatasetID) -> Held:
     )
 
 
-def attributes_of(item, own: set[str]) -> dict[str, str]:
+def attributes_of(item: h5d.DatasetID | h5g.GroupID, own: set[str]) -> dict[str, str]:
     """Return the attributes of an object but its library's own, {name: why no store can hold it}."""
     found = {}
     for number in range(h5a.get_num_attrs(item)):
@@ -213,7 +216,7 @@ def words_of(kind: h5t.TypeID) -> str:
     return CLASSES.get(number, f"HDF5's class {number}")
 
 
-def check_whole(path, contents: Contents, shapes: dict[str, list[int]]) -> None:
+def check_whole(path: str | Path, contents: Contents, shapes: dict[str, list[int]]) -> None:
     """Raise Refused (`structure`) for a variable that the netCDF library would fill up wrongly to its shape.
 
     `shapes` are those that the library gives, of its dimensions. Where an unlimited dimension has grown after the

@@ -1,19 +1,23 @@
 """What one NetCDF file says of itself: header and coordinates, no data."""
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 import netCDF4
 import numpy as np
 
 from cmip6zarr.core import chunks, open_timeout
 from cmip6zarr.core.errors import LIBRARY_ERRORS, Refused
+from cmip6zarr.core.files import JSON
+from cmip6zarr.model.inventory import Attributes
 from cmip6zarr.source import hdf5_contents, netcdf3_size, netcdf_c
 from cmip6zarr.source.attributes import exact, read_attribute, typed
-from cmip6zarr.source.hdf5_contents import Contents
+from cmip6zarr.source.hdf5_contents import Contents, Unfit
 from cmip6zarr.source.time_units import Move
 
 # A variable becomes a folder: this is netCDF's own rule for names, which the header of a file may break, without what
@@ -37,9 +41,9 @@ class Variable:
     shape: list[int]
     chunks: list[int] | None
     filters: list[str]
-    attributes: dict[str, list]
-    exact: dict[str, list] = field(default_factory=dict)
-    storage: dict | None = None
+    attributes: Attributes
+    exact: Attributes = field(default_factory=dict)
+    storage: JSON | None = None
 
 
 @dataclass
@@ -56,8 +60,8 @@ class Header:
     dims: dict[str, int]
     unlimited: list[str]
     variables: dict[str, Variable] = field(default_factory=dict)
-    attributes: dict[str, list] = field(default_factory=dict)
-    exact: dict[str, list] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
+    exact: Attributes = field(default_factory=dict)
     format: str = "NETCDF4"
     types: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -80,10 +84,10 @@ class File:
     moves: dict[str, Move] = field(default_factory=dict)
     dtypes: dict[str, str] = field(default_factory=dict)
     off: dict[str, float] = field(default_factory=dict)
-    kept: dict[str, str | list | None] = field(default_factory=dict)
+    kept: dict[str, str | list[Any] | None] = field(default_factory=dict)
 
 
-def open_raw(path) -> netCDF4.Dataset:
+def open_raw(path: str | Path) -> netCDF4.Dataset:
     """Open a file so that reads return what is stored: no mask, no scale, characters as characters.
 
     Raises Refused (`unreadable`) if the netCDF library cannot open it.
@@ -99,7 +103,7 @@ def open_raw(path) -> netCDF4.Dataset:
 
 
 @contextmanager
-def reading(path):
+def reading(path: str | Path) -> Iterator[None]:
     """Turn what the netCDF library raises while it reads values of a file into the refusal of the file."""
     try:
         yield
@@ -107,7 +111,7 @@ def reading(path):
         raise unreadable(path, error) from error
 
 
-def unreadable(path, error) -> Refused:
+def unreadable(path: str | Path, error: Exception) -> Refused:
     """Return the refusal of a file that the netCDF library cannot read."""
     return Refused(
         "unreadable",
@@ -116,7 +120,7 @@ def unreadable(path, error) -> Refused:
     )
 
 
-def read_header(path, drop: bool = False) -> Header:
+def read_header(path: str | Path, drop: bool = False) -> Header:
     """Return the header of a NetCDF file; raises Refused if it cannot be read or holds what Zarr has no name for.
 
     What the file holds and no store can hold is refused too (`unseen`), or with `drop` left out of the header.
@@ -162,7 +166,7 @@ def read_header(path, drop: bool = False) -> Header:
             )
 
 
-def read_contents(path) -> Contents:
+def read_contents(path: str | Path) -> Contents:
     """Return what HDF5 holds in a file, nothing for one of another format; raises Refused for groups and links."""
     with reading(path):
         holds = hdf5_contents.contents_of(path) if hdf5_contents.is_hdf5(path) else Contents()
@@ -175,7 +179,7 @@ def read_contents(path) -> Contents:
     return holds
 
 
-def check_seen(path, unfit: dict[tuple[str, str], str]) -> None:
+def check_seen(path: str | Path, unfit: Unfit) -> None:
     """Raise Refused (`unseen`) if a file holds what no store can hold."""
     if unfit:
         message = f"{path}: holds what no store can hold: {', '.join(hdf5_contents.told(unfit))}."
@@ -183,7 +187,9 @@ def check_seen(path, unfit: dict[tuple[str, str], str]) -> None:
         raise Refused("unseen", message, remedy)
 
 
-def attributes_of(nc: netCDF4.Dataset, holder, variable: str, unfit) -> tuple[dict[str, list], dict[str, list]]:
+def attributes_of(
+    nc: netCDF4.Dataset, holder: "netCDF4.Dataset | netCDF4.Variable[Any]", variable: str, unfit: Unfit
+) -> tuple[Attributes, Attributes]:
     """Return the typed attributes of a file ("") or of a variable in it, and those of which that does not say all.
 
     Those in `unfit`, (variable, attribute), are left out.
@@ -195,7 +201,9 @@ def attributes_of(nc: netCDF4.Dataset, holder, variable: str, unfit) -> tuple[di
     return attributes, {name: form for name, form in forms.items() if form}
 
 
-def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable, holds: Contents, unfit) -> Variable:
+def variable_header(
+    path: str | Path, nc: netCDF4.Dataset, variable: "netCDF4.Variable[Any]", holds: Contents, unfit: Unfit
+) -> Variable:
     """Return what the file at `path` says of one variable, but its attributes in `unfit`.
 
     Raises Refused for a name that no folder can have, or that is one of a store's own metadata (`structure`), and for a
@@ -210,7 +218,7 @@ def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable, holds
         dtype = "str"
     else:
         dtype = "S1" if variable.dtype == "S1" else np.dtype(variable.dtype).newbyteorder("=").name
-    native = None if variable.chunking() in ("contiguous", None) else list(variable.chunking())
+    native = variable.chunking()
     filters = variable.filters() or {}
     classic = nc.data_model.startswith("NETCDF3")
     attributes, exactly = attributes_of(nc, variable, variable.name, unfit)
@@ -218,7 +226,7 @@ def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable, holds
         dtype=dtype,
         dims=list(variable.dimensions),
         shape=list(variable.shape),
-        chunks=native,
+        chunks=None if native is None or isinstance(native, str) else list(native),
         filters=sorted(name for name, on in filters.items() if on and name not in NO_FILTERS),
         attributes=attributes,
         exact=exactly,
@@ -226,7 +234,7 @@ def variable_header(path, nc: netCDF4.Dataset, variable: netCDF4.Variable, holds
     )
 
 
-def check_filters(path, nc: netCDF4.Dataset, name: str, filters: list[tuple[int, str]]) -> None:
+def check_filters(path: str | Path, nc: netCDF4.Dataset, name: str, filters: list[tuple[int, str]]) -> None:
     """Raise Refused (`unreadable`) for a filter of a variable that the library has no plugin for."""
     for number, words in filters:
         if not netcdf_c.has_filter(nc._grpid, number):
@@ -246,7 +254,8 @@ def read_whole(header: Header, name: str) -> np.ndarray:
 
     It is read in pieces where it has many chunks: the netCDF library keeps some memory for each until it closes a file.
     """
-    variable, parts = header.variables[name], []
+    variable = header.variables[name]
+    parts: list[np.ndarray] = []
     rows = chunks.rows_at_once(variable.shape, variable.chunks)
     for start in range(0, variable.shape[0] if variable.shape else 1, rows):
         with open_raw(header.path) as nc, reading(header.path):

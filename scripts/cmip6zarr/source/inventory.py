@@ -1,5 +1,6 @@
 """The source of a dataset: its NetCDF files in time order, and whether they are fit to become one store."""
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -8,7 +9,8 @@ from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.row_files import expand
 from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.errors import Refused
-from cmip6zarr.model.inventory import Inventory, Layout, SourceFile, TimeAxis
+from cmip6zarr.core.files import JSON
+from cmip6zarr.model.inventory import Attributes, Inventory, Layout, SourceFile, TimeAxis
 from cmip6zarr.model.inventory import Variable as DatasetVariable
 from cmip6zarr.source import file_form, time_units
 from cmip6zarr.source.attributes import missing_values
@@ -28,7 +30,7 @@ HARMLESS_BYTES = 2**30
 MOST_STEPS = 2**23
 
 
-def take_inventory(row: Dataset, policy: dict) -> Inventory:
+def take_inventory(row: Dataset, policy: Mapping[str, str | float]) -> Inventory:
     """Read the headers and coordinates of a dataset's files and return its inventory.
 
     `policy` overrides POLICY. No data is read (but for steps that two files share, where the policy trims them). Raises
@@ -120,8 +122,8 @@ def read_time(header: Header, time_name: str, calendar: str) -> File:
     """Return a file with its time values; raises Refused for no steps, other calendar or units, disorder, NaN."""
     path = header.path
     if time_name not in header.variables:
-        found = sorted(header.variables)
-        message = f"{path}: variable {time_name!r}: found none among {found}, expected the time coordinate."
+        names = sorted(header.variables)
+        message = f"{path}: variable {time_name!r}: found none among {names}, expected the time coordinate."
         raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
     if header.variables[time_name].dims != [time_name]:
         message = (
@@ -211,7 +213,7 @@ def inventory_from(
     )
 
 
-def source_file(file: File, steps: tuple[int, int], form: dict) -> SourceFile:
+def source_file(file: File, steps: tuple[int, int], form: JSON) -> SourceFile:
     """Return what the inventory says of a file: its `steps` of the dataset, and what of its form is its own."""
     header = file.header
     return SourceFile(
@@ -242,7 +244,7 @@ def time_axis_of(sources: list[File], time_name: str, calendar: str) -> TimeAxis
 
 
 def variable_of(
-    name: str, sources: list[File], time_name: str | None, steps: int, dropped: dict[str, list]
+    name: str, sources: list[File], time_name: str | None, steps: int, dropped: Attributes
 ) -> DatasetVariable:
     """Return a variable of a dataset of so many steps; `dropped` are fill values that do not come into the store."""
     first = sources[0].header.variables[name]
@@ -250,7 +252,9 @@ def variable_of(
     shape = [steps if dim == time_name else size for dim, size in zip(first.dims, first.shape, strict=True)]
     itemsize = STRING_BYTES if dtype == "str" else np.dtype(dtype).itemsize
     variables = (file.header.variables[name] for file in sources)
-    layouts = [Layout(chunks=v.chunks and tuple(v.chunks), filters=tuple(v.filters)) for v in variables]
+    layouts = [
+        Layout(chunks=None if v.chunks is None else tuple(v.chunks), filters=tuple(v.filters)) for v in variables
+    ]
     is_dropped = name in dropped
     return DatasetVariable(
         dtype=dtype,
@@ -279,7 +283,7 @@ def check_inflation(headers: list[Header], time_name: str | None, judge: Judge) 
             "(deflate's limit); nearly all of it was never written and is fill."
         )
         judge.lift(Refused("inflation", message, remedy("inflation", "convert", "Look at the file")), "convert")
-    steps = sum(header.dims.get(time_name, 0) for header in headers)
+    steps = sum(header.dims.get(time_name, 0) for header in headers) if time_name else 0
     if steps > MOST_STEPS:
         message = (
             f"{headers[0].path}: {time_name!r} has {steps} steps in {len(headers)} files, expected at most "

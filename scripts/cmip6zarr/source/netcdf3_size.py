@@ -13,12 +13,12 @@ MOST_HEADER_BYTES = 16 * 2**20
 class _Header:
     """A cursor over the header: numbers are big-endian, texts and values padded to four bytes."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 4
         self.count_code, self.offset_code = MAGIC[data[:4]]
 
     def number(self, code: str) -> int:
-        (value,) = struct.unpack_from(f">{code}", self.data, self.at)
+        value: int = struct.unpack_from(f">{code}", self.data, self.at)[0]
         self.at += struct.calcsize(code)
         return value
 
@@ -39,7 +39,7 @@ class _Header:
             self.skip(self.count() * TYPE_BYTES[kind])
 
 
-def expected_bytes(path) -> int | None:
+def expected_bytes(path: str | Path) -> int | None:
     """Return the bytes that a classic NetCDF file must at least have by its own header, None for any other file.
 
     Raises ValueError if the header itself is cut off or is no such header.

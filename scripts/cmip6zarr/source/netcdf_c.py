@@ -5,13 +5,18 @@ netCDF4-python does.
 """
 
 import ctypes
+import sys
 from ctypes import byref, c_int, c_size_t, c_uint
+from typing import Any
 
 import netCDF4
 import numpy as np
 
+from cmip6zarr.core.files import JSON
+from cmip6zarr.source.attributes import Encoded
+
 # The names of its functions are found through the extension module, whatever library that is linked with.
-NETCDF = ctypes.CDLL(netCDF4._netCDF4.__file__)
+NETCDF = ctypes.CDLL(sys.modules[netCDF4.Dataset.__module__].__file__)
 NETCDF.nc_strerror.restype = ctypes.c_char_p
 
 # netcdf.h: nc_type of what numpy, or an attribute with its type, calls so.
@@ -29,14 +34,14 @@ LAYOUTS = ("chunked", "contiguous", "compact", "unknown", "virtual")
 ENDIANS = ("native", "little", "big")
 
 
-def call(function: str, *args) -> None:
+def call(function: str, *args: Any) -> None:
     """Call a function of the library; raises RuntimeError if it fails."""
     status = getattr(NETCDF, function)(*args)
     if status:
         raise RuntimeError(f"{function}: {NETCDF.nc_strerror(status).decode()}")
 
 
-def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, bytes | list]:
+def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, Encoded]:
     """Return the type of an attribute and its bytes as in memory; of texts a list of them, None for no text."""
     code, count, where = c_int(), c_size_t(), (ncid, varid, name.encode())
     call("nc_inq_att", *where, byref(code), byref(count))
@@ -54,15 +59,15 @@ def read_attribute(ncid: int, varid: int, name: str) -> tuple[str, bytes | list]
     return kind, data.raw
 
 
-def write_attribute(ncid: int, varid: int, name: str, kind: str, data: bytes | list) -> None:
+def write_attribute(ncid: int, varid: int, name: str, kind: str, data: Encoded) -> None:
     """Write an attribute as `read_attribute` returns it; raises RuntimeError for one of a user-defined type."""
     if kind == USER_DEFINED:
         raise RuntimeError("its type is user-defined, expected numbers, characters or texts")
-    count = len(data) if kind == "string" else len(data) // itemsize(kind)
+    count = len(data) if isinstance(data, list) else len(data) // itemsize(kind)
     # The library refuses to write a fill value of another type, but in HDF5 not to give an attribute that name.
     is_renamed = name == FILL_VALUE and varid != GLOBAL and is_odd(ncid, varid, TYPES[kind], count)
     where = (ncid, varid, (WHILE_WRITTEN if is_renamed else name).encode())
-    if kind == "string":
+    if isinstance(data, list):
         call("nc_put_att_string", *where, c_size_t(count), (ctypes.c_char_p * count)(*data))
     else:
         call("nc_put_att", *where, TYPES[kind], c_size_t(count), data)
@@ -87,7 +92,7 @@ def itemsize(kind: str) -> int:
     return 1 if kind == "char" else np.dtype(kind).itemsize
 
 
-def storage(ncid: int, varid: int, rank: int) -> dict:
+def storage(ncid: int, varid: int, rank: int) -> JSON:
     """Return how a variable of `rank` dimensions in an HDF5 file is stored: all of it that `define` can ask for."""
     layout, chunks = c_int(), (c_size_t * rank)()
     call("nc_inq_var_chunking", ncid, varid, byref(layout), chunks)
@@ -104,7 +109,7 @@ def storage(ncid: int, varid: int, rank: int) -> dict:
     }
 
 
-def filters(ncid: int, varid: int) -> list[list]:
+def filters(ncid: int, varid: int) -> list[list[Any]]:
     """Return [HDF5 id, parameters] of a variable's filters, in their order: shuffle (2), deflate (1), checksum (3)."""
     count = c_size_t()
     call("nc_inq_var_filter_ids", ncid, varid, byref(count), None)
@@ -130,7 +135,7 @@ def define_dimension(ncid: int, name: str, size: int) -> int:
     return dimid.value
 
 
-def define(ncid: int, name: str, kind: str, dimids: list[int], stored: dict | None) -> int:
+def define(ncid: int, name: str, kind: str, dimids: list[int], stored: JSON | None) -> int:
     """Add a variable that is stored as `storage` says (None: a classic file, which has no choice); return its id."""
     varid = c_int()
     call("nc_def_var", ncid, name.encode(), TYPES[kind], len(dimids), (c_int * len(dimids))(*dimids), byref(varid))

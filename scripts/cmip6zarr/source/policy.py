@@ -1,11 +1,16 @@
 """What may be done about a source that is not fit to convert as it is."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.inventory import Finding, LeftOut
 
-POLICY = {
+T = TypeVar("T")
+U = TypeVar("U")
+
+POLICY: dict[str, str | float] = {
     "unreadable": "refuse",
     "empty": "refuse",
     "structure": "refuse",
@@ -52,19 +57,19 @@ class Judge:
     `left_out` has each file that the policy leaves out.
     """
 
-    def __init__(self, policy: dict):
-        self.policy = POLICY | policy
+    def __init__(self, policy: Mapping[str, str | float]) -> None:
+        self.policy = {**POLICY, **policy}
         self.findings: list[Finding] = []
         self.left_out: list[LeftOut] = []
-        self._first: Refused | None = None
+        self._refusals: list[Refused] = []
 
-    def note(self, kind: str, choice: str, message: str, **details) -> None:
+    def note(self, kind: str, choice: str, message: str, **details: Any) -> None:
         """Add a finding; `details` are its further fields."""
         self.findings.append(Finding(kind=kind, policy=choice, message=message, **details))
 
-    def lift(self, refusal: Refused, *choices: str, **details) -> str:
+    def lift(self, refusal: Refused, *choices: str, **details: Any) -> str:
         """Return the policy's choice if it is one of `choices` and note the finding; else raise the refusal."""
-        choice = self.policy[refusal.kind]
+        choice = str(self.policy[refusal.kind])
         if choice not in choices:
             raise refusal
         self.note(refusal.kind, choice, refusal.message, **details)
@@ -74,9 +79,9 @@ class Judge:
         """Leave out the file at `path` if `choice` is what the policy says of the refusal; else raise that."""
         self.lift(refusal, choice, file=path)
         self.left_out.append(LeftOut(path=path, kind=refusal.kind, message=refusal.message))
-        self._first = self._first or refusal
+        self._refusals.append(refusal)
 
-    def keep(self, items: list, check, path_of) -> list:
+    def keep(self, items: Sequence[T], check: Callable[[T], U], path_of: Callable[[T], str]) -> list[U]:
         """Return what `check` returns for each item; a refused one's file is left out if the policy says so.
 
         `path_of` returns the path of an item's file.
@@ -91,6 +96,6 @@ class Judge:
 
     def none_left(self) -> Refused:
         """Return the refusal of a dataset of which every file is left out: the reason of the first one."""
-        count = len(self.left_out)
-        message = self._first.message if count == 1 else f"{self._first.message} None of {count} files would be left."
-        return Refused(self._first.kind, message, without_leave_out(self._first.remedy))
+        first, count = self._refusals[0], len(self._refusals)
+        message = first.message if count == 1 else f"{first.message} None of {count} files would be left."
+        return Refused(first.kind, message, without_leave_out(first.remedy))

@@ -1,6 +1,8 @@
 """Are the variables without time, coordinates above all, the same in two files? Value by value."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -18,6 +20,9 @@ FLOAT32_ROUNDING = float(np.finfo("f4").eps) / 2
 # The bits of a float64 but those that tell numbers apart which differ by less than 6 %.
 COARSE = np.uint64(48)
 
+Missing = tuple[Any, ...]
+"""The values that mark missing numbers, see `missing_values`."""
+
 
 @dataclass
 class Difference:
@@ -30,14 +35,14 @@ class Difference:
     beyond: str = ""
 
 
-def check_static(header: Header, first: Header, names, judge: Judge) -> None:
+def check_static(header: Header, first: Header, names: Iterable[str], judge: Judge) -> None:
     """Compare the static variables `names` of two files; each that differs and may is a finding.
 
     Floats may differ by `coordinate_tolerance` of the number itself, or of the variable's median magnitude where that
     is larger; integers and texts by nothing. What differs by more raises Refused (`coordinates`), unless the policy is
     `first`: two grids are two datasets. So does a float of another width, within the rounding of float32.
     """
-    tolerance = judge.policy["coordinate_tolerance"]
+    tolerance = float(judge.policy["coordinate_tolerance"])
     with open_raw(header.path) as nc, open_raw(first.path) as reference:
         for name in names:
             found, expected = header.variables[name], first.variables[name]
@@ -67,7 +72,9 @@ def check_static(header: Header, first: Header, names, judge: Judge) -> None:
             judge.lift(refusal, "first", **details)
 
 
-def static_difference(reference, variable, missing, tolerance: float) -> Difference:
+def static_difference(
+    reference: "netCDF4.Variable[Any]", variable: "netCDF4.Variable[Any]", missing: list[Missing], tolerance: float
+) -> Difference:
     """Return how a netCDF variable differs from the reference of the same shape.
 
     `missing` are the values that stand for no value in the reference and in the variable; `tolerance` as in
@@ -95,7 +102,7 @@ def static_difference(reference, variable, missing, tolerance: float) -> Differe
     return found
 
 
-def differences(a: np.ndarray, b: np.ndarray, missing: tuple, missing_in_b: tuple) -> np.ndarray:
+def differences(a: np.ndarray, b: np.ndarray, missing: Missing, missing_in_b: Missing) -> np.ndarray:
     """Return |a - b| as float64 in the shape of both; infinite where one of them is no number and the other is another.
 
     No numbers are missing values, NaN, infinities and texts. Of one dtype they must have the same bits.
@@ -116,7 +123,7 @@ def differences(a: np.ndarray, b: np.ndarray, missing: tuple, missing_in_b: tupl
     return np.where(same, 0.0, np.where(ours & theirs, apart, np.inf))
 
 
-def typical_magnitude(variable: netCDF4.Variable, missing: tuple) -> float:
+def typical_magnitude(variable: "netCDF4.Variable[Any]", missing: Missing) -> float:
     """Return the median magnitude of a float variable's numbers, rounded down by at most 6 %; 0 if there is none.
 
     It is counted in blocks, since a variable may be larger than memory.
@@ -132,7 +139,7 @@ def typical_magnitude(variable: netCDF4.Variable, missing: tuple) -> float:
     return float((np.uint64(middle) << COARSE).view("f8"))
 
 
-def blocks(shape, itemsize: int):
+def blocks(shape: Sequence[int], itemsize: int) -> Iterator[Any]:
     """Yield slices of axis 0 that cover `shape` in at most BLOCK_BYTES each (at least one row), `...` for a scalar."""
     if not shape:
         yield ...

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from cmip6zarr.core.errors import Refused
+from cmip6zarr.model.inventory import Attributes
 from cmip6zarr.source import file_form, time_units
 from cmip6zarr.source.attributes import TEXTS, bounds_of, missing_values, untyped
 from cmip6zarr.source.consistency import same_bits
@@ -39,12 +40,12 @@ def clocks(header: Header) -> dict[str, Clock]:
     return {name: clock_of(header.path, name, told) for name, told in own.items() if counts_time(told)}
 
 
-def counts_time(attributes: dict[str, list]) -> bool:
+def counts_time(attributes: Attributes) -> bool:
     """Tell whether the units of a variable with these typed attributes are `... since ...`."""
     return time_units.is_time_units(attributes.get("units", ("", None))[1])
 
 
-def clock_of(path: str, name: str, attributes: dict[str, list]) -> Clock:
+def clock_of(path: str, name: str, attributes: Attributes) -> Clock:
     """Return the clock of a variable with these typed attributes; raises Refused (`time_units`) for a bad scale."""
     numbers = []
     for key, default in (("scale_factor", 1), ("add_offset", 0)):

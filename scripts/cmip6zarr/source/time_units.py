@@ -4,17 +4,20 @@ Nothing here goes through datetime64, which ends in 2262 and knows one calendar.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 # CF conventions 1.11, section 4.4.1: names of one calendar.
 ALIASES = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap", "none": "standard", "": "standard"}
 # These two have the same dates from 1582-10-15 on.
 GREGORIAN = {"standard", "proleptic_gregorian"}
 # What cftime knows, in microseconds.
-MICROSECONDS = {
+MICROSECONDS: dict[str, int] = {
     **dict.fromkeys(("day", "days", "d"), 86_400_000_000),
     **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3_600_000_000),
     **dict.fromkeys(("minute", "minutes", "min", "mins"), 60_000_000),
@@ -23,7 +26,7 @@ MICROSECONDS = {
     **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs"), 1),
 }
 # Units that have a fixed length, and are known to cftime or xarray, in some calendars only.
-CALENDAR_MICROSECONDS = {
+CALENDAR_MICROSECONDS: dict[str, dict[str, int | Fraction]] = {
     "360_day": dict.fromkeys(("month", "months"), 30 * MICROSECONDS["day"]),
     "noleap": dict.fromkeys(("common_year", "common_years"), 365 * MICROSECONDS["day"]),
     **dict.fromkeys(GREGORIAN, dict.fromkeys(("nanosecond", "nanoseconds"), Fraction(1, 1000))),
@@ -61,8 +64,8 @@ class Move:
     scale: Fraction
     offset: Fraction
 
-    def __bool__(self):
-        return (self.scale, self.offset) != (1, 0)
+    def __bool__(self) -> bool:
+        return self.scale != 1 or self.offset != 0
 
     @property
     def back(self) -> "Move":
@@ -73,7 +76,7 @@ class Move:
 STAY = Move(Fraction(1), Fraction(0))
 
 
-def is_time_units(units) -> bool:
+def is_time_units(units: object) -> bool:
     """Tell whether an attribute's value reads as `<unit> since <date>`.
 
     >>> is_time_units("days since 1850-01-01"), is_time_units("days"), is_time_units(1.0)
@@ -100,7 +103,7 @@ def parse_units(units: str, calendar: str) -> tuple[int | Fraction, int]:
     import cftime
 
     match = UNITS.fullmatch(units)
-    lengths = MICROSECONDS | CALENDAR_MICROSECONDS.get(calendar, {})
+    lengths: dict[str, int | Fraction] = {**MICROSECONDS, **CALENDAR_MICROSECONDS.get(calendar, {})}
     if not match or match[1].lower() not in lengths:
         known = ", ".join(sorted(name for name in lengths if name.endswith("s") and len(name) > 4))
         raise ValueError(f"time units {units!r} are none of {known} since a date of the calendar {calendar!r}")
@@ -147,7 +150,9 @@ def move_between(clock: Clock, to: Clock) -> Move:
     return Move(Fraction(factor) / to_factor, Fraction(start - to_start) / to_factor)
 
 
-def move(values: np.ndarray, by: Move, keep=(), dtype=None) -> tuple[np.ndarray, Fraction]:
+def move(
+    values: np.ndarray, by: Move, keep: Collection[Any] = (), dtype: DTypeLike | None = None
+) -> tuple[np.ndarray, Fraction]:
     """Return `values` moved, as `dtype` (None: their own), and the largest rounding error (0: every number is exact).
 
     NaN, infinities and the fill values in `keep` stay as they are. Raises OverflowError if a number does not fit.
@@ -171,7 +176,7 @@ def days_of(values: np.ndarray, clock: Clock) -> np.ndarray:
 
 def date(days: float, calendar: str) -> str:
     """Return a count of days since EPOCH as a date."""
-    return dates(np.asarray(days), calendar).item().strftime("%Y-%m-%d %H:%M")
+    return str(dates(np.asarray(days), calendar).item().strftime("%Y-%m-%d %H:%M"))
 
 
 def dates(days: np.ndarray, calendar: str) -> np.ndarray:
