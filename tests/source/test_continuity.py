@@ -1,4 +1,4 @@
-"""Whether the steps of a dataset follow one another through its files, and times of other units move exactly."""
+"""Whether steps follow one another through the files of a dataset, and times of other units are converted exactly."""
 
 import pytest
 from builders import UNITS, make_dataset
@@ -17,7 +17,7 @@ def inventory(paths, **policy):
     return to_json(take_inventory(Dataset(ID, tuple(str(path) for path in paths)), policy))
 
 
-# id: (frequency, calendar, first step since 1850-01-01, days by which all is moved)
+# id: (frequency, calendar, first step since 1850-01-01, days by which all is later)
 FOLLOWING = {
     "360-day": ("mon", "360_day", 0, 0),
     "noleap": ("mon", "noleap", 0, 0),
@@ -30,11 +30,11 @@ FOLLOWING = {
 }
 
 
-@pytest.mark.parametrize(("frequency", "calendar", "start", "moved"), FOLLOWING.values(), ids=FOLLOWING)
-def test_missing_file_is_a_gap(tmp_path, frequency, calendar, start, moved):
+@pytest.mark.parametrize(("frequency", "calendar", "start", "later"), FOLLOWING.values(), ids=FOLLOWING)
+def test_missing_file_is_a_gap(tmp_path, frequency, calendar, start, later):
     """Files that follow one another fit without a word; without the one between them they are refused, or allowed."""
     paths = make_dataset(tmp_path, frequency=frequency, calendar=calendar, start=start)
-    each(lambda nc, _: put("time", slice(None), nc["time"][:] + moved)(nc))(paths)
+    each(lambda nc, _: put("time", slice(None), nc["time"][:] + later)(nc))(paths)
     facts = inventory(paths)
     assert (facts["verdict"], facts["findings"], facts["time"]["steps"]) == ("ok", [], 12)
     with pytest.raises(Refused) as refusal:
@@ -185,7 +185,7 @@ def test_file_within_another_with_other_values_is_refused(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
 @pytest.mark.parametrize(
-    ("units", "move"),
+    ("units", "conversion"),
     [
         (UNITS, {}),
         ("days since 1850-1-1 00:00:00", {}),
@@ -195,12 +195,14 @@ def test_file_within_another_with_other_values_is_refused(tmp_path):
         ("hours since 1840-01-01 12:00", ["1/24", "-7199/2"]),
     ],
 )
-def test_other_time_units_move_exactly(tmp_path, units, move, dtype):
-    """Times and bounds of other units move to the first file's exactly: no refusal, no finding."""
+def test_other_time_units_are_converted_exactly(tmp_path, units, conversion, dtype):
+    """Times and bounds of other units are converted to the first file's exactly: no refusal, no finding."""
     paths = make_dataset(tmp_path, units=[UNITS, units, units], time_dtype=dtype)
     facts = inventory(paths)
     assert facts["findings"] == []
-    assert [file["moves"] for file in facts["files"][1:]] == [{"time": move, "time_bnds": move} if move else {}] * 2
+    assert [file["moves"] for file in facts["files"][1:]] == [
+        {"time": conversion, "time_bnds": conversion} if conversion else {}
+    ] * 2
     assert (facts["time"]["end"], facts["time"]["units"]) == ("1850-12-16 00:00", UNITS)
 
 

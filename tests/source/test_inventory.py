@@ -98,7 +98,7 @@ REFUSED = {
         "time_units",
         {"time_dtype": "i4", "units": [UNITS, UNITS, HOURS]},
         last(put("time", 0, 5773)),
-        "'time' in 'hours since 1850-01-01' cannot be moved as int32 to 'days since 1850-01-01' of",
+        "'time' in 'hours since 1850-01-01' cannot be converted as int32 to 'days since 1850-01-01' of",
     ),
     "inexact-float": (
         "time_units",

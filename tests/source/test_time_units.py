@@ -1,4 +1,4 @@
-"""Exact moves between time units, and which steps follow one another."""
+"""Exact conversions between time units, and which steps follow one another."""
 
 from fractions import Fraction
 
@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmip6zarr.source import time_units
-from cmip6zarr.source.time_units import Clock, Move
+from cmip6zarr.source.time_units import Clock, TimeConversion
 
 CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
-DAYS_TO_HOURS = Move(Fraction(24), Fraction(0))
+DAYS_TO_HOURS = TimeConversion(Fraction(24), Fraction(0))
 
 
 def between(units, to_units, calendar):
-    return time_units.move_between(Clock(units, calendar), Clock(to_units, calendar))
+    return time_units.conversion_between(Clock(units, calendar), Clock(to_units, calendar))
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_time_units_are_known_by_their_form(units, expected):
         pytest.param("days since 2008-02", "days since 2008", "proleptic_gregorian", 1, 31, id="no-day"),
     ],
 )
-def test_move_between_units_is_exact(units, to_units, calendar, scale, offset):
-    """The move between two units is the exact fraction that their lengths and reference dates make in the calendar."""
-    assert between(units, to_units, calendar) == Move(Fraction(scale), Fraction(offset))
+def test_conversion_between_units_is_exact(units, to_units, calendar, scale, offset):
+    """The conversion between two units is an exact fraction, of their lengths and reference dates in the calendar."""
+    assert between(units, to_units, calendar) == TimeConversion(Fraction(scale), Fraction(offset))
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,17 @@ def test_units_without_fixed_length_or_date_are_refused(units, calendar, message
 def test_calendars_with_the_same_dates_move():
     """A standard reference date before 1582-10-15 is ten days and more from the proleptic one of that name."""
     clocks = [Clock("days since 1582-10-01", calendar) for calendar in ("standard", "proleptic_gregorian")]
-    assert time_units.move_between(*clocks) == Move(Fraction(1), Fraction(10))
+    assert time_units.conversion_between(*clocks) == TimeConversion(Fraction(1), Fraction(10))
     with pytest.raises(ValueError, match="have not the same dates"):
-        time_units.move_between(clocks[0], Clock("days since 1582-10-01", "noleap"))
+        time_units.conversion_between(clocks[0], Clock("days since 1582-10-01", "noleap"))
 
 
 def test_packed_numbers_move_as_they_are_stored():
-    """The scale and the offset of packed numbers are part of the move, exactly."""
+    """The scale and the offset of packed numbers are part of the conversion, exactly."""
     packed = Clock("days since 1850-01-21", "noleap", Fraction(5, 2), Fraction(1))
     to = Clock("days since 1850-01-01", "noleap", Fraction(5, 2), Fraction(1))
-    assert time_units.move_between(packed, to) == Move(Fraction(1), Fraction(8))
-    assert time_units.move_between(packed, Clock("hours since 1850-01-01", "noleap")) == Move(
+    assert time_units.conversion_between(packed, to) == TimeConversion(Fraction(1), Fraction(8))
+    assert time_units.conversion_between(packed, Clock("hours since 1850-01-01", "noleap")) == TimeConversion(
         Fraction(60), Fraction(504)
     )
 
@@ -137,10 +137,10 @@ def test_units_have_the_length_that_cftime_knows(units):
 
 
 def test_only_a_move_that_changes_numbers_is_true():
-    """The identity is false, so that what need not move is not moved."""
+    """The identity is false, so that what need not be converted is not."""
     assert not between("days since 1850-1-1", "days since 1850-01-01", "noleap")
-    assert Move(Fraction(1), Fraction(1))
-    assert Move(Fraction(2), Fraction(0))
+    assert TimeConversion(Fraction(1), Fraction(1))
+    assert TimeConversion(Fraction(2), Fraction(0))
 
 
 @given(
@@ -151,7 +151,7 @@ def test_only_a_move_that_changes_numbers_is_true():
     st.lists(st.integers(0, 10**6), min_size=1, max_size=5),
 )
 def test_moved_numbers_are_the_same_dates(calendar, unit, to_unit, reference, numbers):
-    """Whatever the calendar and the units, cftime reads the moved numbers as the dates that they were."""
+    """Whatever the calendar and the units, cftime reads the converted numbers as the dates that they were."""
     units = f"{unit} since {'{:04d}-{:02d}-{:02d}'.format(*reference)}"
     to_units = f"{to_unit} since 1850-01-01"
     by = between(units, to_units, calendar)
@@ -164,28 +164,28 @@ def test_moved_numbers_are_the_same_dates(calendar, unit, to_unit, reference, nu
 
 @given(st.lists(st.integers(-(2**26), 2**26), max_size=5), st.sampled_from(["i4", "i8", "f8", ">f8"]))
 def test_move_there_and_back_changes_nothing(numbers, dtype):
-    """Days moved to hours and back are the same bits, without error, and keep their dtype."""
+    """Days converted to hours and back are the same bits, without error, and keep their dtype."""
     values = np.array(numbers, dtype)
-    there, error = time_units.move(values, DAYS_TO_HOURS)
-    back, error_back = time_units.move(there, Move(Fraction(1, 24), Fraction(0)))
+    there, error = time_units.convert(values, DAYS_TO_HOURS)
+    back, error_back = time_units.convert(there, TimeConversion(Fraction(1, 24), Fraction(0)))
     assert (error, error_back, there.dtype) == (0.0, 0.0, values.dtype)
     assert there.tolist() == [24 * n for n in numbers]
     assert back.tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize(
-    ("dtype", "value", "by", "moved", "error"),
+    ("dtype", "value", "by", "converted", "error"),
     [
-        ("i4", 13, Move(Fraction(1, 24), Fraction(0)), 1, Fraction(11, 24)),
-        ("f4", 2**24, Move(Fraction(1), Fraction(1)), 2**24, 1),
-        ("f8", 0.5, Move(Fraction(1, 3), Fraction(0)), 1 / 6, abs(Fraction(1 / 6) - Fraction(1, 6))),
-        ("f8", 0.5, Move(Fraction(24), Fraction(24)), 36, 0),
+        ("i4", 13, TimeConversion(Fraction(1, 24), Fraction(0)), 1, Fraction(11, 24)),
+        ("f4", 2**24, TimeConversion(Fraction(1), Fraction(1)), 2**24, 1),
+        ("f8", 0.5, TimeConversion(Fraction(1, 3), Fraction(0)), 1 / 6, abs(Fraction(1 / 6) - Fraction(1, 6))),
+        ("f8", 0.5, TimeConversion(Fraction(24), Fraction(24)), 36, 0),
     ],
 )
-def test_rounding_error_of_a_move_is_reported(dtype, value, by, moved, error):
+def test_rounding_error_of_a_conversion_is_reported(dtype, value, by, converted, error):
     """What does not fit the dtype is rounded to the nearest number, and the largest error is told."""
-    values, worst = time_units.move(np.array([0, value], dtype), by)
-    assert values[1] == moved
+    values, worst = time_units.convert(np.array([0, value], dtype), by)
+    assert values[1] == converted
     assert worst == error
 
 
@@ -194,19 +194,19 @@ def test_fill_values_and_non_numbers_do_not_move():
     payload = np.array([0x7FF8_0000_0000_BEEF], "u8").view("f8")
     values = np.array([payload[0], np.inf, -np.inf, 1e20, -999.0, 2.0])
     before = values.tobytes()
-    moved, error = time_units.move(values, DAYS_TO_HOURS, (np.float64(1e20), -999.0))
-    assert moved[:5].tobytes() == values[:5].tobytes()
-    assert (moved[5], error, values.tobytes()) == (48.0, 0.0, before)
+    converted, error = time_units.convert(values, DAYS_TO_HOURS, (np.float64(1e20), -999.0))
+    assert converted[:5].tobytes() == values[:5].tobytes()
+    assert (converted[5], error, values.tobytes()) == (48.0, 0.0, before)
 
 
 def test_scalars_move_too():
-    """A 0-d time, as of a static reference time, moves and stays 0-d."""
-    moved, _ = time_units.move(np.array(2.5), DAYS_TO_HOURS)
-    assert (moved.shape, moved[()]) == ((), 60.0)
+    """A 0-d time, as of a static reference time, is converted and stays 0-d."""
+    converted, _ = time_units.convert(np.array(2.5), DAYS_TO_HOURS)
+    assert (converted.shape, converted[()]) == ((), 60.0)
 
 
 @pytest.mark.parametrize(("dtype", "value", "by"), [("i4", 2**30, 24), ("u2", 1, -1), ("i2", 2000, 24)])
 def test_integer_that_does_not_fit_raises(dtype, value, by):
-    """A moved integer never wraps around."""
+    """A converted integer never wraps around."""
     with pytest.raises(OverflowError):
-        time_units.move(np.array([value], dtype), Move(Fraction(by), Fraction(0)))
+        time_units.convert(np.array([value], dtype), TimeConversion(Fraction(by), Fraction(0)))

@@ -131,7 +131,7 @@ def test_other_value_of_any_kind_is_found(tmp_path, name, index, value, times):
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
-def test_moved_times_are_compared_as_dates(tmp_path, dtype):
+def test_converted_times_are_compared_as_dates(tmp_path, dtype):
     """Times of other units are equal as dates, fill among them as it is; another date is found."""
     units = [UNITS, UNITS.replace("days", "hours"), "minutes since 1840-01-01"]
     paths = make_dataset(tmp_path, units=units, time_dtype=dtype)

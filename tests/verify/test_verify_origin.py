@@ -45,8 +45,8 @@ WRONG = {
     "attribute": (lambda told: told["attributes"].pop("frequency"), "frequency"),
     "text-form": (lambda told: told["form"]["variables"]["tas"]["exact"].clear(), "tas:note"),
     "order": (lambda told: told["form"]["order"].reverse(), "order of variables"),
-    "moves": (lambda told: told["files"][1]["moves"].update(time=["1", "365"]), "moves of times"),
-    "no-moves": (lambda told: told["files"][2].update(moves={}), "moves of times"),
+    "moves": (lambda told: told["files"][1]["moves"].update(time=["1", "365"]), "conversions of times"),
+    "no-moves": (lambda told: told["files"][2].update(moves={}), "conversions of times"),
     "time-units": (lambda told: told["time"].update(units="days since 1750-01-01"), "units of time"),
     "chunks": (lambda told: told["form"]["variables"]["tas"]["storage"].update(chunks=[9, 9, 9]), "storage of 'tas'"),
     "filters": (lambda told: told["form"]["variables"]["tas"]["storage"].update(filters=[]), "storage of 'tas'"),
@@ -96,8 +96,10 @@ def test_times_that_do_not_come_back_by_the_move_alone(tmp_path, monkeypatch):
     assert {row["variable"] for row in told["kept"]} >= {"time_bnds"}
     assert run_verify(tmp_path) == 0
 
-    right = time_units.Move.back.fget
-    monkeypatch.setattr(time_units.Move, "back", property(lambda by: replace(right(by), offset=right(by).offset + 1)))
+    right = time_units.TimeConversion.inverse.fget
+    monkeypatch.setattr(
+        time_units.TimeConversion, "inverse", property(lambda by: replace(right(by), offset=right(by).offset + 1))
+    )
     (tmp_path / "again").mkdir()
     convert(paths, tmp_path / "again")
     record = failed_verify(tmp_path / "again")

@@ -36,7 +36,7 @@ def range_in_provenance(provenance, inventory):
 
 @fault("provenance", PROVENANCE, "units", says="provenance")
 def moves_not_in_provenance(provenance, inventory):
-    """The provenance does not say that times were moved."""
+    """The provenance does not say that times were converted."""
     found = provenance(inventory)
     return found | {"files": [file | {"moves": {}} for file in found["files"]]}
 

@@ -20,7 +20,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError, reading_source
 from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.source.attributes import missing_values
-from cmip6zarr.source.time_units import Move, move
+from cmip6zarr.source.time_units import TimeConversion, convert
 
 if TYPE_CHECKING:
     import netCDF4
@@ -133,8 +133,8 @@ class Reader:
             if self._touched[path] > chunks.CHUNKS_HELD:
                 self._opened.pop(path).close()
         if name in file.moves:
-            by, keep = Move(*map(Fraction, file.moves[name])), missing_values(self.variables[name].attributes)
-            values = move(values, by, keep, target.dtype)[0]
+            by, keep = TimeConversion(*map(Fraction, file.moves[name])), missing_values(self.variables[name].attributes)
+            values = convert(values, by, keep, target.dtype)[0]
         target[...] = values
 
     def _open(self, path: str) -> "netCDF4.Dataset":

@@ -22,7 +22,7 @@ class SourceFile:
     """A file whose steps [`start`, `stop`) are in the dataset: those after its first `skip`, which the one before has.
 
     `path` is absolute, `bytes` its size, `mtime_ns` and `ctime_ns` nanoseconds since 1970; None where an older receipt
-    does not say it. `steps` are all that the file has, 0 without time. `moves` bring times to the first file's units:
+    does not say it. `steps` are all that the file has, 0 without time. `moves` convert times to the first file's units:
     {variable: (scale, offset)}, two fractions. `form` is what differs from the first file's, see `source.file_form`.
     """
 

@@ -23,7 +23,7 @@ from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.source.attributes import bytes_of, missing_values
 from cmip6zarr.source.headers import Header, read_header
-from cmip6zarr.source.time_units import Move, move
+from cmip6zarr.source.time_units import TimeConversion, convert
 from cmip6zarr.store import ledger, zarr_store
 from cmip6zarr.store.provenance import CONVERT_AGAIN, KEEP, Original, name_of, original
 
@@ -166,7 +166,7 @@ def fill(variable: "netCDF4.Variable[Any]", array: AnyArray, source: Original) -
     shift = [file.start - file.skip if n == axis else 0 for n in range(len(shape))]
     kept = source.kept.get(name)
     own = None if kept is None else file_form.undo(kept, shape, encoding.dtype_of(facts.dtype))
-    back = Move(*map(Fraction, file.moves[name])).back if name in file.moves else None
+    back = TimeConversion(*map(Fraction, file.moves[name])).inverse if name in file.moves else None
     itemsize = STRING_BYTES if facts.dtype == "str" else encoding.dtype_of(facts.dtype).itemsize
     plan = chunks.Array(name, array.shape, dims, itemsize, axis=axis)
     block = chunks.shard_shape(plan, array.shards or array.chunks, BLOCK_BYTES)
@@ -181,7 +181,7 @@ def fill(variable: "netCDF4.Variable[Any]", array: AnyArray, source: Original) -
             raise DatasetError("chunks", message, CONVERT_AGAIN) from error
         values = values.astype(object) if facts.dtype == "str" else values
         if back:
-            values, _ = move(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts.dtype))
+            values, _ = convert(values, back, missing_values(source.attributes[name]), encoding.dtype_of(facts.dtype))
         values = file_form.cast(values, encoding.dtype_of(facts.dtype))
         if own is not None:
             values = file_form.applied(values, own[here])

@@ -10,7 +10,7 @@ from cmip6zarr.source.headers import File, open_raw, reading
 from cmip6zarr.source.policy import Judge, remedy
 from cmip6zarr.source.statics import blocks
 from cmip6zarr.source.steps import LATER_DAYS, frequency_of, is_between, missing_of, steps_between
-from cmip6zarr.source.time_conversion import moved
+from cmip6zarr.source.time_conversion import converted
 from cmip6zarr.source.time_units import date
 
 
@@ -89,7 +89,7 @@ def same_steps(before: File, file: File, count: int, time_name: str) -> bool:
                 region[axis] = slice(region[axis].start + start, region[axis].stop + start)
                 with reading(file.header.path):
                     pair = np.asarray(a[name][tuple(region)]), np.asarray(b[name][theirs])
-                if not same_bits(moved(before, name, pair[0]), moved(file, name, pair[1])):
+                if not same_bits(converted(before, name, pair[0]), converted(file, name, pair[1])):
                     return False
     return True
 

@@ -18,7 +18,7 @@ from cmip6zarr.model.inventory import Attributes
 from cmip6zarr.source import hdf5_contents, netcdf3_size, netcdf_c
 from cmip6zarr.source.attributes import exact, read_attribute, typed
 from cmip6zarr.source.hdf5_contents import Contents, Unfit
-from cmip6zarr.source.time_units import Move
+from cmip6zarr.source.time_units import TimeConversion
 
 # A variable becomes a folder: this is netCDF's own rule for names, which the header of a file may break, without what
 # Zarr takes for a separator, and the names of its metadata.
@@ -71,17 +71,17 @@ class Header:
 
 @dataclass
 class File:
-    """One file of the source: `time` are its time values as the store has them, `days` those of `timeaxis.days_of`.
+    """One file of the source: `time` are its time values as the store has them, `days` those of `time_units.days_of`.
 
-    `moves`, `dtypes` and `off` (by how many microseconds at most) say how variables come from the file into the store;
-    `kept` are its values that a store does not give back, as `originals.difference` has them.
+    `conversions`, `dtypes` and `off` (by how many microseconds at most) say how its times come into the store; `kept`
+    are its values that a store does not give back, as `file_form.difference` has them.
     """
 
     header: Header
     time: np.ndarray
     days: np.ndarray
     skip: int = 0
-    moves: dict[str, Move] = field(default_factory=dict)
+    conversions: dict[str, TimeConversion] = field(default_factory=dict)
     dtypes: dict[str, str] = field(default_factory=dict)
     off: dict[str, float] = field(default_factory=dict)
     kept: dict[str, str | list[Any] | None] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from cmip6zarr.source.fill_values import check_fill_values
 from cmip6zarr.source.headers import File, Header, Variable, read_header, read_whole
 from cmip6zarr.source.policy import Judge, remedy, without_leave_out
 from cmip6zarr.source.statics import check_static
-from cmip6zarr.source.time_conversion import clocks, common_dtypes, move_of, move_times, note_moves
+from cmip6zarr.source.time_conversion import clocks, common_dtypes, conversion_of, convert_times, note_conversions
 from cmip6zarr.source.time_units import GREGORIAN, date
 
 # Deflate cannot make 1033 bytes of one (zlib technical details): a larger ratio means values that were never written.
@@ -66,13 +66,13 @@ def inventory_of(row: Dataset, paths: list[str], judge: Judge) -> Inventory:
     sources[1:] = judge.keep(
         sources[1:], lambda file: compare(file, first, time_name, dtypes, judge), lambda file: file.header.path
     )
-    move_times(sources[0], first, time_name, dtypes)
+    convert_times(sources[0], first, time_name, dtypes)
     sources[1:] = judge.keep(
-        sources[1:], lambda file: move_times(file, first, time_name, dtypes), lambda file: file.header.path
+        sources[1:], lambda file: convert_times(file, first, time_name, dtypes), lambda file: file.header.path
     )
     calendar = calendar_of(first, time_name)
     sources = check_order(sources, time_name, calendar, judge)
-    note_moves(sources, judge)
+    note_conversions(sources, judge)
     return inventory_from(row, sources, time_name, judge, calendar)
 
 
@@ -172,8 +172,8 @@ def compare(file: File, first: Header, time_name: str, dtypes: dict[str, str], j
     check_structure(file.header, first, time_name, dtypes)
     ours, theirs = clocks(first), clocks(file.header)
     check_meaning(file.header, first, ours.keys() & theirs.keys(), judge)
-    moved = {n for n, clock in theirs.items() if n in ours and move_of(file.header.path, n, clock, ours[n])}
-    static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in moved]
+    converted = {n for n, clock in theirs.items() if n in ours and conversion_of(file.header.path, n, clock, ours[n])}
+    static = [n for n, variable in first.variables.items() if time_name not in variable.dims and n not in converted]
     check_static(file.header, first, static, judge)
     return file
 
@@ -226,7 +226,7 @@ def source_file(file: File, steps: tuple[int, int], form: JSON) -> SourceFile:
         skip=file.skip,
         start=steps[0],
         stop=steps[1],
-        moves={name: (str(by.scale), str(by.offset)) for name, by in file.moves.items()},
+        moves={name: (str(by.scale), str(by.offset)) for name, by in file.conversions.items()},
         form=form,
     )
 

@@ -1,5 +1,6 @@
 """Bring the times of a file to the units, calendar and dtype that the store has, exactly or nearly so."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -11,13 +12,22 @@ from cmip6zarr.source.attributes import TEXTS, bounds_of, missing_values, untype
 from cmip6zarr.source.consistency import same_bits
 from cmip6zarr.source.headers import File, Header, read_whole
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
-from cmip6zarr.source.time_units import Clock, Move
+from cmip6zarr.source.time_units import Clock, TimeConversion
 
-# A moved time that is no double may be off by one microsecond, which is what cftime tells apart. A double is the
+# A converted time that is no double may be off by one microsecond, which is what cftime tells apart. A double is the
 # nearest to the moment, so it is at most half a unit in its last place off.
 MOST_OFF_MICROSECONDS = 1
 # 1582-10-15, in microseconds since timeaxis.EPOCH.
 REFORM = time_units.parse_units("days since 1582-10-15", "proleptic_gregorian")[1]
+
+
+@dataclass(frozen=True)
+class StoredTime:
+    """What a time variable is in the store: the clock of the first file, at `path`, and a dtype that holds all."""
+
+    clock: Clock
+    dtype: np.dtype
+    path: str
 
 
 def separately(kind: str, message: str) -> Refused:
@@ -59,12 +69,12 @@ def clock_of(path: str, name: str, attributes: Attributes) -> Clock:
     return Clock(attributes["units"][1], calendar, *numbers)
 
 
-def move_of(path: str, name: str, clock: Clock, to: Clock) -> Move:
-    """Return the move of a time from a file's clock to the first file's; raises Refused (`time_units`) without one."""
+def conversion_of(path: str, name: str, clock: Clock, to: Clock) -> TimeConversion:
+    """Return the conversion from a file's clock to the first file's; raises Refused (`time_units`) without one."""
     try:
-        return time_units.move_between(clock, to)
+        return time_units.conversion_between(clock, to)
     except ValueError as error:
-        message = f"{path}: {name!r} is in {clock.units!r}, which cannot be moved to {to.units!r}: {error}."
+        message = f"{path}: {name!r} is in {clock.units!r}, which cannot be converted to {to.units!r}: {error}."
         raise separately("time_units", message) from error
 
 
@@ -79,39 +89,40 @@ def common_dtypes(sources: list[File], time_name: str) -> dict[str, str]:
     return {name: np.result_type(*dtypes).name for name, dtypes in found.items() if len(dtypes) > 1}
 
 
-def move_times(file: File, first: Header, time_name: str, dtypes: dict[str, str]) -> File:
-    """Return the file with the moves that bring its times to the first file's units and to `dtypes`.
+def convert_times(file: File, first: Header, time_name: str, dtypes: dict[str, str]) -> File:
+    """Return the file with the conversions that bring its times to the first file's units and to `dtypes`.
 
-    Raises Refused: `time_units` if a move is not exact enough, `calendar` if a date is not the same in the first file's
-    calendar, `structure` if a number does not fit a wider dtype, `coordinates` if a static time is another moment.
+    Raises Refused: `time_units` if a conversion is not exact enough, `calendar` if a date is not the same in the first
+    file's calendar, `structure` if a number does not fit a wider dtype, `coordinates` if a static time is another
+    moment.
     """
     ours = clocks(first)
     for name, clock in clocks(file.header).items():
         variable, to = file.header.variables[name], ours.get(name, clock)
-        by, dtype = move_of(file.header.path, name, clock, to), dtypes.get(name, variable.dtype)
+        by, dtype = conversion_of(file.header.path, name, clock, to), dtypes.get(name, variable.dtype)
         if variable.dtype[0] not in "fiu" or (clock == to and dtype == variable.dtype):
             continue
         raw = read_whole(file.header, name)
         if clock.calendar != to.calendar:
             check_reform(file, name, raw, clock, first)
         if by or dtype != variable.dtype:
-            move_time(file, name, raw, by, np.dtype(dtype), to, first)
+            convert_time(file, name, raw, by, StoredTime(to, np.dtype(dtype), first.path))
             if time_name not in variable.dims:
                 check_moment(file, name, raw, first)
-            file.time = moved(file, name, raw) if name == time_name else file.time
+            file.time = converted(file, name, raw) if name == time_name else file.time
     return file
 
 
-def move_time(file: File, name: str, raw: np.ndarray, by: Move, dtype: np.dtype, to: Clock, first: Header) -> None:
-    """Note the move of one variable with its file; raises Refused unless it is exact enough."""
+def convert_time(file: File, name: str, raw: np.ndarray, by: TimeConversion, stored: StoredTime) -> None:
+    """Note the conversion of one variable with its file; raises Refused unless it is exact enough."""
     variable, what = file.header.variables[name], f"{file.header.path}: {name!r}"
     if "_Unsigned" in variable.attributes and by:
-        message = f"{what} has the attribute _Unsigned and other units than in {first.path}, expected the same units."
+        message = f"{what} has the attribute _Unsigned and other units than in {stored.path}, expected the same units."
         raise separately("time_units", message)
-    keep = missing_values(variable.attributes)
+    keep, dtype = missing_values(variable.attributes), stored.dtype
     try:
-        values, error = time_units.move(raw, by, keep, dtype)
-        off_microseconds = float(error * abs(to.line()[0])) if by else float(error)
+        values, error = time_units.convert(raw, by, keep, dtype)
+        off_microseconds = float(error * abs(stored.clock.line()[0])) if by else float(error)
     except OverflowError:
         values, off_microseconds = raw, float("inf")
     if not by and off_microseconds:
@@ -119,29 +130,30 @@ def move_time(file: File, name: str, raw: np.ndarray, by: Move, dtype: np.dtype,
         raise Refused("structure", message, remedy("structure", "leave_out", "Make two datasets of it"))
     if off_microseconds > MOST_OFF_MICROSECONDS and (dtype != "f8" or off_microseconds == float("inf")):
         message = (
-            f"{what} in {clocks(file.header)[name].units!r} cannot be moved as {dtype} to {to.units!r} of "
-            f"{first.path}: found a rounding error of {off_microseconds / 1e6:.3g} s, expected one microsecond at most."
+            f"{what} in {clocks(file.header)[name].units!r} cannot be converted as {dtype} to {stored.clock.units!r} "
+            f"of {stored.path}: found a rounding error of {off_microseconds / 1e6:.3g} s, expected at most one "
+            "microsecond."
         )
         raise separately("time_units", message)
-    file.moves[name] = by
+    file.conversions[name] = by
     file.dtypes[name] = dtype.name
     file.off[name] = off_microseconds
-    back, _ = time_units.move(values, by.back, keep, raw.dtype)
-    if not same_bits(back, raw):  # -0.0, a rounded time, or one that is moved to where fill lies
+    back, _ = time_units.convert(values, by.inverse, keep, raw.dtype)
+    if not same_bits(back, raw):  # -0.0, a rounded time, or one that is converted to where fill lies
         file.kept[name] = file_form.difference(raw, back)
 
 
-def moved(file: File, name: str, raw: np.ndarray) -> np.ndarray:
+def converted(file: File, name: str, raw: np.ndarray) -> np.ndarray:
     """Return raw values of a variable of a file as the store has them."""
-    if name not in file.moves:
+    if name not in file.conversions:
         return raw
     keep = missing_values(file.header.variables[name].attributes)
-    return time_units.move(raw, file.moves[name], keep, file.dtypes[name])[0]
+    return time_units.convert(raw, file.conversions[name], keep, file.dtypes[name])[0]
 
 
 def check_moment(file: File, name: str, raw: np.ndarray, first: Header) -> None:
     """Raise Refused (`coordinates`) unless a static time is the same moment as in the first file."""
-    ours, expected = moved(file, name, raw), read_whole(first, name)
+    ours, expected = converted(file, name, raw), read_whole(first, name)
     if not same_bits(ours, expected):
         units = first.variables[name].attributes["units"][1]
         message = f"{file.header.path}: {name!r} is {ours} in {units!r}, expected {expected} as in {first.path}."
@@ -160,10 +172,10 @@ def check_reform(file: File, name: str, raw: np.ndarray, clock: Clock, first: He
         raise separately("calendar", message)
 
 
-def note_moves(sources: list[File], judge: Judge) -> None:
+def note_conversions(sources: list[File], judge: Judge) -> None:
     """Note what of the times is not as it is in its file: rounded, of another dtype, by another calendar's name."""
-    for name in dict.fromkeys(name for file in sources for name in file.moves):
-        files = [file for file in sources if name in file.moves]
+    for name in dict.fromkeys(name for file in sources for name in file.conversions):
+        files = [file for file in sources if name in file.conversions]
         worst = max(files, key=lambda file: file.off[name])
         if worst.off[name]:
             count = sum(file.off[name] > 0 for file in files)

@@ -1,4 +1,4 @@
-"""Time as numbers: what they count, and exact moves from one way to count to another.
+"""Time as numbers: what they count, and exact conversions from one way to count to another.
 
 Nothing here goes through datetime64, which ends in 2262 and knows one calendar.
 """
@@ -58,7 +58,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Move:
+class TimeConversion:
     """What turns a number in one time unit into the same moment in another: `number * scale + offset`, exactly."""
 
     scale: Fraction
@@ -68,12 +68,12 @@ class Move:
         return self.scale != 1 or self.offset != 0
 
     @property
-    def back(self) -> "Move":
-        """The move that undoes this one."""
-        return Move(1 / self.scale, -self.offset / self.scale)
+    def inverse(self) -> "TimeConversion":
+        """The conversion that undoes this one."""
+        return TimeConversion(1 / self.scale, -self.offset / self.scale)
 
 
-STAY = Move(Fraction(1), Fraction(0))
+UNCHANGED = TimeConversion(Fraction(1), Fraction(0))
 
 
 def is_time_units(units: object) -> bool:
@@ -133,39 +133,39 @@ def whole_date(text: str, calendar: str) -> str:
     return f"{match[1]}-{match[2] or '01'}-01"
 
 
-def move_between(clock: Clock, to: Clock) -> Move:
-    """Return the exact move of stored numbers from one clock to another.
+def conversion_between(clock: Clock, to: Clock) -> TimeConversion:
+    """Return the exact conversion of stored numbers from one clock to another.
 
     Raises ValueError for units of no fixed length, and for calendars that have not the same dates: those of GREGORIAN
     have, from 1582-10-15 on, which the caller checks.
 
-    >>> move_between(Clock("days since 1970-01-01", "noleap"), Clock("days since 1850-1-1 00:00", "noleap")).offset
+    >>> conversion_between(Clock("days since 1970-01-01", "noleap"), Clock("days since 1850-1-1", "noleap")).offset
     Fraction(43800, 1)
     """
     if clock == to:
-        return STAY
+        return UNCHANGED
     if clock.calendar != to.calendar and not {clock.calendar, to.calendar} <= GREGORIAN:
         raise ValueError(f"the calendars {clock.calendar!r} and {to.calendar!r} have not the same dates")
     (factor, start), (to_factor, to_start) = clock.line(), to.line()
-    return Move(Fraction(factor) / to_factor, Fraction(start - to_start) / to_factor)
+    return TimeConversion(Fraction(factor) / to_factor, Fraction(start - to_start) / to_factor)
 
 
-def move(
-    values: np.ndarray, by: Move, keep: Collection[Any] = (), dtype: DTypeLike | None = None
+def convert(
+    values: np.ndarray, by: TimeConversion, keep: Collection[Any] = (), dtype: DTypeLike | None = None
 ) -> tuple[np.ndarray, Fraction]:
-    """Return `values` moved, as `dtype` (None: their own), and the largest rounding error (0: every number is exact).
+    """Return `values` converted, as `dtype` (None: their own), and the largest rounding error (0: all are exact).
 
     NaN, infinities and the fill values in `keep` stay as they are. Raises OverflowError if a number does not fit.
     """
-    moved, worst = values.astype(dtype or values.dtype), Fraction(0)
-    flat, integers = moved.reshape(-1), np.issubdtype(moved.dtype, np.integer)
+    converted, worst = values.astype(dtype or values.dtype), Fraction(0)
+    flat, integers = converted.reshape(-1), np.issubdtype(converted.dtype, np.integer)
     for i, value in enumerate(values.reshape(-1)):
         if value in keep or not np.isfinite(value):
             continue
         exact = Fraction(value.item()) * by.scale + by.offset
         flat[i] = round(exact) if integers else float(exact)
         worst = max(worst, abs(Fraction(flat[i].item()) - exact))
-    return moved, worst
+    return converted, worst
 
 
 def days_of(values: np.ndarray, clock: Clock) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Does the provenance give back the values of a file that are not those of the store: drifting statics, moved times?"""
+"""Does the provenance give back values of a file that are not those of the store: drifting statics, converted times?"""
 
 import base64
 import zlib
@@ -32,30 +32,30 @@ def compare_kept(told: Provenance, files: Files, tally: Tally) -> None:
                 tally.wrong(f"{words}: found others than in the file")
 
 
-def compare_moved(told: Provenance, arrays: dict[str, AnyArray], files: Files, tally: Tally) -> None:
-    """Compare times that were moved to another clock with what the provenance, `told`, makes of those in the store.
+def compare_converted(told: Provenance, arrays: dict[str, AnyArray], files: Files, tally: Tally) -> None:
+    """Compare times that were converted to another clock with what the provenance, `told`, makes of those in the store.
 
     Where it keeps None nothing is given back, and nothing compared.
     """
     for number, (source, file) in enumerate(zip(files.sources, told.files, strict=True)):
         kept = {row.variable: row.kept for row in told.kept if number in row.files}
         with source:
-            for name, move in file.moves.items():
+            for name, conversion in file.moves.items():
                 flips = kept.get(name, "")
                 if isinstance(flips, str):
                     part = Part(arrays[name], source, file, files.time_name)
-                    compare_times(part, move, flips, files.memory_bytes, tally)
+                    compare_times(part, conversion, flips, files.memory_bytes, tally)
                 elif flips is not None:
                     tally.wrong(f"provenance of {file.path}: {name!r}: found texts kept, expected bytes or none")
 
 
-def compare_times(part: Part, move: tuple[str, str], flips: str, memory_bytes: int, tally: Tally) -> None:
-    """Compare the times of a file with what `move` and `flips` of the provenance make of those in the store.
+def compare_times(part: Part, conversion: tuple[str, str], flips: str, memory_bytes: int, tally: Tally) -> None:
+    """Compare the times of a file with what `conversion` and `flips` of the provenance make of those in the store.
 
     The store has a number `n` of a file as `n * scale + offset`, rounded. The file has `(n - offset) / scale`, rounded,
     with the bits reversed that `flips` has; none if it is empty.
     """
-    variable, (scale, offset) = part.variable, map(Fraction, move)
+    variable, (scale, offset) = part.variable, map(Fraction, conversion)
     reversed_bits = mask(flips).reshape(*variable.shape, variable.itemsize) if flips else None
     missing = missing_numbers(variable)
     for region in part.blocks(memory_bytes):

@@ -15,7 +15,7 @@ from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.store import zarr_store
 from cmip6zarr.store.interface import Home
 from cmip6zarr.verify.header import USER_DEFINED, Attribute, Header, Variable
-from cmip6zarr.verify.kept import compare_kept, compare_moved
+from cmip6zarr.verify.kept import compare_converted, compare_kept
 from cmip6zarr.verify.meaning import plain_attributes
 from cmip6zarr.verify.source import Files
 from cmip6zarr.verify.stored import compare_stored
@@ -25,7 +25,7 @@ from cmip6zarr.verify.times import Clock, clocks
 AGAIN = "Run again: the dataset will be converted again."
 RANGE = ("path", "bytes", "mtime_ns", "steps", "skip", "start", "stop")
 KINDS = {"str": "string", "S1": "char"}
-UNMOVED = ("1", "0")
+UNCONVERTED = ("1", "0")
 LIBRARY_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError, zlib.error)
 
 Stored = tuple[str, bytes | tuple[bytes | None, ...]]
@@ -48,7 +48,7 @@ def check_provenance(home: Home, inventory: Inventory, arrays: dict[str, AnyArra
             compare_stored(told, number, header, tally)
         compare_kept(told, files, tally)
         if not tally.mismatches:
-            compare_moved(told, arrays, files, tally)
+            compare_converted(told, arrays, files, tally)
     except LIBRARY_ERRORS as error:
         message = f"{home}{zarr_store.PROVENANCE}: the provenance cannot be read: {type(error).__name__}: {error}."
         raise DatasetError("mismatch", message, AGAIN) from error
@@ -99,7 +99,7 @@ def widest(name: str, headers: list[Header]) -> str:
 
 
 def compare_file(told: Provenance, number: int, header: Header, files: Files, tally: Tally) -> None:
-    """Compare what the provenance says of one file: names and dtypes in their order, attributes, moves of times."""
+    """Compare what the provenance says of one file: names and dtypes in order, attributes, conversions of times."""
     file, words = told.files[number], f"provenance of {header.path}"
     form = told.form | file.form
     variables = storable(header.variables)
@@ -114,14 +114,14 @@ def compare_file(told: Provenance, number: int, header: Header, files: Files, ta
             tally.same(f"{words}: {name}:{attribute}", ours[attribute], as_stored(theirs[attribute]))
     for name, variable in variables.items():
         tally.same(f"{words}: dtype of {name!r}", kind_of(dtype_of(told, file, name)), variable.kind)
-    moves = moves_of(clocks(plain_attributes(header)), clocks(plain_attributes(files.first)))
-    expected = {name: move for name, move in moves.items() if variables[name].kind not in ("char", "string")}
-    widened = {name for name in moves if variables[name].kind != kind_of(told.variables[name].dtype)}
-    expected = {name: move for name, move in expected.items() if move != UNMOVED or name in widened}
-    tally.same(f"{words}: moves of times", file.moves, expected)
+    conversions = conversions_of(clocks(plain_attributes(header)), clocks(plain_attributes(files.first)))
+    expected = {name: by for name, by in conversions.items() if variables[name].kind not in ("char", "string")}
+    widened = {name for name in conversions if variables[name].kind != kind_of(told.variables[name].dtype)}
+    expected = {name: by for name, by in expected.items() if by != UNCONVERTED or name in widened}
+    tally.same(f"{words}: conversions of times", file.moves, expected)
 
 
-def moves_of(theirs: dict[str, Clock], ours: dict[str, Clock]) -> dict[str, tuple[str, str]]:
+def conversions_of(theirs: dict[str, Clock], ours: dict[str, Clock]) -> dict[str, tuple[str, str]]:
     """Return {variable: (scale, offset)} that turns numbers of a file into those of the first one, exactly."""
     found = {}
     for name in theirs.keys() & ours.keys():
