@@ -49,7 +49,7 @@ def refusal(folder, *variables, **options):
 def test_blocks_cover_an_array_once_within_memory(shape, itemsize, limit):
     """Blocks are consecutive rows that cover the array, each within the limit unless it is one row."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statics, "BLOCK_BYTES", limit)
+        patch.setattr(statics, "COMPARED_BYTES", limit)
         blocks = list(statics.blocks(shape, itemsize))
     if not shape:
         assert blocks == [...]
@@ -75,7 +75,7 @@ UNDECLARED = np.where(np.arange(12).reshape(3, 4) == 0, 1e30, np.arange(12).resh
 )
 def test_drift_of_a_coordinate_is_reported(tmp_path, monkeypatch, drift, tolerance, policy, reported):
     """A coordinate may differ within the tolerance, or if the first file's is kept, and it is told by how much."""
-    monkeypatch.setattr(statics, "BLOCK_BYTES", 16)  # so that the last block alone differs
+    monkeypatch.setattr(statics, "COMPARED_BYTES", 16)  # so that the last block alone differs
     other = LAT + np.array([0, 0, 0, 0, drift])
     found = check(tmp_path, LAT, other, coordinate_tolerance=tolerance, coordinates=policy)
     if reported is None:

@@ -22,21 +22,21 @@ def values_of_another_file(parts, reader, array, region):
 def skip_ignored(parts, reader, array, region):
     """Steps that a file shares with the one before are read again."""
     for file, part, shift in parts(reader, array, region):
-        yield file, part, [n - file["skip"] * (axis == array.axis) for axis, n in enumerate(shift)]
+        yield file, part, [n - file.skip * (axis == array.axis) for axis, n in enumerate(shift)]
 
 
 @fault("reading", f"{READER}:Reader._parts", "plain", says="tas|time")
 def step_shifted(parts, reader, array, region):
     """A step is read from the place of the one before it."""
     for file, part, shift in parts(reader, array, region):
-        first = array.axis is not None and part[array.axis].start == file["start"]
+        first = array.axis is not None and part[array.axis].start == file.start
         yield file, part, shift if first else [n - (axis == array.axis) for axis, n in enumerate(shift)]
 
 
 @fault("reading", f"{READER}:Reader.native_chunks", "streamed", says="tas")
 def streamed_from_the_first_file(native_chunks, reader, array, region):
     """Chunks that are handed over as they lie come from the first file."""
-    return [replace(chunk, path=reader.files[0]["path"]) for chunk in native_chunks(reader, array, region)]
+    return [replace(chunk, path=reader.files[0].path) for chunk in native_chunks(reader, array, region)]
 
 
 @fault("reading", f"{HDF5}:hdf5_name", "plain", says="tas|tos")

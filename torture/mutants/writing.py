@@ -71,21 +71,21 @@ def big_endian_array(dtype_of, variable):
 @fault("encoding", f"{ENCODING}:create_array", *FORMATS, says="tas")
 def dimension_names_swapped(create_array, group, name, variable, *args):
     """The names of two dimensions are swapped in the array's metadata."""
-    return create_array(group, name, variable | {"dims": variable["dims"][::-1]}, *args)
+    return create_array(group, name, replace(variable, dims=variable.dims[::-1]), *args)
 
 
 @fault("encoding", f"{ENCODING}:create_array", *FORMATS, says="tas|time|shape")
 def array_too_long(create_array, group, name, variable, *args):
     """The array has one index more along its first axis than the files."""
-    shape = [n + (axis == 0) for axis, n in enumerate(variable["shape"])]
-    return create_array(group, name, variable | {"shape": shape}, *args)
+    shape = tuple(n + (axis == 0) for axis, n in enumerate(variable.shape))
+    return create_array(group, name, replace(variable, shape=shape), *args)
 
 
 @fault("encoding", f"{ENCODING}:create_array", *FORMATS, says="tas")
 def attributes_of_another_variable(create_array, group, name, variable, *args):
     """A field has no attributes but its name."""
-    attributes = {"long_name": ["char", name]} if name == "tas" else variable["attributes"]
-    return create_array(group, name, variable | {"attributes": attributes}, *args)
+    attributes = {"long_name": ["char", name]} if name == "tas" else variable.attributes
+    return create_array(group, name, replace(variable, attributes=attributes), *args)
 
 
 @fault("encoding", f"{CODECS}:Form.encode_values", "kinds", "kinds v2", says="f4-bits|f8-bits")

@@ -5,14 +5,15 @@ The choices make plain `xarray.open_zarr` decode what `xarray.open_dataset` deco
 
 import base64
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
+from zarr.abc.store import Store
 
 from cmip6zarr.convert.codecs import Blosc, Form, Pcodec
 from cmip6zarr.core.files import JSON
-from cmip6zarr.model.inventory import Attribute, Variable
+from cmip6zarr.model.inventory import Attribute, Attributes, Variable
 from cmip6zarr.source.attributes import untyped
 from cmip6zarr.source.fill_values import fill_of
 
@@ -55,6 +56,12 @@ def attributes(variable: Variable, zarr_format: int) -> JSON:
 def dtype_of(name: str) -> np.dtype:
     """Return the dtype in memory of a variable whose dtype has a name: little-endian, TEXT for texts of any length."""
     return TEXT if name == "str" else np.dtype(name).newbyteorder("<")
+
+
+def create_group(store: Store, attributes: Attributes, zarr_format: Literal[2, 3]) -> zarr.Group:
+    """Create the group of a dataset with these attributes at the root of a store."""
+    plains = {name: plain(value) for name, value in attributes.items()}
+    return zarr.create_group(store, zarr_format=zarr_format, attributes=plains)
 
 
 def create_array(

@@ -81,11 +81,10 @@ def write_store(
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
-    confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and
-    compressed, the figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has
-    changed since its inventory, before or while it was read (`source`), if another process has the store (`busy`), if
-    there is something that is not ours (`store`), if there is no room for it (`space`), and if it was written for
-    another owner (`owner`).
+    confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and compressed, the
+    figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has changed since its
+    inventory, before or while it was read (`source`), if another process has the store (`busy`), if it is not ours
+    (`store`), if there is no room for it (`space`), and if it was written for another owner (`owner`).
     """
     for file in inventory.files:
         check_unchanged(file)
@@ -99,10 +98,11 @@ def write_store(
         disk_space.check(home, inventory, plan.objects, kept)
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
-        attributes = {name: encoding.plain(value) for name, value in inventory.attributes.items()}
-        group = zarr.create_group(root, zarr_format=store_format.zarr_format, attributes=attributes)
-        whole = sum(cut.array.bytes for cut in plan.cuts)
-        with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
+        group = encoding.create_group(root, inventory.attributes, store_format.zarr_format)
+        with (
+            Progress("convert", sum(cut.array.bytes for cut in plan.cuts)) as progress,
+            home.writing(plan.uploads) as put,
+        ):
             objects = shards.Objects(put, ledger, frozenset(kept), progress)
             for cut in plan.cuts:
                 name, codec = cut.array.name, chosen[cut.array.name][0]

@@ -14,7 +14,7 @@ from cmip6zarr.source.headers import Header, open_raw, reading
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
 
 # Most that is held of one variable of one file while static variables are compared.
-BLOCK_BYTES = 16 * 2**20
+COMPARED_BYTES = 16 * 2**20
 # How far a number is from itself after it was rounded to float32, relative to it.
 FLOAT32_ROUNDING = float(np.finfo("f4").eps) / 2
 # The bits of a float64 but those that tell numbers apart which differ by less than 6 %.
@@ -140,10 +140,10 @@ def typical_magnitude(variable: "netCDF4.Variable[Any]", missing: Missing) -> fl
 
 
 def blocks(shape: Sequence[int], itemsize: int) -> Iterator[Any]:
-    """Yield slices of axis 0 that cover `shape` in at most BLOCK_BYTES each (at least one row), `...` for a scalar."""
+    """Yield slices of axis 0 that cover `shape` in COMPARED_BYTES each, or in one row; `...` for a scalar."""
     if not shape:
         yield ...
         return
-    rows = max(1, BLOCK_BYTES // max(1, itemsize * int(np.prod(shape[1:]))))
+    rows = max(1, COMPARED_BYTES // max(1, itemsize * int(np.prod(shape[1:]))))
     for start in range(0, shape[0], rows):
         yield slice(start, min(start + rows, shape[0]))

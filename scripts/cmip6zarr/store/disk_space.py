@@ -10,14 +10,14 @@ from cmip6zarr.store.ledger import Entry
 
 # Of the NetCDF bytes: no preset has made more of a compressed source, and less is no use to begin with.
 MOST_GROWTH = 1.5
-BLOCK_BYTES = 4096  # what a small file takes
+SMALL_FILE_BYTES = 4096  # what a small file takes
 
 
 def needed_bytes(inventory: Inventory, objects: int) -> int:
     """Return the bytes that a store is expected to take at most: no more than its values, nor half as much again as its
     files."""
     values = min(inventory.raw_bytes, int(MOST_GROWTH * inventory.source_bytes))
-    return values + objects * BLOCK_BYTES
+    return values + objects * SMALL_FILE_BYTES
 
 
 def check(path: Place, inventory: Inventory, objects: int, kept: Mapping[str, Entry]) -> None:
