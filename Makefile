@@ -8,6 +8,7 @@
 # test-browser  look at the report in Chromium, which root gets from Debian packages
 # test-slurm  run on a real SLURM of one node, which root gets from Debian packages
 # test-slurm-accounting  the same with accounts and LOTUS2's limits
+# test-readers  read stores with the readers of Zarr that there are: docs/readers.md
 # demo-s3  the demo, to a real S3 server on loopback
 # test-s3  run on a real S3 server, SeaweedFS, which pip gets
 PYTHON ?= python3
@@ -18,7 +19,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-s3 test test-browser test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz clean
+.PHONY: demo demo-s3 test test-browser test-readers test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run demo/catalogue.json
@@ -35,6 +36,9 @@ test: .venv/test
 test-browser: .venv/test
 	command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -qq -y chromium; }
 	$(BIN)/python -m pytest -m browser
+
+test-readers: .venv/readers
+	$(BIN)/python -m pytest -m readers tests/readers
 
 test-slurm: .venv/test
 	PATH="$$PATH:/usr/sbin" command -v slurmctld > /dev/null || [ "$$(id -u)" != 0 ] || tests/slurm/cluster.sh install
@@ -92,6 +96,12 @@ clean:
 
 .venv/bench: envs/requirements-bench.txt .venv/test
 	$(PIP) --no-deps -r envs/requirements-bench.txt
+	touch $@
+
+.venv/readers: envs/requirements-readers.txt .venv/test
+	$(PIP) --no-deps -r envs/requirements-readers.txt
+	command -v npm > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -qq -y npm; }
+	! command -v npm > /dev/null || npm install --silent --prefix .venv/node zarrita@0.7.5
 	touch $@
 
 demo/catalogue.json: scripts/demo.py | .venv/run

@@ -101,4 +101,6 @@ def create_array(
 def form_of(array: zarr.Array[Any], codec: Blosc | Pcodec) -> Form:
     """Return how blocks of an array of numbers or characters become objects."""
     beyond = array.dtype.type() if array.fill_value is None else array.fill_value
-    return Form(array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3)
+    return Form(
+        array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3 and codec.crc32c
+    )
