@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import zarr
@@ -99,15 +99,11 @@ def write_store(
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
         group = encoding.create_group(root, inventory.attributes, store_format.zarr_format)
-        with (
-            Progress("convert", sum(cut.array.bytes for cut in plan.cuts)) as progress,
-            home.writing(plan.uploads) as put,
-        ):
+        whole = sum(cut.array.bytes for cut in plan.cuts)
+        with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
             objects = shards.Objects(put, ledger, frozenset(kept), progress)
             for cut in plan.cuts:
-                name, codec = cut.array.name, chosen[cut.array.name][0]
-                array = encoding.create_array(group, name, inventory.variables[name], cut.chunks, cut.shards, codec)
-                write_array(reader, cut, array, codec, objects, compute)
+                write_array(reader, cut, group, chosen[cut.array.name][0], objects, compute)
         zarr.consolidate_metadata(root)
         for file in inventory.files:
             check_unchanged(file)
@@ -128,13 +124,15 @@ def codec_of(preset: str, reader: Reader, cut: planning.Cut) -> tuple[Blosc | Pc
 def write_array(
     reader: Reader,
     cut: planning.Cut,
-    array: zarr.Array[Any],
+    group: zarr.Group,
     codec: Blosc | Pcodec,
     objects: shards.Objects,
     compute: Compute,
 ) -> None:
-    """Write the shards of an array that are not there."""
-    if reader.variables[cut.array.name].dtype == "str":
+    """Create an array in the group of a store, and write those of its shards that are not there."""
+    name, variable = cut.array.name, reader.variables[cut.array.name]
+    array = encoding.create_array(group, name, variable, cut.chunks, cut.shards, codec)
+    if variable.dtype == "str":
         shards.write_texts(reader, cut, array)
         return
     target = shards.Target(objects, array, encoding.form_of(array, codec))
