@@ -10,6 +10,7 @@ from inventories import make_variable
 from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.convert import codecs, encoding
+from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.store.raw_sum import RawSum
 
@@ -82,8 +83,8 @@ def test_levels_of_shuffled_blocks_are_those_of_blosc(inner):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
-    """In Zarr v3 each chunk has a checksum: plain zarr raises where a bit differs."""
+def test_a_flipped_bit_is_found(tmp_path, codec):
+    """In Zarr v3 plain zarr raises where a bit differs, by the checksum of the chunk; without one, our reader does."""
     variable = make_variable(shape=(1000,))
     with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
@@ -91,9 +92,13 @@ def test_a_flipped_bit_is_found_by_any_reader(tmp_path, codec):
         form = encoding.form_of(array, codec)
         backend.at(tmp_path / "s.zarr").put("v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
         assert array[:].shape == (1000,)
+        store = tmp_path / "s.zarr"
+        checksums = {key: zarr_store.digest(store, key)[1] for key in zarr_store.list_objects(store)}
+        if isinstance(codec, codecs.Blosc) and not codec.crc32c:
+            array = zarr.open_group(zarr_store.strict(zarr_store.open_store(store), checksums), mode="r")["v"]
         chunk = tmp_path / "s.zarr" / "v" / "c.0"
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
-        with pytest.raises(ValueError, match="checksum"):
+        with pytest.raises((ValueError, DatasetError), match="checksum"):
             array[:]
