@@ -90,6 +90,7 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
         "floor, zstd-1": floor("balanced"),
         "convert balanced, 1 thread": convert("one", "balanced", threads=1),
         "convert balanced, shards of 96 MiB": convert("sharded", "balanced", "--shard-mib", 96),
+        "convert native, v3": convert("native", "native"),
         "convert small, v3": convert("small", "small"),
         "verify": (work / "none", verify),
     }

@@ -147,7 +147,7 @@ def test_options_and_settings_that_are_unknown_are_found(tmp_path):
 def test_every_setting_is_documented_and_no_other():
     """The tables of config/README.md have the keys of the schema, and those of the policy and of S3."""
     rows = re.findall(r"^\| `(\w+)` \| ", (REPOSITORY / "config" / "README.md").read_text(), re.MULTILINE)
-    values = {"balanced", "fast", "small", "portable"}
+    values = {"balanced", "fast", "small", "portable", "native"}
     tables = {"policy", "s3"}
     assert set(rows) - values == (set(KEYS) - tables).union(*(KEYS[key]["properties"] for key in tables))
 

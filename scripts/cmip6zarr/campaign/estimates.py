@@ -34,10 +34,10 @@ MOST_LOOKED_AT = 2000
 RAW_PER_SOURCE = 2.5
 """Bytes before compression for each of a file: the benchmark's files (docs/performance.md) keep 0.4 of them."""
 
-STORED_PER_SOURCE = {"balanced": 0.98, "fast": 1.29, "small": 0.86, "portable": 0.98}
+STORED_PER_SOURCE = {"balanced": 0.98, "fast": 1.29, "small": 0.86, "portable": 0.98, "native": 1.0}
 """Preset -> bytes of a store for each of its files, in the benchmark; `portable`, not in it, is at most `balanced`."""
 
-CONVERT_CPU_SECONDS = {"balanced": 5.14, "fast": 3.94, "small": 13.13, "portable": 13.13}
+CONVERT_CPU_SECONDS = {"balanced": 5.14, "fast": 3.94, "small": 13.13, "portable": 13.13, "native": 1.6}
 VERIFY_CPU_SECONDS = 5.56
 BENCHMARK_BYTES = 1080 * MIB
 """Preset -> CPU seconds of so many bytes before compression, in the benchmark; `portable` tries codecs as `small` does.

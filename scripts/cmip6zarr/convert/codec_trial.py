@@ -1,6 +1,7 @@
 """Choose a variable's codec by trying a preset's on a few of its chunks."""
 
 import time
+from math import prod
 
 import numpy as np
 
@@ -17,8 +18,12 @@ SMALL_BYTES = 2**16  # an array for which no trial is worth its time
 def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blosc | Pcodec, JSON]:
     """Return the codec of a preset that makes the sampled chunks of an array smallest, and the figures of the trial.
 
-    The figures are {codec: {bytes, raw_bytes, cpu_seconds}}; they are empty where there is nothing to choose.
+    Where native chunks are copied it is theirs. The figures are {codec: {bytes, raw_bytes, cpu_seconds}}; they are
+    empty where there is nothing to choose.
     """
+    native = cut.array.native[0] if cut.array.not_copied is None else None
+    if native is not None:
+        return Blosc("zlib", 1, prod(native) * dtype.itemsize, shuffle=cut.array.shuffled), {}
     candidates = [codec for codec in PRESETS[preset] if codec.fits(dtype)]
     if len(candidates) == 1 or dtype.kind not in "fiu" or cut.array.bytes <= SMALL_BYTES:
         return candidates[0], {}

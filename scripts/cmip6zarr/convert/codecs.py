@@ -25,22 +25,28 @@ MOST_OVERHEAD = 16  # bytes that Blosc may add to what does not compress
 # A Blosc frame begins with version 2 of the format, version 1 of the inner codec, flags, itemsize, and the bytes of the
 # values, of a block and of the frame; then comes where each block begins (c-blosc, README_CHUNK_FORMAT.rst).
 BLOSC_HEADER = struct.Struct("<4B3I")
-INNER_CODES = {"lz4": 1, "zstd": 4}
+INNER_CODES = {"lz4": 1, "zlib": 3, "zstd": 4}
 SHUFFLED, NOT_SPLIT = 1, 16  # flags: byte shuffle; a block is compressed at once and not byte by byte of the values
 ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 
 
 @dataclass(frozen=True)
 class Blosc:
-    """Blosc with byte shuffle: inner codec, level, block size (0: Blosc's own), and whether crc32c follows in v3."""
+    """Blosc: inner codec, level, block size (0: its own), whether crc32c follows in v3, and bytes are shuffled.
 
-    inner: Literal["lz4", "zstd"]
+    The inner codec zlib is for native chunks, of which each is a block.
+    """
+
+    inner: Literal["lz4", "zlib", "zstd"]
     level: int
     block_bytes: int
     crc32c: bool = True
+    shuffle: bool = True
 
     @property
     def name(self) -> str:
+        if self.inner == "zlib":
+            return f"native chunks, blosc zlib of {self.block_bytes} bytes{'' if self.shuffle else ', not shuffled'}"
         blocks = f" {self.block_bytes // 2**20} MiB blocks" if self.block_bytes else ""
         return f"blosc {self.inner}-{self.level}{blocks}"
 
@@ -48,11 +54,15 @@ class Blosc:
         return True
 
     def v2(self) -> numcodecs.abc.Codec:
-        return numcodecs.Blosc(self.inner, self.level, numcodecs.Blosc.SHUFFLE, self.block_bytes)
+        return numcodecs.Blosc(self.inner, self.level, int(self.shuffle), self.block_bytes)
 
     def v3(self, dtype: np.dtype) -> JSON:
         codec = BloscCodec(
-            typesize=dtype.itemsize, cname=self.inner, clevel=self.level, shuffle="shuffle", blocksize=self.block_bytes
+            typesize=dtype.itemsize,
+            cname=self.inner,
+            clevel=self.level,
+            shuffle="shuffle" if self.shuffle else "noshuffle",
+            blocksize=self.block_bytes,
         )
         return {"compressors": [codec, Crc32cCodec()] if self.crc32c else [codec]}
 
@@ -61,7 +71,7 @@ class Blosc:
             values,
             level=self.level,
             compressor=self.inner,
-            shuffle=1,
+            shuffle=int(self.shuffle),
             typesize=values.dtype.itemsize,
             blocksize=self.block_bytes,
             numthreads=1,
@@ -136,13 +146,15 @@ PRESETS = {
     "fast": (Blosc("lz4", 5, 0),),
     "small": (Blosc("zstd", 3, BLOCK_BYTES), Pcodec(6)),
     "portable": tuple(Blosc("zstd", level, BLOCK_BYTES, crc32c=False) for level in (1, 3, 5)),
+    "native": (Blosc("zstd", 1, BLOCK_BYTES),),
 }
 """The codecs of each preset; where there are several, a trial on sampled chunks chooses for each variable.
 
 Measured on 55 whole-grid fields of real models, relative to what CMOR writes (shuffle + deflate 1): balanced 0.95 of
 the size, fast 1.16. Blosc's automatic block size would make balanced 1.06: it is the block size that loses to deflate,
 not zstd. For lz4 the automatic one is best. Small takes at most three times the CPU of balanced: pcodec's level 8 would
-save another 2 % for 15 % more. Portable has no crc32c, which GDAL does not know.
+save another 2 % for 15 % more. Portable has no crc32c, which GDAL does not know. That of native is
+for what cannot be copied.
 """
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import h5py
 import imagecodecs
 import numpy as np
+from numcodecs.fletcher32 import Fletcher32
 from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.core import open_timeout
@@ -25,9 +26,11 @@ from cmip6zarr.core.chunks import CHUNKS_HELD, FILES_INDEXED
 from cmip6zarr.core.errors import LIBRARY_ERRORS
 from cmip6zarr.source.hdf5_contents import NOT_A_COORDINATE
 
-DEFLATE, SHUFFLE = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
+DEFLATE, SHUFFLE, FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
 # In the order in which they are applied; a bit of a chunk's filter mask tells that its filter was left out.
-KNOWN_PIPELINES: tuple[list[int], ...] = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
+# Fletcher-32 is known where it is of the compressed bytes, as h5repack has it, and not of the values, as netCDF has it.
+UNCHECKED: tuple[list[int], ...] = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
+KNOWN_PIPELINES = (*UNCHECKED, *([*some, FLETCHER32] for some in UNCHECKED))
 JOB_BYTES = 4 * 2**20  # chunks much smaller than this share a job
 
 Region = tuple[slice, ...]
@@ -241,12 +244,28 @@ def stored_chunk(
     """
     offset, size, mask = place
     raw = read_at(descriptor, offset, scratch.get("raw", size))
-    filters = [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
+    filters = applied(layout, mask)
+    if FLETCHER32 in filters:
+        raw = checked(raw)
     if DEFLATE in filters:
         raw = inflate(raw, scratch.get("inflated", layout.chunk_bytes) if into is None else into)
     if len(raw) != layout.chunk_bytes:
         raise ValueError(f"a chunk of {len(raw)} bytes, expected {layout.chunk_bytes}")
     return raw, SHUFFLE in filters
+
+
+def applied(layout: Chunked, mask: int) -> list[int]:
+    """Return the filters through which a chunk with a filter mask has gone."""
+    return [f for i, f in enumerate(layout.filters) if not mask >> i & 1]
+
+
+def checked(raw: Bytes) -> Bytes:
+    """Return the bytes of a chunk without the Fletcher-32 behind them; raises ValueError if it is not theirs."""
+    try:
+        Fletcher32().decode(raw)
+    except RuntimeError as error:
+        raise ValueError(f"the Fletcher-32 of a chunk of {len(raw)} bytes is not that of its bytes") from error
+    return raw[:-4]
 
 
 def inflate(raw: Bytes, out: Bytes) -> Bytes:

@@ -1,7 +1,7 @@
 """Read the source of a dataset as one array per variable: the only place where convert touches NetCDF files.
 
 Plain numbers in NetCDF-4 files are read past the HDF5 library (`direct`; `shuffled`, where they are handed over as they
-lie), everything else through netCDF4 (`netcdf4`).
+lie; `copied`, where they are not even inflated), everything else through netCDF4 (`netcdf4`).
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from cmip6zarr.convert import hdf5_chunks, shuffled_chunks
+from cmip6zarr.convert import hdf5_chunks, native_frames, shuffled_chunks
 from cmip6zarr.convert.hdf5_chunks import Job, Region
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError, reading_source
@@ -70,7 +70,12 @@ class Reader:
                 yield shifted(covered, back), named(fill, array.name, file.path, covered)
 
     def native_chunks(self, array: chunks.Array, region: Region) -> list[shuffled_chunks.NativeChunk]:
-        """Return the shuffled native chunks that one after another are a region of an array; empty if it is not so."""
+        """Return the native chunks that one after another are a region of an array; empty if it is not so.
+
+        They are those of `native_frames` where the array's are copied, else those of `shuffled_chunks`.
+        """
+        copied = array.not_copied is None
+        find = native_frames.native_chunks if copied else shuffled_chunks.native_chunks
         parts = list(self._parts(array, region))
         found: list[shuffled_chunks.NativeChunk] = []
         if len(parts) > 1 and any(r.stop - r.start > 1 for r in region[: array.axis]):
@@ -79,11 +84,11 @@ class Reader:
             layout = self._layout(array, file)
             if not isinstance(layout, hdf5_chunks.Chunked):
                 return []
-            some = shuffled_chunks.native_chunks(file.path, array.name, layout, shifted(part, shift))
+            some = find(file.path, array.name, layout, shifted(part, shift))
             if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
                 return []
             found += some
-        self.used[array.name].add("shuffled")
+        self.used[array.name].add("copied" if copied else "shuffled")
         return found
 
     def _parts(self, array: chunks.Array, region: Region) -> Iterator[tuple[SourceFile, Region, list[int]]]:

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from dask.delayed import Delayed, delayed
 
-from cmip6zarr.convert import encoding, shuffled_chunks
+from cmip6zarr.convert import encoding, native_frames, shuffled_chunks
 from cmip6zarr.convert.codecs import Blosc, Form
 from cmip6zarr.convert.hdf5_chunks import Region, view_of
 from cmip6zarr.convert.reader import Reader, shifted
@@ -129,14 +129,19 @@ def all_of(tasks: Iterable[Delayed]) -> Delayed:
 
 
 def stream_of(reader: Reader, cut: Cut, region: Region, raw: RawSum, form: Form) -> memoryview | None:
-    """Return a chunk compressed block by block, or None if a file is laid out in another way than the plan was told."""
+    """Return a chunk compressed, or copied, block by block.
+
+    None if a file is laid out in another way than the plan was told.
+    """
     native = reader.native_chunks(cut.array, region)
     if not native or not isinstance(form.codec, Blosc):
         return None
     beyond = np.asarray(form.beyond, native[0].layout.dtype).tobytes()
-    blocks = shuffled_chunks.blocks(
-        native, prod(cut.chunks) // prod(native[0].layout.chunks), chunks.BLOCK_BYTES, beyond
-    )
+    count = prod(cut.chunks) // prod(native[0].layout.chunks)
+    if cut.array.not_copied is None:
+        raw.copied()
+        return native_frames.frame(native, count, beyond)
+    blocks = shuffled_chunks.blocks(native, count, chunks.BLOCK_BYTES, beyond)
     itemsize = cut.array.itemsize
     return form.codec.encode_shuffled(summed(blocks, raw), prod(cut.chunks) * itemsize, itemsize)
 

@@ -9,7 +9,7 @@ import zarr
 from dask.base import compute as compute_graph
 
 from cmip6zarr import RECIPE
-from cmip6zarr.convert import codec_trial, encoding, shards
+from cmip6zarr.convert import codec_trial, encoding, shards, storage
 from cmip6zarr.convert.codecs import PRESETS, Blosc, Pcodec
 from cmip6zarr.convert.reader import Reader, check_unchanged
 from cmip6zarr.convert.shards import Compute
@@ -50,6 +50,7 @@ def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
             native=tuple(layout.chunks or None for layout in v.layouts),
             shuffled=blosc and v.dtype not in TEXTS and all("shuffle" in layout.filters for layout in v.layouts),
             files=tuple((file.start, file.stop) for file in inventory.files),
+            **({"not_copied": storage.obstacle(inventory, name)} if preset == "native" else {}),
         )
         for name, v in inventory.variables.items()
     ]
@@ -82,9 +83,10 @@ def write_store(
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
     confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and compressed, the
-    figures of the codec trials, and how many shards were kept. Raises DatasetError if the source has changed since its
-    inventory, before or while it was read (`source`), if another process has the store (`busy`), if it is not ours
-    (`store`), if there is no room for it (`space`), and if it was written for another owner (`owner`).
+    figures of the codec trials, how many shards were kept, and why preset native has not copied what it has not. Raises
+    DatasetError if the source has changed since its inventory, before or while it was read (`source`), if another
+    process has the store (`busy`), if it is not ours (`store`), if there is no room for it (`space`), and if it was
+    written for another owner (`owner`).
     """
     for file in inventory.files:
         check_unchanged(file)
@@ -108,11 +110,13 @@ def write_store(
         for file in inventory.files:
             check_unchanged(file)
         ledger.complete()
+    reasons = {cut.array.name: cut.array.not_copied for cut in plan.cuts}
     return {
         "reader": {name: "+".join(sorted(ways)) for name, ways in reader.used.items()},
         "codecs": {name: codec.name for name, (codec, _) in chosen.items()},
         "trials": {name: figures for name, (_, figures) in chosen.items() if figures},
         "resumed_shards": len(kept),
+        "not_copied": {name: reason for name, reason in reasons.items() if reason not in (None, chunks.ANEW)},
     }
 
 

@@ -20,6 +20,8 @@ CHUNKS_HELD = 4096
 # Convert notes where each chunk of its files lies: four numbers of 8 bytes, and room to grow; of so many files at once.
 INDEX_BYTES = 40
 FILES_INDEXED = 256
+# Why native chunks are not copied by any preset but native.
+ANEW = "the preset compresses anew"
 # Blosc cannot compress 2 GiB or more at once.
 MOST_CHUNK_BYTES = 2**31 - 2**20
 
@@ -30,6 +32,7 @@ class Array:
 
     `axis` is the time axis or None, `field` whether the chunk rule cuts it, `native` the chunk shapes in the files
     (None: contiguous), `shuffled` whether all of them are shuffled, `files` their [start, stop) along the time axis.
+    `not_copied` says why the native chunks are compressed anew, None: they are copied as they are.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Array:
     native: tuple[tuple[int, ...] | None, ...] = ()
     shuffled: bool = False
     files: tuple[tuple[int, int], ...] = ()
+    not_copied: str | None = ANEW
 
     @property
     def bytes(self) -> int:
@@ -53,6 +57,11 @@ class Array:
         if self.axis is None:
             raise AssertionError(f"{self.name}: found no time axis among {self.dims}, expected one")
         return self.axis
+
+    @property
+    def steps_together(self) -> int:
+        """The most steps of time in a native chunk; 0 without any."""
+        return max((some[self.time_axis] for some in self.native if some), default=0)
 
     @property
     def native_chunks(self) -> int:

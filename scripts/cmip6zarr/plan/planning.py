@@ -22,6 +22,7 @@ from cmip6zarr.core.chunks import (
     regions,
     shard_shape,
 )
+from cmip6zarr.plan import native_copy
 from cmip6zarr.plan.budget import Budget, ChunkRule
 
 # Peak RSS of convert on a dataset of a few kB, 82 to 86 MiB, and room for the netCDF library where it has to read.
@@ -71,8 +72,8 @@ class Cut:
 
     @property
     def streamed(self) -> bool:
-        """Whether no chunk is ever whole in memory: it is compressed block by block as it is read."""
-        return self.independent and streams(self.array, self.chunks)
+        """Whether no chunk is ever whole in memory: it is compressed, or copied, block by block as it is read."""
+        return self.independent and (self.array.not_copied is None or streams(self.array, self.chunks))
 
     @property
     def objects(self) -> int:
@@ -245,7 +246,7 @@ def plan(arrays: list[Array], rule: ChunkRule, budget: Budget) -> Plan:
     does, and PlanError, with the number that would do for all arrays, if the memory is too small.
     """
     check_rule(arrays, rule)
-    shapes = chunk_shapes(arrays, rule.lengths, rule.chunk_bytes)
+    arrays, shapes = native_copy.fit(arrays, chunk_shapes(arrays, rule.lengths, rule.chunk_bytes))
     shards = {
         array.name: shard_shape(array, shapes[array.name], rule.shard_bytes)
         if array.field and rule.shard_bytes

@@ -34,6 +34,8 @@ from cmip6zarr.store.interface import LEDGER, Home
 
 FORM = 1
 HEAD = ("ledger", "dataset", "recipe", "made_of")
+COPIED = "copied"
+"""Is `raw_xxh3` of an object whose chunks were copied compressed: nobody has seen its values."""
 
 
 @dataclass(frozen=True)
