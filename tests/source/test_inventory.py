@@ -14,6 +14,7 @@ from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.source import inventory as inventories
+from cmip6zarr.source import time_axis
 from cmip6zarr.source.inventory import take_inventory
 
 HOURS = UNITS.replace("days", "hours")
@@ -301,7 +302,7 @@ def sparse_time(path, steps):
 )
 def test_inflation_is_refused_before_any_value_is_read(tmp_path, monkeypatch, steps, said):
     """A time axis that memory has no room for is refused by its header."""
-    monkeypatch.setattr(inventories, "read_whole", None)
+    monkeypatch.setattr(time_axis, "read_whole", None)
     with pytest.raises(Refused, match="time") as refusal:
         inventory([sparse_time(tmp_path / "time.nc", steps)])
     assert refusal.value.kind == "inflation"
