@@ -1,6 +1,7 @@
 """Draw a look at a store as an SVG file that needs nothing else, light and dark."""
 
 import base64
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -72,7 +73,8 @@ def colours(stops: tuple[str, ...]) -> np.ndarray:
 def painted(values: np.ndarray, low: float, high: float, table: np.ndarray) -> np.ndarray:
     """Return the colours of a map: (rows, columns, 4) uint8."""
     shares = np.clip((values - low) / (high - low), 0, 1)
-    return table[np.where(np.isfinite(values), np.nan_to_num(shares) * (LEVELS - 1) + 0.5, LEVELS).astype(int)]
+    levels = np.where(np.isfinite(values), np.nan_to_num(shares) * (LEVELS - 1) + 0.5, LEVELS).astype(int)
+    return np.asarray(table[levels])
 
 
 def image(x: float, y: float, pixels: np.ndarray, width: int = MAP_WIDTH, height: int = MAP_HEIGHT) -> str:
@@ -125,7 +127,7 @@ def curve(y: float, look: Look, start: str, end: str) -> list[str]:
     low, high = min(points.values()), max(points.values())
     top, most = y + LINE, CURVE_HEIGHT - 8
 
-    def drawn(kind, steps):
+    def drawn(kind: str, steps: Iterable[int]) -> str:
         places = (
             f"{LEFT + (WIDTH - LEFT) * step / (look.steps - 1):.1f},"
             f"{top + 4 + most * (1 - (points[step] - low) / (high - low or 1)):.1f}"

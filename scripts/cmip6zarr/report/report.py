@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import mean, median
+from typing import Any
 
 import polars as pl
 
@@ -15,15 +15,17 @@ from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
 from cmip6zarr.campaign.status import rerun
 from cmip6zarr.core import files
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
+from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import RULES
+from cmip6zarr.report.figures import AHEAD, figures
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_PICTURES_BYTES = 2_500_000  # within the file: some 200 looks
 MOST_SHOWN = 6  # looks at once, outliers
 MOST_MESSAGES = 3  # of a class of failure
-MIB = 2**20
 
 COLUMNS = (
     *("id", "state", "rule", "text", "files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio"),
@@ -37,7 +39,7 @@ WORDS = {"convert": "converting", "verify": "verifying"}
 """State of a dataset that a rule is at work on, where it is not `at work`."""
 
 
-def row_of(name: str, state: str, at_work: str | None, sized: Mapping | None, results) -> dict:
+def row_of(name: str, state: str, at_work: str | None, sized: Mapping[str, Any] | None, results: Results) -> JSON:
     """Return what the report says of a dataset: COLUMNS, of receipts as far as there are some.
 
     `sized` is the row of a verified dataset in the table `campaign.SIZED`.
@@ -45,7 +47,7 @@ def row_of(name: str, state: str, at_work: str | None, sized: Mapping | None, re
     row = dict.fromkeys(COLUMNS) | {"id": name, "state": state, "text": ""}
     if state == "waiting" and at_work:
         return row | {"state": WORDS.get(at_work, "at work"), "rule": at_work}
-    if state in SEALED:
+    if state in SEALED and sized:
         return row | sizes_of(name, sized, results)
     if state != "waiting":
         record = receipts.find(results, "failed", name) or {}
@@ -53,7 +55,7 @@ def row_of(name: str, state: str, at_work: str | None, sized: Mapping | None, re
     return row
 
 
-def sizes_of(name: str, sized: Mapping, results) -> dict:
+def sizes_of(name: str, sized: Mapping[str, Any], results: Results) -> JSON:
     """Return what the receipts of a verified dataset say."""
     done = [receipts.find(results, rule, name) or {} for rule in ("convert", "verify")]
     return {column: sized[column] for column in COLUMNS if column in sized} | {
@@ -68,92 +70,7 @@ def sizes_of(name: str, sized: Mapping, results) -> dict:
     }
 
 
-def figures(rows: list[dict]) -> list[tuple[str, str, str]]:
-    """Return the figures at the head of the report: name, value, and what to know of it."""
-    done = [row for row in rows if row["state"] in SEALED]
-    if not done:
-        return []
-    total = {column: sum(row[column] or 0 for row in done) for column in SUMMED}
-    ahead = sum(row["state"] in AHEAD for row in rows)
-    grown = sum(row["zarr_bytes"] > row["netcdf_bytes"] for row in done)
-    unplanned = sum(row["planned_objects"] not in (None, row["chunk_objects"]) for row in done)
-    over = sum(row["peak_mib"] > row["planned_mib"] for row in done)
-    share = max(row["peak_mib"] / row["planned_mib"] for row in done)
-    by_checksums = sum(row["verified"] == "checksums" for row in done)
-    told = [
-        ("NetCDF in", human(total["netcdf_bytes"]), f"{total['files']:,} files, {human(total['raw_bytes'])} of values"),
-        ("Zarr out", human(total["zarr_bytes"]), f"{grown:,} of {len(done):,} stores are bigger than their files"),
-        (
-            "Ratio",
-            f"{total['zarr_bytes'] / total['netcdf_bytes']:.2f}",
-            f"median {median(r['ratio'] for r in done):.2f}",
-        ),
-        (
-            "Values compared",
-            short(total["values_compared"]),
-            "with their source, bit by bit: all equal"
-            + (f"; {by_checksums:,} stores by their checksums alone" if by_checksums else ""),
-        ),
-        (
-            "Objects",
-            f"{total['objects']:,}",
-            f"{human(total['zarr_bytes'] / total['objects'])} each; "
-            + (f"{unplanned:,} stores not as planned" if unplanned else "as many as planned"),
-        ),
-        (
-            "Convert, verify",
-            f"{speed(done, 'convert')} and {speed(done, 'verify')}",
-            "MiB of values a second, in a job",
-        ),
-        ("CPU", duration(total["cpu_seconds"]), f"{duration(total['cpu_seconds'] / len(done))} for a dataset"),
-        (
-            "Memory",
-            f"{max(r['peak_mib'] for r in done):,} MiB",
-            f"at most; up to {share:.0%} of a plan, {over:,} above",
-        ),
-    ]
-    return told + ([forecast(done, ahead)] if ahead else [])
-
-
-SUMMED = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "objects", "values_compared", "cpu_seconds")
-AHEAD = ("waiting", "converting", "verifying", "at work")
-"""States of datasets that will become something yet."""
-
-
-def forecast(done: list[dict], ahead: int) -> tuple[str, str, str]:
-    """Return the figure of what is still to come, if it is like what is done."""
-    zarr_bytes, objects, seconds = (mean(r[c] for r in done) * ahead for c in ("zarr_bytes", "objects", "cpu_seconds"))
-    more = f"{round(objects):,} objects, {duration(seconds)} of CPU, if the {ahead:,} ahead are like those done"
-    return ("Still to come", human(zarr_bytes), more)
-
-
-def speed(done: list[dict], rule: str) -> str:
-    """Return the MiB of values that a rule has done in a second, in all datasets of which it is known."""
-    known = [(row["raw_bytes"] / MIB, row[f"{rule}_seconds"]) for row in done if row[f"{rule}_seconds"]]
-    return f"{sum(mib for mib, _ in known) / sum(seconds for _, seconds in known):,.3g}" if known else "?"
-
-
-def short(number: int) -> str:
-    """Return a large number in words.
-
-    >>> short(70_783_476), short(999)
-    ('70.8 million', '999')
-    """
-    sizes = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
-    return next((f"{number / size:.3g} {word}" for size, word in sizes if number >= size), f"{number:,}")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in its largest unit.
-
-    >>> duration(2), duration(300), duration(90_000)
-    ('2 s', '5 min', '25 h')
-    """
-    size, unit = next((item for item in ((3600, "h"), (60, "min")) if seconds >= 2 * item[0]), (1, "s"))
-    return f"{seconds / size:,.3g} {unit}" if seconds / size < 100 else f"{seconds / size:,.0f} {unit}"
-
-
-def groups(names: Mapping[str, str], results) -> list[dict]:
+def groups(names: Mapping[str, str], results: Results) -> list[JSON]:
     """Return the classes of failure of {dataset: state}, the largest first: count, remedies, command, messages."""
     found = defaultdict(list)
     for name, state in names.items():
@@ -170,7 +87,7 @@ def groups(names: Mapping[str, str], results) -> list[dict]:
     ]
 
 
-def let_pass(rows: list[dict], results) -> dict | None:
+def let_pass(rows: list[JSON], results: Results) -> JSON | None:
     """Return what policy and rules have let pass of the rows' stores, None if nothing was.
 
     It has the numbers of `stores`, `files_left_out`, `steps_missing`, stores proven by `checksums` alone, and `kinds`:
@@ -197,7 +114,7 @@ def let_pass(rows: list[dict], results) -> dict | None:
     }
 
 
-def examples(kind: str, rows: list[dict], results) -> dict:
+def examples(kind: str, rows: list[JSON], results: Results) -> JSON:
     """Return the choices of the policy that let findings of a kind pass, and the first one of each row's store."""
     records = []
     for row in rows:
@@ -207,17 +124,17 @@ def examples(kind: str, rows: list[dict], results) -> dict:
     return {"choices": sorted({record["policy"] for record in records}), "records": records}
 
 
-def outliers(rows: list[dict]) -> tuple[list[dict], list[dict]]:
+def outliers(rows: list[JSON]) -> tuple[list[JSON], list[JSON]]:
     """Return the verified datasets with the largest ratios of Zarr to NetCDF, and those with the smallest."""
     done = sorted((row for row in rows if row["state"] in SEALED), key=lambda row: -row["ratio"])
     most = min(MOST_SHOWN, len(done) // 2)
     return done[: most or 1], done[len(done) - most :][::-1]
 
 
-def pictures(rows: list[dict], results) -> tuple[list[str], dict[str, str]]:
+def pictures(rows: list[JSON], results: Results) -> tuple[list[str], dict[str, str]]:
     """Return the datasets whose looks are shown, as unlike as can be, and {dataset: SVG} of those within the file."""
     seen = sorted((row for row in rows if row["look"]), key=lambda row: -row["raw_bytes"])
-    kinds: dict[tuple, dict] = {}
+    kinds: dict[tuple[str, ...], JSON] = {}
     for row in seen:
         kinds.setdefault(tuple(row["id"].split(".")[6:8]), row)  # table and variable
     within, left = {}, MOST_PICTURES_BYTES
@@ -230,7 +147,9 @@ def pictures(rows: list[dict], results) -> tuple[list[str], dict[str, str]]:
     return list(within)[:MOST_SHOWN], within
 
 
-def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results, now: datetime) -> str:
+def render(
+    states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results, now: datetime
+) -> str:
     """Return the report of datasets: {dataset: state}, the table `campaign.SIZED`, {dataset: rule at work on it}."""
     import jinja2
     import vl_convert
@@ -268,7 +187,7 @@ def render(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str,
             "rules": RULES,
             "pictures": within,
         },
-        vega=Markup(vl_convert.javascript_bundle()),
+        vega=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]  # its types lack a default
         **own,
     )
     # Names of files may hold bytes that are no text.
@@ -281,7 +200,7 @@ def rank(state: str) -> int:
     return order.index(state) if state in order else len(order)
 
 
-def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results) -> Path:
+def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results) -> Path:
     """Write `report.html` into the results folder and return its path."""
     path = Path(results, "report.html")
     files.write_text(path, render(states, sized, at_work, results, datetime.now(UTC)))

@@ -31,7 +31,7 @@ def source_storage(inventory: Inventory) -> dict[str, int]:
                     stored[name] += opened[hdf5_name(opened, name)].id.get_storage_size()
         else:
             for name, variable in inventory.variables.items():
-                share = 1 if variable.static else file.steps / inventory.time.steps
+                share = 1 if variable.static or inventory.time is None else file.steps / inventory.time.steps
                 stored[name] += round(variable.raw_bytes * share)
     return dict(stored)
 
