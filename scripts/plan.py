@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmip6zarr.campaign import estimates, pending, replaced
-from cmip6zarr.campaign.estimates import Figures, Forecast
+from cmip6zarr.campaign import estimates, forecast, pending, replaced
+from cmip6zarr.campaign.estimates import Figures
+from cmip6zarr.campaign.forecast import Forecast
 from cmip6zarr.catalogue import esm
 from cmip6zarr.core.text import human, printable
 from cmip6zarr.job import cli, slurm
@@ -29,7 +30,7 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
     yield (
         f"Reckoned by {figures.source}: {figures.raw_per_source:.2f} bytes before compression and "
         f"{figures.stored_per_source:.2f} in the store for each of a file, {figures.dataset_seconds:.1f} CPU seconds a "
-        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {estimates.JOB_SECONDS} s a job."
+        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {forecast.JOB_SECONDS} s a job."
     )
     objects = (
         "not known: no inventories" if told.objects is None else f"{told.objects:,.0f} in {told.inodes:,.0f} inodes"
@@ -53,19 +54,19 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
     root = Path(config["store_root"]).absolute()
     if told.missing_files:
         yield f"{told.missing_files:,} files that were looked at are not there: correct the catalogue, or fetch them."
-    for estimate in told.problems[: estimates.MOST_LISTED]:
+    for estimate in told.problems[: forecast.MOST_LISTED]:
         yield f"{estimate.dataset} cannot be converted: {estimate.problem}"
-    if len(told.problems) > estimates.MOST_LISTED:
-        yield f"... and {len(told.problems) - estimates.MOST_LISTED:,} more cannot be converted."
-    if listed > estimates.FOLDER_FILES:
+    if len(told.problems) > forecast.MOST_LISTED:
+        yield f"... and {len(told.problems) - forecast.MOST_LISTED:,} more cannot be converted."
+    if listed > forecast.FOLDER_FILES:
         yield (
-            f"Each folder of receipts would hold {listed:,} files, of at most {estimates.FOLDER_FILES:,} "
+            f"Each folder of receipts would hold {listed:,} files, of at most {forecast.FOLDER_FILES:,} "
             "for a file system: make campaigns of a part each, with `select` and a `results` of their own."
         )
-    if told.folder_files > estimates.FOLDER_FILES:
+    if told.folder_files > forecast.FOLDER_FILES:
         yield (
             f"{told.folder_dataset}: a folder of its store would hold {told.folder_files:,} files, of at most "
-            f"{estimates.FOLDER_FILES:,} for a file system: raise chunk_mib, or set shard_mib."
+            f"{forecast.FOLDER_FILES:,} for a file system: raise chunk_mib, or set shard_mib."
         )
     if told.objects and told.small_objects > told.objects / 2:
         yield (
@@ -98,7 +99,7 @@ def main(argv=None) -> int:
     if stopped := replaced.refusal(left.replaced, config):
         print(printable(f"WARNING: {stopped}"))
     figures = estimates.measured(config, sorted(done))
-    told = estimates.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
+    told = forecast.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
     for line in lines(told, figures, config):
         print(printable(line))
     for line in warnings(told, len(listed), config):

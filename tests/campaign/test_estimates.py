@@ -9,7 +9,7 @@ from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
 
 import plan as script
-from cmip6zarr.campaign import estimates
+from cmip6zarr.campaign import estimates, forecast
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts, request
@@ -112,9 +112,9 @@ def test_a_sample_stands_for_all(campaign, monkeypatch):
     """Where not all datasets are looked at, sums are those of the sample, file by file."""
     config, rows = campaign
     figures = estimates.assumed(config)
-    all_of_them = estimates.forecast(list(rows.values()), 0, config, figures)
+    all_of_them = forecast.forecast(list(rows.values()), 0, config, figures)
     monkeypatch.setattr(estimates, "MOST_LOOKED_AT", 2)
-    some = estimates.forecast(list(rows.values()), 0, config, figures)
+    some = forecast.forecast(list(rows.values()), 0, config, figures)
     assert (all_of_them.looked_at, some.looked_at, some.datasets, some.files) == (3, 2, 3, 6)
     assert some.source_bytes == pytest.approx(all_of_them.source_bytes, rel=0.01)
     assert some.objects == all_of_them.objects
@@ -124,9 +124,9 @@ def test_a_sample_stands_for_all(campaign, monkeypatch):
 def test_jobs_are_those_of_bundles(campaign):
     """With bundles there are as many jobs as bundles, and the start of each dataset costs less."""
     config, rows = campaign
-    alone = estimates.forecast(list(rows.values()), 0, config, estimates.assumed(config))
+    alone = forecast.forecast(list(rows.values()), 0, config, estimates.assumed(config))
     bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
-    together = estimates.forecast(list(rows.values()), 2, bundled, estimates.assumed(bundled))
+    together = forecast.forecast(list(rows.values()), 2, bundled, estimates.assumed(bundled))
     assert together.jobs == {("bundle", "short"): 2}
     assert {rule for rule, _ in alone.jobs} == {"inventory", "convert", "verify", "size_report"}
     assert alone.cpu_hours > 4 * together.cpu_hours
@@ -160,12 +160,12 @@ def test_limits_are_warned_of(campaign, capsys, monkeypatch):
     config, _ = campaign
     for name in NAMES:
         inventory(config, name)
-    monkeypatch.setattr(estimates, "FOLDER_FILES", 2)
+    monkeypatch.setattr(forecast, "FOLDER_FILES", 2)
     said = told(capsys, config, chunks={"time": 1})
     assert "Each folder of receipts would hold 3 files, of at most 2" in said
     assert "a folder of its store would hold 7 files, of at most 2" in said
     assert "100% of the objects would be smaller than 64,000 bytes" in said
-    monkeypatch.setattr(estimates, "FOLDER_FILES", 3)
+    monkeypatch.setattr(forecast, "FOLDER_FILES", 3)
     monkeypatch.setattr(estimates, "SMALL_FILE_BYTES", 1)
     assert "WARNING" not in told(capsys, config)
 
