@@ -9,13 +9,15 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cmip6zarr.core.files import JSON
 from cmip6zarr.model.inventory import Finding, KeptValues
-from cmip6zarr.source.headers import File, Header, read_whole
+
+if TYPE_CHECKING:  # convert asks for forms, and mostly does without the netCDF library
+    from cmip6zarr.source.headers import File, Header
 
 # Values of a variable that differ from what the store gives are kept beside it up to these sizes, raw and compressed.
 MOST_RAW_BYTES = 64 * 2**20
@@ -28,7 +30,7 @@ TEXT_BYTES = 32  # taken for one text of variable length
 MOST_SHARED_BYTES = 4 * 2**20
 
 
-def form(header: Header, time_name: str | None) -> JSON:
+def form(header: "Header", time_name: str | None) -> JSON:
     """Return the form of a file; only the length of `time_name` is left out (None).
 
     `types` names what a file holds and its store does not: user-defined types, and all that the policy dropped.
@@ -126,8 +128,10 @@ def applied(given: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return values.view(given.dtype)
 
 
-def keep_static(sources: list[File], findings: list[Finding]) -> None:
+def keep_static(sources: "list[File]", findings: list[Finding]) -> None:
     """Keep with each file the values of its static variables that, by the findings, are not those of the first."""
+    from cmip6zarr.source.headers import read_whole
+
     first, files = sources[0].header, {file.header.path: file for file in sources}
     for finding in findings:
         if finding.kind == "coordinates" and finding.variable and finding.file in files:
