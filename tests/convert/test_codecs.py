@@ -102,3 +102,23 @@ def test_a_flipped_bit_is_found(tmp_path, codec):
         chunk.write_bytes(data)
         with pytest.raises((ValueError, DatasetError), match="checksum"):
             array[:]
+
+
+def test_a_flipped_bit_in_a_shard_is_found_without_the_rest(tmp_path):
+    """A chunk of a shard has a checksum of its own, whatever the preset: who reads it reads no object whole."""
+    codec = codecs.PRESETS["portable"][0]
+    with zarr_store.quiet():
+        group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
+        array = encoding.create_array(group, "v", make_variable(shape=(1000,)), (500,), (1000,), codec)
+        form = encoding.form_of(array, codec)
+        values = np.linspace(0, 1, 1000, dtype="f4")
+        encoded = form.encode((1000,), lambda part: form.encode_values(values[part], RawSum(4)))
+        backend.at(tmp_path / "s.zarr").put("v/c.0", encoded)
+        assert array[:].tobytes() == values.tobytes()
+        shard = tmp_path / "s.zarr" / "v" / "c.0"
+        data = bytearray(shard.read_bytes())
+        data[100] ^= 1
+        shard.write_bytes(data)
+        assert array[500:].tobytes() == values[500:].tobytes()
+        with pytest.raises(ValueError, match="checksum"):
+            array[:500]

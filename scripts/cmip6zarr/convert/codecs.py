@@ -12,7 +12,7 @@ import imagecodecs
 import numcodecs
 import numcodecs.abc
 import numpy as np
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import BloscCodec
 from zarr.codecs.numcodecs import PCodec
 
 from cmip6zarr.convert.hdf5_chunks import Region
@@ -32,7 +32,7 @@ ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 
 @dataclass(frozen=True)
 class Blosc:
-    """Blosc: inner codec, level, block size (0: its own), whether crc32c follows in v3, and bytes are shuffled.
+    """Blosc: inner codec, level, block size (0: its own), whether crc32c always follows in v3, and bytes are shuffled.
 
     The inner codec zlib is for native chunks, of which each is a block.
     """
@@ -64,7 +64,7 @@ class Blosc:
             shuffle="shuffle" if self.shuffle else "noshuffle",
             blocksize=self.block_bytes,
         )
-        return {"compressors": [codec, Crc32cCodec()] if self.crc32c else [codec]}
+        return {"compressors": [codec]}
 
     def encode(self, values: np.ndarray) -> memoryview:
         encoded: Bytes = imagecodecs.blosc_encode(
@@ -134,7 +134,7 @@ class Pcodec:
         return numcodecs.PCodec(level=self.level)
 
     def v3(self, dtype: np.dtype) -> JSON:  # noqa: ARG002
-        return {"serializer": PCodec(level=self.level), "compressors": [Crc32cCodec()]}
+        return {"serializer": PCodec(level=self.level), "compressors": []}
 
     def encode(self, values: np.ndarray) -> bytes:
         encoded: bytes = numcodecs.PCodec(level=self.level).encode(values)
@@ -153,8 +153,8 @@ PRESETS = {
 Measured on 55 whole-grid fields of real models, relative to what CMOR writes (shuffle + deflate 1): balanced 0.95 of
 the size, fast 1.16. Blosc's automatic block size would make balanced 1.06: it is the block size that loses to deflate,
 not zstd. For lz4 the automatic one is best. Small takes at most three times the CPU of balanced: pcodec's level 8 would
-save another 2 % for 15 % more. Portable has no crc32c, which GDAL does not know. That of native is
-for what cannot be copied.
+save another 2 % for 15 % more. Portable has crc32c in shards only, since GDAL does not know it.
+That of native is for what cannot be copied.
 """
 
 

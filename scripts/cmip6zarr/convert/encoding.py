@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import zarr
 from zarr.abc.store import Store
+from zarr.codecs import Crc32cCodec
 
 from cmip6zarr.convert.codecs import Blosc, Form, Pcodec
 from cmip6zarr.core.files import JSON
@@ -81,7 +82,9 @@ def create_array(
     if zarr_format == 2:
         own = {"compressors": codec.v2(), "fill_value": fill}
     else:
-        own = codec.v3(np.dtype("u1") if text else dtype) | {
+        own = codec.v3(np.dtype("u1") if text else dtype)
+        own["compressors"] += [Crc32cCodec()] * has_crc32c(codec, shards != chunks)
+        own |= {
             "dimension_names": variable.dims,
             "fill_value": fill if fill is not None else "" if text else dtype.type(),
             "chunk_key_encoding": {"name": "default", "separator": "."},
@@ -98,9 +101,13 @@ def create_array(
     )
 
 
+def has_crc32c(codec: Blosc | Pcodec, sharded: bool) -> bool:
+    """Tell whether chunks of Zarr v3 end with a checksum; those in shards do, since they are read without the rest."""
+    return codec.crc32c or sharded
+
+
 def form_of(array: zarr.Array[Any], codec: Blosc | Pcodec) -> Form:
     """Return how blocks of an array of numbers or characters become objects."""
     beyond = array.dtype.type() if array.fill_value is None else array.fill_value
-    return Form(
-        array.chunks, array.shards or array.chunks, beyond, codec, array.metadata.zarr_format == 3 and codec.crc32c
-    )
+    checksum = array.metadata.zarr_format == 3 and has_crc32c(codec, array.shards is not None)
+    return Form(array.chunks, array.shards or array.chunks, beyond, codec, checksum)
