@@ -54,9 +54,9 @@ class Bench:
         self.folder, self.steps = folder, steps
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = make_dataset(folder / "nc", files=3, steps=steps // 3, lat=lat, lon=lon, chunks=(1, lat, lon))
-        listed = make_catalogue(folder / "nc", folder / "catalogue.json")
+        self.catalogue = make_catalogue(folder / "nc", folder / "catalogue.json")
         self.results, self.store = folder / "results", folder / "s.zarr"
-        row = chain.ROWS[str(self.results), ID] = esm.read_catalogue(str(listed)).datasets[ID]
+        row = chain.ROWS[str(self.results), ID] = esm.read_catalogue(str(self.catalogue)).datasets[ID]
         hand_over(self.results, [row])
         self.digest = row.digest
         self.take_inventory()
