@@ -382,7 +382,7 @@ def test_interrupted_verify_goes_on(checkout, tmp_path, how):
     write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
     script = clone.folder / "scripts" / "verify.py"
     right = script.read_text()
-    script.write_text("import sys, time\nfrom pathlib import Path\n\nPath('begun').touch()\ntime.sleep(60)\n")
+    script.write_text("import sys, time\nfrom pathlib import Path\n\nPath('begun').touch()\ntime.sleep(15)\n")
     run = clone.start()
     while not (clone.folder / "begun").exists():
         assert run.poll() is None, run.communicate()[0]
