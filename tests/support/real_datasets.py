@@ -50,9 +50,6 @@ SPECIAL = [
     Real("other/access-nri/size_info_test_data", "iceh*.nc"),
     # Three months of each year, as a user selected them.
     Real("other/nctoolkit", refused="gap", said="found 9 steps left out", policy={"gap": "allow"}),
-    # Centuries of single steps, before and after their dimensions changed order; the last one has a year more.
-    Real("other/cesm-le", "*.SHF.1[45]*.nc"),
-    Real("other/cesm-le", "*.SHF.2*.nc"),
     # Weather packed with a scale of its own in each file.
     Real("other/nctoolkit/hourly/01", refused="encoding", said="ssr:scale_factor is ['float64', 31.84520775792349]"),
 ]
@@ -123,6 +120,7 @@ intake-esm/CMIP6/CMIP/MIROC/MIROC6/amip/r7i1p1f1/Amon/prsn/gn/v20190311/prsn
 other/access-nri/esm_datastore/local_paths/nc_files/cmip6-oi10
 other/aos-lesson
 other/c3s-ipcc-ar6-atlas/CMIP6/ssp245
+other/cesm-le
 other/cmor
 other/iris/rotated/xyt
 other/nctoolkit/ensemble
@@ -132,8 +130,5 @@ ref/CMIP6/CMIP/CSIRO/ACCESS-ESM1-5/historical/r1i1p1f1/Lmon/gpp/gn/v20191115
 ref/CMIP6/CMIP/CSIRO/ACCESS-ESM1-5/historical/r1i1p1f1/Omon/tos/gn/v20191115
 ref/CMIP6/CMIP/CSIRO/ACCESS-ESM1-5/historical/r1i1p1f1/fx/areacella/gn/v20191115
 """
-
-ALIKE = ("other/cesm-le", "*.nc")
-"""A folder and a pattern: files beside those above that are like them, and would take most of the time of all."""
 
 DATASETS = [*SPECIAL, *map(Real, CONVERTED.split())]
