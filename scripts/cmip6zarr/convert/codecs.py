@@ -101,10 +101,14 @@ class Blosc:
             size = min(len(compressed), block.nbytes)
             struct.pack_into("<I", frame.data, end, size)
             end += 4 + size
-        flags = INNER_CODES[self.inner] << 5 | NOT_SPLIT | SHUFFLED
-        BLOSC_HEADER.pack_into(frame.data, 0, 2, 1, flags, itemsize, values_bytes, sizes[0], end)
+        return self.framed(frame[:end], itemsize, values_bytes, sizes[0], starts)
+
+    def framed(self, frame: Bytes, itemsize: int, values_bytes: int, block_bytes: int, starts: list[int]) -> memoryview:
+        """Return a frame whose blocks are in place, each `block_bytes` of the values, with the header before them."""
+        flags = INNER_CODES[self.inner] << 5 | NOT_SPLIT | (SHUFFLED if self.shuffle else 0)
+        BLOSC_HEADER.pack_into(frame.data, 0, 2, 1, flags, itemsize, values_bytes, block_bytes, len(frame))
         struct.pack_into(f"<{len(starts)}I", frame.data, BLOSC_HEADER.size, *starts)
-        return frame[:end].data
+        return frame.data
 
     def compress(self, block: Bytes, out: Bytes) -> Bytes:
         """Return a block compressed into `out`; levels mean what they mean to Blosc."""

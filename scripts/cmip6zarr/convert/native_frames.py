@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr.convert.codecs import BLOSC_HEADER, INNER_CODES, NOT_SPLIT, SHUFFLED
+from cmip6zarr.convert.codecs import BLOSC_HEADER, Blosc
 from cmip6zarr.convert.hdf5_chunks import (
     DEFLATE,
     FLETCHER32,
@@ -68,11 +68,8 @@ def frame(chunks: list[NativeChunk], count: int, beyond: bytes) -> memoryview:
     for _ in range(count - len(chunks)):
         starts.append(end)
         end += put_bytes(constant(beyond, layout.chunk_bytes, SHUFFLE in layout.filters), out[end:])
-    flags = INNER_CODES["zlib"] << 5 | NOT_SPLIT | (SHUFFLED if SHUFFLE in layout.filters else 0)
-    whole = count * layout.chunk_bytes
-    BLOSC_HEADER.pack_into(out.data, 0, 2, 1, flags, layout.dtype.itemsize, whole, layout.chunk_bytes, end)
-    struct.pack_into(f"<{count}I", out.data, BLOSC_HEADER.size, *starts)
-    return out[:end].data
+    codec = Blosc("zlib", 1, layout.chunk_bytes, shuffle=SHUFFLE in layout.filters)
+    return codec.framed(out[:end], layout.dtype.itemsize, count * layout.chunk_bytes, layout.chunk_bytes, starts)
 
 
 def put_block(descriptor: int, chunk: NativeChunk, out: Bytes) -> int:

@@ -36,7 +36,7 @@ def obstacle(inventory: Inventory, name: str) -> str | None:
 def trimmed(file: SourceFile, chunks: list[int], name: str, inventory: Inventory) -> str | None:
     """Return why the chunks of a file are not where steps of the dataset begin, or None."""
     if name in file.moves:
-        return "its values are moved to other units"
+        return "its values are converted to other units"
     if inventory.variables[name].dims and not inventory.variables[name].static and file.skip % chunks[0]:
         return f"the first {file.skip} steps of a file are trimmed, no whole number of native chunks of {chunks[0]}"
     return None
