@@ -13,8 +13,8 @@ from cmip6zarr.catalogue.dataset import hand_over
 
 HEAVY = {
     "inventory": {"zarr", "dask", "obstore", "imagecodecs", "polars", "xarray", "pandas"},
-    "convert": {"netCDF4", "obstore", "polars", "xarray", "pandas"},
-    "verify": {"h5py", "imagecodecs", "dask", "obstore", "polars"},
+    "convert": {"netCDF4", "distributed", "obstore", "polars", "xarray", "pandas"},
+    "verify": {"h5py", "imagecodecs", "dask", "distributed", "obstore", "polars"},
     "size_report": {"netCDF4", "dask", "obstore", "polars", "xarray"},
 }
 """Script -> packages that it does without, for an ordinary dataset in a folder."""
