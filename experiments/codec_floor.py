@@ -12,7 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from cmip6zarr.convert import codecs, hdf5_chunks
+from cmip6zarr.convert import codecs, hdf5_chunks, hdf5_layout
 
 STEPS = 4
 sources, target, preset, threads = (
@@ -21,14 +21,14 @@ sources, target, preset, threads = (
     sys.argv[3],
     int(sys.argv[4]),
 )
-codec = codecs.PRESETS[preset][0]
+codec = codecs.PRESETS[preset].codecs[0]
 target.mkdir(parents=True, exist_ok=True)
 
 
 def convert(task: tuple[int, int]) -> None:
     """Write STEPS time steps of one file as one object."""
     number, start = task
-    layout = hdf5_chunks.layouts(str(sources[number]))["ta"]
+    layout = hdf5_layout.layouts(str(sources[number]))["ta"]
     region = (slice(start, start + STEPS), *(slice(0, size) for size in layout.shape[1:]))
     values = codecs.scratch.get("floor", STEPS * int(np.prod(layout.shape[1:])) * 4).view("f4")
     values = values.reshape(STEPS, *layout.shape[1:])
@@ -38,7 +38,7 @@ def convert(task: tuple[int, int]) -> None:
 
 
 tasks = [
-    (n, s) for n, path in enumerate(sources) for s in range(0, hdf5_chunks.layouts(str(path))["ta"].shape[0], STEPS)
+    (n, s) for n, path in enumerate(sources) for s in range(0, hdf5_layout.layouts(str(path))["ta"].shape[0], STEPS)
 ]
 with ThreadPoolExecutor(threads) as pool:
     list(pool.map(convert, tasks))

@@ -18,7 +18,7 @@ from numcodecs import Blosc, PCodec, Shuffle, Zlib, Zstd
 
 import preset_sizes
 from cmip6zarr.core import chunks
-from questions.store_size import BALANCED, CMOR, NOTE, V3
+from questions.store_size import BALANCED, CMOR, LARGE_BLOCKS, NOTE, V3
 
 SHAPES = {
     "1 step, 1 level": (1, 1, 0, 0),
@@ -43,7 +43,8 @@ def codecs() -> dict[str, list]:
         "Blosc zstd-1": [Blosc("zstd", 1, shuffle)],
         "Blosc zstd-1, 256 KiB blocks": [Blosc("zstd", 1, shuffle, mib // 4)],
         "Blosc zstd-1, 1 MiB blocks": [Blosc("zstd", 1, shuffle, mib)],
-        BALANCED: [Blosc("zstd", 1, shuffle, 8 * mib)],
+        LARGE_BLOCKS: [Blosc("zstd", 1, shuffle, 8 * mib)],
+        BALANCED: [Blosc("zstd", 2, shuffle, 8 * mib)],
         "Blosc zstd-3": [Blosc("zstd", 3, shuffle)],
         "Blosc zstd-3, 8 MiB blocks": [Blosc("zstd", 3, shuffle, 8 * mib)],
         "Blosc zstd-3, bitshuffle": [Blosc("zstd", 3, bits)],

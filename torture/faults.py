@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common import ID, ROOT, Bench, Outcome, chain
 
-from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit, zarr_store
 
@@ -61,7 +61,7 @@ def rot(folder: Path, count: int) -> Outcome:
 
 def verified(bench: Bench) -> int:
     """Run verify in this process, of which there are too many to start one each, and return its exit code."""
-    hdf5_chunks.layouts.cache_clear()
+    hdf5_layout.layouts.cache_clear()
     with redirect_stderr(StringIO()):
         return chain.run_verify(bench.results)
 
@@ -188,8 +188,8 @@ CHANGES = {
 def secretly_flip(path: Path) -> None:
     """Flip a bit of a chunk of values and give the file its time back, as a bad disk does."""
     times, data = (path.stat().st_atime_ns, path.stat().st_mtime_ns), path.read_bytes()
-    hdf5_chunks.layouts.cache_clear()
-    offset, size, _ = hdf5_chunks.layouts(str(path))["tas"].index.get((0, 0, 0))
+    hdf5_layout.layouts.cache_clear()
+    offset, size, _ = hdf5_layout.layouts(str(path))["tas"].index.get((0, 0, 0))
     middle = offset + size // 2
     path.write_bytes(bytes([*data[:middle], data[middle] ^ 8, *data[middle + 1 :]]))
     os.utime(path, ns=times)

@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 from common import ID, ROOT, audit, chain, make_dataset, size_report
 
-from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 
@@ -115,7 +115,7 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
             return told_by_campaign(folder)
     else:
         change(folder / "s.zarr.ledger.jsonl", chance)
-    hdf5_chunks.layouts.cache_clear()
+    hdf5_layout.layouts.cache_clear()
     runs = [lambda: chain.run_convert(results, store), lambda: chain.run_verify(results)]
     if kind.startswith("netcdf"):
         runs.insert(0, lambda: chain.run_inventory(ID, folder / "catalogue.json", results))

@@ -14,7 +14,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, zarr_store
 from cmip6zarr.store.raw_sum import RawSum
 
-CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset]
+CODECS = [codec for preset in codecs.PRESETS.values() for codec in preset.codecs]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -106,7 +106,7 @@ def test_a_flipped_bit_is_found(tmp_path, codec):
 
 def test_a_flipped_bit_in_a_shard_is_found_without_the_rest(tmp_path):
     """A chunk of a shard has a checksum of its own, whatever the preset: who reads it reads no object whole."""
-    codec = codecs.PRESETS["portable"][0]
+    codec = codecs.PRESETS["portable"].codecs[0]
     with zarr_store.quiet():
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", make_variable(shape=(1000,)), (500,), (1000,), codec)

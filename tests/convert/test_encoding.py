@@ -24,7 +24,7 @@ def variable(dtype="float32", shape=(4,), dims=("x",), **attributes):
     return make_variable(dims, shape, dtype, attributes=typed_attributes)
 
 
-def create(folder, facts, chunks, zarr_format, codec=PRESETS["balanced"][0]):
+def create(folder, facts, chunks, zarr_format, codec=PRESETS["balanced"].codecs[0]):
     """Create the array of a variable in a new group and return it."""
     with zarr_store.quiet():
         group = zarr.create_group(folder / "s.zarr", zarr_format=zarr_format)
@@ -130,7 +130,7 @@ def test_absent_chunk_of_a_variable_without_fill_value(tmp_path, dtype, expected
 
 
 @BOTH
-@pytest.mark.parametrize("codec", PRESETS["fast"] + PRESETS["portable"], ids=lambda codec: codec.name)
+@pytest.mark.parametrize("codec", PRESETS["fast"].codecs + PRESETS["portable"].codecs, ids=lambda codec: codec.name)
 def test_codecs_are_those_chosen(tmp_path, zarr_format, codec):
     """Chunks are shuffled by the width of a value and compressed by Blosc; in v3 most end with a checksum."""
     array = create(tmp_path, variable("float64"), (4,), zarr_format, codec)
@@ -141,13 +141,15 @@ def test_codecs_are_those_chosen(tmp_path, zarr_format, codec):
         assert config["shuffle"] == 1
     else:
         assert (config["shuffle"], config["typesize"]) == ("shuffle", 8)
-        checksums = [] if codec in PRESETS["portable"] else ["crc32c"]
+        checksums = [] if codec in PRESETS["portable"].codecs else ["crc32c"]
         assert [codec.to_dict()["name"] for codec in array.compressors[1:]] == checksums
 
 
 @BOTH
 @pytest.mark.parametrize(
-    "codec", [*PRESETS["small"], *PRESETS["fast"], PRESETS["portable"][0]], ids=lambda codec: codec.name
+    "codec",
+    [*PRESETS["small"].codecs, *PRESETS["fast"].codecs, PRESETS["portable"].codecs[0]],
+    ids=lambda codec: codec.name,
 )
 def test_every_codec_compresses_and_keeps_bits(tmp_path, zarr_format, codec):
     """A smooth field becomes smaller with every codec and comes back bit by bit, be it written here or by zarr."""

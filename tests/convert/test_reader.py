@@ -11,7 +11,7 @@ from builders import UNITS, make_dataset
 from chain import take
 from spoil import add_reference_time, damage, each, last, put
 
-from cmip6zarr.convert import encoding, hdf5_chunks, writer
+from cmip6zarr.convert import encoding, hdf5_layout, writer
 from cmip6zarr.convert.reader import OPEN_FILES, Reader, check_unchanged
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.model.as_json import from_json
@@ -192,7 +192,7 @@ def test_file_that_is_gone_while_it_is_read_is_an_error(tmp_path, form):
     paths = make_dataset(tmp_path, format=form)
     facts = take(paths, tmp_path)
     paths[1].unlink()
-    hdf5_chunks.layouts.cache_clear()
+    hdf5_layout.layouts.cache_clear()
     with pytest.raises(DatasetError, match=re.escape(f"{paths[1]}: 'tas' cannot be read")) as error:
         read(facts, "tas", steps(4, 8))
     assert error.value.kind == "source"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr.convert import hdf5_chunks, shuffled_chunks
+from cmip6zarr.convert import hdf5_layout, shuffled_chunks
 
 
 def unshuffled(blocks, itemsize):
@@ -52,7 +52,7 @@ def test_blocks_of_native_chunks_are_the_region(tmp_path, data):
     level = data.draw(st.sampled_from([None, 1, 9]))
     values = np.random.default_rng(3).integers(0, 256, int(np.prod(shape)) * dtype.itemsize, "u1").view(dtype)
     path = tmp_path / "v.nc"
-    hdf5_chunks.layouts.cache_clear()
+    hdf5_layout.layouts.cache_clear()
     with h5py.File(path, "w") as file:
         options = {"compression": "gzip", "compression_opts": level} if level else {}
         v = file.create_dataset("v", shape, dtype, chunks=native, shuffle=True, fillvalue=dtype.type(7), **options)
@@ -64,7 +64,7 @@ def test_blocks_of_native_chunks_are_the_region(tmp_path, data):
     region = tuple(
         slice(s, data.draw(st.sampled_from(range(s + 1, size + 1)))) for s, size in zip(starts, shape, strict=True)
     )
-    layout = hdf5_chunks.layouts(str(path)).get("v")
+    layout = hdf5_layout.layouts(str(path)).get("v")
     if not layout:
         assert may_be_unfiltered(path)
         return
@@ -105,7 +105,7 @@ def test_a_chunk_that_skipped_its_filters_is_shuffled_here(tmp_path):
         dataset = file.create_dataset("v", (32,), "f4", chunks=(16,), compression=1, shuffle=True)
         dataset[:16] = values[:16]
         dataset.id.write_direct_chunk((16,), values[16:].tobytes(), filter_mask=0b11)
-    layout = hdf5_chunks.layouts(str(tmp_path / "v.nc"))["v"]
+    layout = hdf5_layout.layouts(str(tmp_path / "v.nc"))["v"]
     found = shuffled_chunks.native_chunks(str(tmp_path / "v.nc"), "v", layout, (slice(0, 32),))
     for block_bytes in (1, 1000):
         assert unshuffled(shuffled_chunks.blocks(found, 2, block_bytes, bytes(4)), 4) == values.tobytes()

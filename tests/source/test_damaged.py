@@ -17,7 +17,7 @@ from spoil import again, damage, each, last, put, renamed_in_header
 
 from cmip6zarr.catalogue import esm
 from cmip6zarr.catalogue.dataset import hand_over
-from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 
@@ -290,7 +290,7 @@ def test_odd_source(tmp_path, real_data, base, spoil, policy, expected):
     paths = source(base, tmp_path / "nc", real_data)
     more_paths = spoil(paths)
     paths += more_paths if base == "made" and isinstance(more_paths, list) else []
-    hdf5_chunks.layouts.cache_clear()
+    hdf5_layout.layouts.cache_clear()
     before = state(tmp_path / "nc")
     assert outcome(paths, tmp_path, policy) == expected
     assert state(tmp_path / "nc") == before

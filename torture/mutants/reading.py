@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.convert import hdf5_layout
 
 from .declared import fault
 
-HDF5, READER, PLANES = "cmip6zarr.convert.hdf5_chunks", "cmip6zarr.convert.reader", "cmip6zarr.convert.shuffled_chunks"
+LAYOUT, HDF5 = "cmip6zarr.convert.hdf5_layout", "cmip6zarr.convert.hdf5_chunks"
+READER, PLANES = "cmip6zarr.convert.reader", "cmip6zarr.convert.shuffled_chunks"
 
 
 @fault("reading", f"{READER}:Reader._parts", "plain", "streamed", says=r"time|tas")
@@ -39,29 +40,29 @@ def streamed_from_the_first_file(native_chunks, reader, array, region):
     return [replace(chunk, path=reader.files[0].path) for chunk in native_chunks(reader, array, region)]
 
 
-@fault("reading", f"{HDF5}:hdf5_name", "plain", says="tas|tos")
+@fault("reading", f"{LAYOUT}:hdf5_name", "plain", says="tas|tos")
 def another_variable(hdf5_name, file, name):
     """A field is read from another of the same shape."""
     return hdf5_name(file, "tos" if name == "tas" else name)
 
 
-@fault("reading", f"{HDF5}:layout_of", "one file of many chunks", "streamed", says="tas")
+@fault("reading", f"{LAYOUT}:layout_of", "one file of many chunks", "streamed", says="tas")
 def places_swapped(layout_of, dataset):
     """The places of two chunks of a file are swapped."""
     layout = layout_of(dataset)
-    places = layout.index._places if isinstance(layout, hdf5_chunks.Chunked) else []
+    places = layout.index._places if isinstance(layout, hdf5_layout.Chunked) else []
     places[:3], places[-3:] = places[-3:], places[:3]
     return layout
 
 
-@fault("reading", f"{HDF5}:layout_of", "kinds", "kinds v2", says="big-endian")
+@fault("reading", f"{LAYOUT}:layout_of", "kinds", "kinds v2", says="big-endian")
 def big_endian_unseen(layout_of, dataset):
     """Big-endian numbers are taken for little-endian ones."""
     layout = layout_of(dataset)
     return layout and replace(layout, dtype=layout.dtype.newbyteorder("<"))
 
 
-@fault("reading", f"{HDF5}:layout_of", "holes", says="snd")
+@fault("reading", f"{LAYOUT}:layout_of", "holes", says="snd")
 def holes_are_zero(layout_of, dataset):
     """Chunks that were never written are read as zero, not as fill."""
     layout = layout_of(dataset)

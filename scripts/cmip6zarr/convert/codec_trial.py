@@ -1,4 +1,4 @@
-"""Choose a variable's codec by trying a preset's on a few of its chunks."""
+"""Choose a variable's codec by trying those of a preset on a few of its chunks."""
 
 import time
 from math import prod
@@ -16,18 +16,24 @@ SMALL_BYTES = 2**16  # an array for which no trial is worth its time
 
 
 def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blosc | Pcodec, JSON]:
-    """Return the codec of a preset that makes the sampled chunks of an array smallest, and the figures of the trial.
+    """Return the codec of a preset for an array, by what it makes of sampled chunks, and the figures of the trial.
 
-    Where native chunks are copied it is theirs. The figures are {codec: {bytes, raw_bytes, cpu_seconds}}; they are
+    Where native chunks are copied it is theirs. The figures are {codec: {bytes, raw_bytes, source_bytes, cpu_seconds}}
+    of those that were tried, `source_bytes` what the samples take in the files, None where that is not known; they are
     empty where there is nothing to choose.
     """
     native = cut.array.native[0] if cut.array.not_copied is None else None
     if native is not None:
         return Blosc("zlib", 1, prod(native) * dtype.itemsize, shuffle=cut.array.shuffled), {}
-    candidates = [codec for codec in PRESETS[preset] if codec.fits(dtype)]
+    smallest = PRESETS[preset].smallest
+    candidates = [codec for codec in PRESETS[preset].codecs if codec.fits(dtype)]
     if len(candidates) == 1 or dtype.kind not in "fiu" or cut.array.bytes <= SMALL_BYTES:
         return candidates[0], {}
-    samples = [sample(reader, cut, region, dtype) for region in sampled(cut)]
+    places = sampled(cut)
+    source_bytes = reader.stored_bytes(cut.array, places)
+    if source_bytes is None and not smallest:
+        return candidates[0], {}
+    samples = [sample(reader, cut, region, dtype) for region in places]
     figures: JSON = {}
     for codec in candidates:
         start = time.thread_time()
@@ -35,8 +41,11 @@ def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blos
         figures[codec.name] = {
             "bytes": size,
             "raw_bytes": sum(values.nbytes for values in samples),
+            "source_bytes": source_bytes,
             "cpu_seconds": round(time.thread_time() - start, 3),
         }
+        if source_bytes is not None and size <= source_bytes and not smallest:
+            return codec, figures
     return min(candidates, key=lambda codec: figures[codec.name]["bytes"]), figures
 
 

@@ -14,17 +14,8 @@ import numpy as np
 from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.convert.codecs import BLOSC_HEADER, Blosc
-from cmip6zarr.convert.hdf5_chunks import (
-    DEFLATE,
-    FLETCHER32,
-    SHUFFLE,
-    Chunked,
-    Region,
-    applied,
-    checked,
-    read_at,
-    stored_chunk,
-)
+from cmip6zarr.convert.hdf5_chunks import applied, checked, read_at, stored_chunk
+from cmip6zarr.convert.hdf5_layout import DEFLATE, FLETCHER32, SHUFFLE, Chunked, Region
 from cmip6zarr.convert.shuffled_chunks import NativeChunk
 from cmip6zarr.core.buffers import Bytes, scratch
 from cmip6zarr.core.errors import reading_source

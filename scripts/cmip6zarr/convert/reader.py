@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from cmip6zarr.convert import hdf5_chunks, native_frames, shuffled_chunks
-from cmip6zarr.convert.hdf5_chunks import Job, Region
+from cmip6zarr.convert import hdf5_chunks, hdf5_layout, native_frames, shuffled_chunks
+from cmip6zarr.convert.hdf5_chunks import Job
+from cmip6zarr.convert.hdf5_layout import Region
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError, reading_source
 from cmip6zarr.model.inventory import Inventory, SourceFile
@@ -47,7 +48,7 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        hdf5_chunks.layouts.cache_clear()  # the files may be others when a name is read again
+        hdf5_layout.layouts.cache_clear()  # the files may be others when a name is read again
         while self._opened:
             self._opened.popitem()[1].close()
 
@@ -82,7 +83,7 @@ class Reader:
             return []
         for file, part, shift in parts:
             layout = self._layout(array, file)
-            if not isinstance(layout, hdf5_chunks.Chunked):
+            if not isinstance(layout, hdf5_layout.Chunked):
                 return []
             some = find(file.path, array.name, layout, shifted(part, shift))
             if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
@@ -90,6 +91,17 @@ class Reader:
             found += some
         self.used[array.name].add("copied" if copied else "shuffled")
         return found
+
+    def stored_bytes(self, array: chunks.Array, regions: Sequence[Region]) -> int | None:
+        """Return what regions of an array take in the files, as they are compressed there; None if it is not known."""
+        taken = 0.0
+        for region in regions:
+            for file, part, shift in self._parts(array, region):
+                layout = self._layout(array, file)
+                if layout is None:
+                    return None
+                taken += hdf5_layout.stored_bytes(layout, shifted(part, shift))
+        return round(taken)
 
     def _parts(self, array: chunks.Array, region: Region) -> Iterator[tuple[SourceFile, Region, list[int]]]:
         """Yield the files that hold a region, the part of it that each holds, and what takes indices to the file's."""
@@ -103,9 +115,9 @@ class Reader:
                 shift[axis] = file.skip - file.start
                 yield file, (*region[:axis], steps, *region[axis + 1 :]), list(shift)
 
-    def _layout(self, array: chunks.Array, file: SourceFile) -> hdf5_chunks.Layout | None:
+    def _layout(self, array: chunks.Array, file: SourceFile) -> hdf5_layout.Layout | None:
         """Return where the values of a variable lie in a file, or None if netCDF4 must read it."""
-        layout = hdf5_chunks.layouts(file.path).get(array.name)
+        layout = hdf5_layout.layouts(file.path).get(array.name)
         expected = list(array.shape)
         if array.axis is not None:
             expected[array.axis] = file.steps

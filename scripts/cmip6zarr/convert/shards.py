@@ -12,7 +12,8 @@ from dask.delayed import Delayed, delayed
 
 from cmip6zarr.convert import encoding, native_frames, shuffled_chunks
 from cmip6zarr.convert.codecs import Blosc, Form
-from cmip6zarr.convert.hdf5_chunks import Region, view_of
+from cmip6zarr.convert.hdf5_chunks import view_of
+from cmip6zarr.convert.hdf5_layout import Region
 from cmip6zarr.convert.reader import Reader, shifted
 from cmip6zarr.core import chunks
 from cmip6zarr.core.buffers import Bytes, Parts, scratch

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numcodecs.shuffle import Shuffle
 
-from cmip6zarr.convert.hdf5_chunks import SHUFFLE, Chunked, Region, stored_chunk
+from cmip6zarr.convert.hdf5_chunks import stored_chunk
+from cmip6zarr.convert.hdf5_layout import SHUFFLE, Chunked, Region
 from cmip6zarr.core.buffers import Bytes, scratch
 from cmip6zarr.core.errors import reading_source
 

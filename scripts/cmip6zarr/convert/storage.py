@@ -1,6 +1,6 @@
 """Whether the native chunks of a variable are what a block of Blosc with zlib may hold, by what its files say."""
 
-from cmip6zarr.convert import hdf5_chunks
+from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.source.file_form import like
 
@@ -23,7 +23,7 @@ def obstacle(inventory: Inventory, name: str) -> str | None:
         if set(filters) - {"fletcher32"} not in COPIED:
             return f"its filters are {', '.join(filters) or 'none'}"
         # The netCDF library does not tell in which order filters were applied.
-        if "fletcher32" in filters and name not in hdf5_chunks.layouts(file.path):
+        if "fletcher32" in filters and name not in hdf5_layout.layouts(file.path):
             return "its Fletcher-32 is of the values, and not of the compressed bytes"
         if found["endian"] == "big":
             return "its bytes are big-endian"

@@ -38,7 +38,7 @@ def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
 
     A field is what the chunk rule is for: it depends on time, has more dimensions than that, and bounds no coordinate.
     """
-    blosc = all(isinstance(codec, Blosc) for codec in PRESETS[preset])
+    blosc = all(isinstance(codec, Blosc) for codec in PRESETS[preset].codecs)
     time_dim = inventory.time.variable if inventory.time else None
     bounds = {name for v in inventory.variables.values() for name in bounds_of(v.attributes)}
     return [

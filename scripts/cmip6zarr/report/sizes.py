@@ -21,7 +21,7 @@ def source_storage(inventory: Inventory) -> dict[str, int]:
     """
     import h5py
 
-    from cmip6zarr.convert.hdf5_chunks import hdf5_name
+    from cmip6zarr.convert.hdf5_layout import hdf5_name
 
     stored: Counter[str] = Counter()
     for file in inventory.files:
