@@ -37,15 +37,13 @@ def verify(args) -> dict:
     home.reach()
     for file in inventory.files:
         row.check_unchanged(file)
-    memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
-    policy = proof.DEFAULTS | json.loads(args.policy)
     with LedgerWriter(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
         left_out = row.check_files(handed_over(args.results, args.dataset, args.digest), inventory)
-        if args.mode == "full":
-            proven = prove(home, inventory, left_out, policy, memory_bytes, book)
-        else:
+        if args.mode == "checksums":
             proven = prove_by_checksums(home, args.dataset, book)
+        else:
+            proven = prove(args, home, inventory, left_out, book)
         for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted["zarr_format"])
@@ -60,15 +58,15 @@ def prove_by_checksums(home, dataset: str, book: LedgerWriter) -> Proof:
     return Proof(dataset=dataset, store=str(home), mode="checksums", **figures, findings=(), sealed=False)
 
 
-def prove(
-    home, inventory: Inventory, left_out: list[str], policy: dict, memory_bytes: int, book: LedgerWriter
-) -> Proof:
-    """Return the proof of a store by all its values; a ledger that calls right what is proven wrong is given up.
+def prove(args, home, inventory: Inventory, left_out: list[str], book: LedgerWriter) -> Proof:
+    """Return the proof of a store by its values or streams; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
     and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
     inventory does not allow is a failure of kind `source`: the inventory is taken again.
     """
+    memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
+    policy = proof.DEFAULTS | json.loads(args.policy)
     entries = ledger.read(home)
     checksums = {key: entry.xxh3 for key, entry in entries.items()}
     raw = {key: entry.raw_xxh3 for key, entry in entries.items()}
@@ -76,7 +74,7 @@ def prove(
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        proven = proof.prove(proof.Unproven(home, group, raw), inventory, left_out, policy, memory_bytes)
+        proven = proof.prove(proof.Unproven(home, group, raw, args.mode), inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that

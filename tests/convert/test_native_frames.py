@@ -98,12 +98,13 @@ COPIED = {
 @FORMATS
 @pytest.mark.parametrize("kind", COPIED)
 def test_chunks_are_copied_and_proven(tmp_path, kind, more):
-    """Every kind of chunk is copied, proven by all its values, and read by plain xarray as the files are."""
+    """Every kind of chunk is copied, proven by streams and by values, and read by xarray as the files are."""
     paths = COPIED[kind](tmp_path / "files")
     take(paths, tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr", *NATIVE, *more) == 0
     told = receipts.read(tmp_path, "convert", ID)
     assert (told["reader"]["tas"], "tas" in told["not_copied"]) == ("copied", False)
+    assert run_verify(tmp_path, "--mode", "streams") == 0
     assert run_verify(tmp_path) == 0
     with (
         zarr_store.quiet(),

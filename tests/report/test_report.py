@@ -115,6 +115,8 @@ def test_speed_and_proof_are_of_what_is_known():
     found = {name: (value, more) for name, value, more in report.figures(rows)}
     assert found["Convert, verify"][0] == "5 and ?"
     assert found["Values compared"][1].endswith("; 1 stores by their checksums alone")
+    streamed = {name: more for name, _, more in report.figures([row(verified="streams")])}
+    assert streamed["Values compared"].endswith("; 1 stores by streams where chunks were copied")
 
 
 def test_resumed_convert_has_no_seconds(tmp_path):

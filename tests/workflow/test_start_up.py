@@ -48,5 +48,7 @@ def test_run(tmp_path):
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
     assert not loaded("convert", [*common, "--store", str(tmp_path / "t.zarr")]) & HEAVY["convert"]
     found = loaded("verify", [*common, "--digest", row.digest])
+    assert run_convert(tmp_path, tmp_path / "n.zarr", "--codec", "native") == 0
+    found |= loaded("verify", [*common, "--digest", row.digest, "--mode", "streams"])
     assert not found & (HEAVY["verify"] - {"dask"})
     assert "xarray" in found

@@ -10,9 +10,10 @@ from cmip6zarr.model.inventory import Finding
 class Proof:
     """The store at `store`, a path or URL, holds what its source files hold, and is `sealed`.
 
-    In mode `full` that is proven value by value, in mode `checksums` by those of the ledger alone. `values_compared`
-    counts values of all files, `chunks_expected` objects of the store. `findings` are what the policy or a tolerance
-    lets pass; None in older receipts, which do not list them.
+    In mode `full` that is proven value by value. In mode `streams` too, but for values that were copied: of them
+    `blocks_compared` blocks were compared compressed, and a sample of values. In mode `checksums` nothing is compared
+    but the ledger's checksums. `values_compared` counts values of all files, `chunks_expected` objects of the store.
+    `findings` are what the policy or a tolerance lets pass; None in older receipts, which do not list them.
     """
 
     RULE: ClassVar[str] = "verify"
@@ -21,6 +22,7 @@ class Proof:
     store: str
     mode: str
     values_compared: int
+    blocks_compared: int = 0
     mismatches: int
     chunks_expected: int
     chunks_missing: int
@@ -31,5 +33,5 @@ class Proof:
         if self.mismatches or self.chunks_missing:
             found = f"{self.mismatches} mismatches and {self.chunks_missing} chunks missing"
             raise ValueError(f"found {found}, expected none")
-        if self.mode == "full" and self.values_compared < 1:
-            raise ValueError("found no value that was compared, expected at least one in mode full")
+        if self.mode in ("full", "streams") and self.values_compared < 1:
+            raise ValueError(f"found no value that was compared, expected at least one in mode {self.mode}")

@@ -23,7 +23,7 @@ def figures(rows: list[JSON]) -> list[tuple[str, str, str]]:
     unplanned = sum(row["planned_objects"] not in (None, row["chunk_objects"]) for row in done)
     over = sum(row["peak_mib"] > row["planned_mib"] for row in done)
     share = max(row["peak_mib"] / row["planned_mib"] for row in done)
-    by_checksums = sum(row["verified"] == "checksums" for row in done)
+    by_checksums, by_streams = (sum(row["verified"] == mode for row in done) for mode in ("checksums", "streams"))
     told = [
         ("NetCDF in", human(total["netcdf_bytes"]), f"{total['files']:,} files, {human(total['raw_bytes'])} of values"),
         ("Zarr out", human(total["zarr_bytes"]), f"{grown:,} of {len(done):,} stores are bigger than their files"),
@@ -36,6 +36,7 @@ def figures(rows: list[JSON]) -> list[tuple[str, str, str]]:
             "Values compared",
             short(total["values_compared"]),
             "with their source, bit by bit: all equal"
+            + (f"; {by_streams:,} stores by streams where chunks were copied" if by_streams else "")
             + (f"; {by_checksums:,} stores by their checksums alone" if by_checksums else ""),
         ),
         (

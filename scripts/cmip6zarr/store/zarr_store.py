@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import xxhash
 import zarr
 from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.storage import WrapperStore
 
 from cmip6zarr.core.errors import DatasetError
@@ -186,6 +188,17 @@ def expected_chunks(array: zarr.Array[Any]) -> list[str]:
 def chunk_key(array: zarr.Array[Any], index: tuple[int, ...]) -> str:
     """Return the key of the object that holds a shard (or chunk) of an array, relative to the root of its store."""
     return f"{array.path}/{array.metadata.encode_chunk_key(index)}"
+
+
+def read_chunk(array: zarr.Array[Any], index: tuple[int, ...]) -> bytes:
+    """Return the object that holds a shard (or chunk) of an array, by way of the store that the array is opened from.
+
+    So it is checked as that store checks what zarr reads.
+    """
+    value = sync(array.store_path.store.get(chunk_key(array, index), default_buffer_prototype()))
+    if value is None:
+        raise FileNotFoundError(f"{array.store_path}: there is no chunk {list(index)}")
+    return value.to_bytes()
 
 
 def digest(path: Place, key: str) -> tuple[int, str]:

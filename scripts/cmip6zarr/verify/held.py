@@ -24,7 +24,7 @@ OWN_ATTRIBUTES = {
 NON_COORDINATE = "_nc4_non_coord_"
 
 for _function in (
-    *("H5Fopen", "H5Oopen", "H5Dget_type", "H5Dget_space", "H5Dget_create_plist"),
+    *("H5Fopen", "H5Oopen", "H5Dopen2", "H5Dget_type", "H5Dget_space", "H5Dget_create_plist"),
     *("H5Lget_name_by_idx", "H5Aget_name_by_idx"),
 ):
     getattr(HDF5, _function).restype = hid

@@ -13,6 +13,7 @@ from cmip6zarr.model.inventory import Inventory, SourceFile
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import zarr_store
 from cmip6zarr.store.interface import Home
+from cmip6zarr.store.ledger import COPIED
 from cmip6zarr.verify import default_fill
 from cmip6zarr.verify import header as headers
 from cmip6zarr.verify.classic import check_whole
@@ -26,6 +27,7 @@ from cmip6zarr.verify.origin import check_provenance
 from cmip6zarr.verify.row import ANEW
 from cmip6zarr.verify.source import FETCH, Files, Source
 from cmip6zarr.verify.static import drift
+from cmip6zarr.verify.streams import compare_copied
 from cmip6zarr.verify.sums import Sums, compare_sums
 from cmip6zarr.verify.tally import MOST_NAMED, Policy, Tally, equal
 from cmip6zarr.verify.times import clocks
@@ -42,16 +44,26 @@ LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinat
 class Unproven:
     """A store that is to be proven and is not sealed yet: where it lies, and its open group with each array's metadata.
 
-    `raw` has what the ledger says of the values of each object, {key: raw_xxh3}.
+    `raw` has what the ledger says of the values of each object, {key: raw_xxh3}. `mode` is how it is to be proven: by
+    all values (`full`), or by `streams` where chunks were copied.
     """
 
     home: Home
     group: zarr.Group
     raw: dict[str, str | None]
+    mode: str = "full"
 
     @cached_property
     def arrays(self) -> dict[str, AnyArray]:
         return dict(self.group.arrays())
+
+    @property
+    def unseen(self) -> set[str]:
+        """The arrays to be proven by streams where that can be: those of whose values the ledger has no sum."""
+        if self.mode != "streams":
+            return set()
+        chunks = {key: raw for key, raw in self.raw.items() if zarr_store.is_chunk(key)}
+        return self.arrays.keys() - {key.rpartition("/")[0] for key, raw in chunks.items() if raw != COPIED}
 
 
 def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Policy, memory_bytes: int) -> Proof:
@@ -68,7 +80,7 @@ def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Po
         check_order(files, files.time_name, tally)
     for path in left_out:
         check_left_out(path, files, policy, tally)
-    sums = compare_values(store.arrays, files, policy, tally)
+    sums = compare_values(store.arrays, store.unseen, files, policy, tally)
     default_fill.note(tally)
     compare_consolidated(store.home, store.arrays, tally)
     if not tally.mismatches:
@@ -85,8 +97,9 @@ def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Po
     return Proof(
         dataset=inventory.dataset,
         store=str(store.home),
-        mode="full",
+        mode=store.mode,
         values_compared=tally.values_compared,
+        blocks_compared=tally.blocks_compared,
         mismatches=tally.mismatches,
         chunks_expected=chunks_expected,
         chunks_missing=0,
@@ -148,9 +161,14 @@ def check_agreement(header: Header, first: Header, time_name: str | None, policy
             tally.wrong(f"{message} [{kind}]")
 
 
-def compare_values(arrays: dict[str, AnyArray], files: Files, policy: Policy, tally: Tally) -> dict[str, Sums]:
-    """Compare every value of every file with the store, and return the sums of the arrays of numbers."""
-    sums = {name: Sums(array) for name, array in arrays.items() if array.dtype.kind not in "OTU"}
+def compare_values(
+    arrays: dict[str, AnyArray], unseen: set[str], files: Files, policy: Policy, tally: Tally
+) -> dict[str, Sums]:
+    """Compare every value of every file with the store, and return the sums of the arrays of numbers.
+
+    Of arrays that are `unseen`, values that were copied are compared compressed, and there is no sum.
+    """
+    sums = {name: Sums(array) for name, array in arrays.items() if array.dtype.kind not in "OTU" and name not in unseen}
     ours = clocks({name: dict(array.attrs) for name, array in arrays.items()})
     total = sum(size_of(v) for h in files.headers for v in h.variables.values() if v.kind != USER_DEFINED)
     with Progress("verify", total) as progress:
@@ -162,6 +180,10 @@ def compare_values(arrays: dict[str, AnyArray], files: Files, policy: Policy, ta
                         continue
                     pair = (ours[name], theirs[name]) if name in ours and name in theirs else None
                     part = Part(arrays[name], source, file, files.time_name, pair)
+                    if name in unseen and (compared := compare_copied(part, tally, progress)) is not None:
+                        tally.values_compared += compared
+                        tally.covered[name] += part.size
+                        continue
                     # What a later file says again of a static variable may drift, so that is judged apart.
                     judged = Tally() if number and part.axis is None else tally
                     summed = sums.get(name) if judged is tally else None

@@ -19,12 +19,16 @@ Policy = Mapping[str, str | float]
 class Tally:
     """What was compared, and what was found wrong: `messages` names the first few, `mismatches` counts all.
 
+    `blocks_compared` counts blocks of copied chunks that were compared compressed, whose values are not in
+    `values_compared`.
+
     `covered` counts the values of each array that were compared, `findings` are what the policy or a tolerance
     lets pass. `default_fill` counts by variable and file the values of netCDF's default fill that no attribute
     declares.
     """
 
     values_compared: int = 0
+    blocks_compared: int = 0
     covered: Counter[str] = field(default_factory=Counter)
     mismatches: int = 0
     messages: list[str] = field(default_factory=list)

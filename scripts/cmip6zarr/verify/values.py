@@ -1,6 +1,6 @@
 """Every value of a variable in one file against its place in the store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -63,6 +63,16 @@ class Part:
         steps = slice(self.file.start, self.file.stop)
         return tuple(steps if n == self.axis else slice(0, size) for n, size in enumerate(self.variable.shape))
 
+    @property
+    def size(self) -> int:
+        """How many values it has."""
+        return prod(r.stop - r.start for r in self.region)
+
+    @property
+    def lies_within(self) -> bool:
+        """Tell whether the array has all indices of the part."""
+        return all(r.stop <= size for r, size in zip(self.region, self.array.shape, strict=True))
+
     def in_file(self, region: tuple[slice, ...]) -> tuple[slice, ...]:
         """Return indices in the store as those of the same values in the file."""
         axis, shift = self.axis, self.file.skip - self.file.start
@@ -81,18 +91,25 @@ class Part:
 
 
 def compare_variable(part: Part, memory_bytes: int, tally: Tally, progress: Progress, sums: Sums | None) -> int:
-    """Compare all values of a part with its place in the store and return how many there were.
+    """Compare all values of a part with its place in the store, as `compare_blocks` does."""
+    if len(part.region) != part.array.ndim or not part.lies_within:
+        return 0  # the difference in shape has been noted
+    return compare_blocks(part, part.blocks(memory_bytes), tally, progress, sums)
+
+
+def compare_blocks(
+    part: Part, blocks: Iterable[tuple[slice, ...]], tally: Tally, progress: Progress, sums: Sums | None
+) -> int:
+    """Compare the values of a part in some regions of the array, and return how many there were.
 
     The store is read by another thread while the netCDF library reads the file; `sums` takes what it reads. Raises
     DatasetError (`source`, `chunks`) where either cannot be read.
     """
     array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
-    if len(part.region) != array.ndim or any(r.stop > n for r, n in zip(part.region, array.shape, strict=True)):
-        return 0  # the difference in shape has been noted
     declared = missing_numbers(variable)
     count = 0
     with ThreadPoolExecutor(1) as store_reader:
-        for region in part.blocks(memory_bytes):
+        for region in blocks:
             reading = store_reader.submit(array.__getitem__, region or ...)
             expected = part.source.read(name, part.in_file(region))
             try:
