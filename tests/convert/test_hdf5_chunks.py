@@ -4,6 +4,7 @@ import ctypes
 from pathlib import Path
 
 import h5py
+import imagecodecs
 import netCDF4
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from builders import make_dataset
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from inventories import make_file, make_inventory, make_variable
+from numcodecs.shuffle import Shuffle
 
 from cmip6zarr.convert import hdf5_chunks, hdf5_layout
 from cmip6zarr.convert.reader import Reader
@@ -29,6 +31,7 @@ def layouts(draw):
         "chunks": draw(st.none() | st.tuples(*(st.integers(1, size) for size in shape))),
         "dtype": draw(st.sampled_from(DTYPES)),
         "endian": draw(st.sampled_from(["little", "big"])),
+        "compression": draw(st.sampled_from(["zlib", "zlib", "zstd"])),
         "level": draw(st.sampled_from([0, 1, 5, 9])),
         "shuffle": draw(st.booleans()),
         "fletcher32": draw(st.sampled_from([False, False, False, True])),
@@ -53,7 +56,11 @@ def write(path, layout) -> None:
         if layout["chunks"]:
             filters = {"chunksizes": layout["chunks"], "fletcher32": layout["fletcher32"]}
             if layout["level"]:
-                filters |= {"compression": "zlib", "complevel": layout["level"], "shuffle": layout["shuffle"]}
+                filters |= {
+                    "compression": layout["compression"],
+                    "complevel": layout["level"],
+                    "shuffle": layout["shuffle"],
+                }
         else:
             filters = {"contiguous": True}
         dims = [f"d{i}" for i in range(len(shape))]
@@ -64,13 +71,13 @@ def write(path, layout) -> None:
             variable[: layout["written"]] = values[: layout["written"]]
 
 
-def both_ways(path, region) -> tuple[np.ndarray, np.ndarray, bool]:
+def both_ways(path, region, name="v") -> tuple[np.ndarray, np.ndarray, bool]:
     """Return a region as the direct reader and as the netCDF library read it, and whether the direct one could."""
     with netCDF4.Dataset(path) as nc:
         nc.set_auto_maskandscale(False)
-        expected = np.asarray(nc["v"][region])
+        expected = np.asarray(nc[name][region])
     expected = expected.astype(expected.dtype.newbyteorder("<"))
-    layout = hdf5_layout.layouts(str(path)).get("v")
+    layout = hdf5_layout.layouts(str(path)).get(name)
     if layout is None:
         return expected, expected, False
     found = np.empty(expected.shape, layout.dtype.newbyteorder("<"))
@@ -109,6 +116,7 @@ def test_jobs_cover_the_region_once_and_name_their_part(tmp_path):
             "chunks": (2, 3),
             "dtype": "f4",
             "endian": "little",
+            "compression": "zlib",
             "level": 1,
             "shuffle": True,
             "fletcher32": False,
@@ -213,6 +221,30 @@ def test_a_chunk_that_skipped_its_filters_is_read_as_it_is(tmp_path):
     for _, fill in hdf5_chunks.jobs(str(tmp_path / "v.nc"), layout, (slice(0, 16),), found, (0,)):
         fill()
     assert (found == values).all()
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_zstd_is_read_past_the_library(tmp_path, shuffle):
+    """Chunks of zstd have a layout, and the bits that the library reads; a stream that is none is an error."""
+    values, path = np.arange(64, dtype="f4").reshape(8, 8), tmp_path / "v.nc"
+    with h5py.File(path, "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((8, 8))
+        if shuffle:
+            properties.set_shuffle()
+        properties.set_filter(hdf5_layout.ZSTD, h5py.h5z.FLAG_OPTIONAL, (3,))
+        dataset = h5py.h5d.create(file.id, b"v", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((8, 8)), properties)
+        raw = Shuffle(4).encode(values) if shuffle else values.tobytes()
+        dataset.write_direct_chunk((0, 0), imagecodecs.zstd_encode(raw))
+    whole = (slice(0, 8), slice(0, 8))
+    found, expected, direct = both_ways(path, whole)
+    assert direct
+    assert found.tobytes() == expected.tobytes() == values.tobytes()
+    layout = hdf5_layout.layouts(str(path))["v"]
+    flip(path, layout.index.get((0, 0))[0], 0)  # in the number that begins a frame
+    ((_, fill),) = hdf5_chunks.jobs(str(path), layout, whole, found, (0, 0))
+    with pytest.raises(RuntimeError, match="descriptor"):
+        fill()
 
 
 def damaged(tmp_path, damage) -> list:

@@ -10,16 +10,16 @@ def changed(change, listed=""):
     return Fault("reading", "cmip6zarr.convert.hdf5_chunks:inflate", ("streamed",), "tas", listed, change)
 
 
-def flipped(inflate, raw, out):
+def flipped(inflate, *args):
     """A bit is flipped."""
-    inflated = inflate(raw, out)
+    inflated = inflate(*args)
     inflated[0] ^= 1
     return inflated
 
 
-def neutral(inflate, raw, out):
+def neutral(inflate, *args):
     """Nothing is changed."""
-    return inflate(raw, out)
+    return inflate(*args)
 
 
 @pytest.mark.parametrize(("change", "word"), [(flipped, "found"), (neutral, "no effect")])

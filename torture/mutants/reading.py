@@ -70,25 +70,25 @@ def holes_are_zero(layout_of, dataset):
 
 
 @fault("reading", f"{HDF5}:inflate", "plain", "streamed", "streamed v2", says="tas")
-def bytes_swapped(inflate, raw, out):
+def bytes_swapped(inflate, *args):
     """Two bytes of an inflated chunk change places."""
-    inflated = inflate(raw, out)
+    inflated = inflate(*args)
     inflated[0], inflated[-1] = inflated[-1], inflated[0]
     return inflated
 
 
 @fault("reading", f"{HDF5}:inflate", "plain", "streamed", "streamed v2", says="tas")
-def bit_flipped(inflate, raw, out):
+def bit_flipped(inflate, *args):
     """A bit of an inflated chunk is flipped."""
-    inflated = inflate(raw, out)
+    inflated = inflate(*args)
     inflated[len(inflated) // 2] ^= 1
     return inflated
 
 
 @fault("reading", f"{HDF5}:inflate", "plain", "streamed", "streamed v2", says="tas")
-def end_not_inflated(inflate, raw, out):
+def end_not_inflated(inflate, *args):
     """The end of an inflated chunk is zero."""
-    inflated = inflate(raw, out)
+    inflated = inflate(*args)
     inflated[-4:] = 0
     return inflated
 

@@ -20,6 +20,7 @@ from cmip6zarr.convert.hdf5_layout import (
     DEFLATE,
     FLETCHER32,
     SHUFFLE,
+    ZSTD,
     Chunked,
     Contiguous,
     Layout,
@@ -30,6 +31,7 @@ from cmip6zarr.convert.hdf5_layout import (
 from cmip6zarr.core.buffers import Bytes, scratch
 from cmip6zarr.core.chunks import CHUNKS_HELD
 
+DECODERS = {DEFLATE: imagecodecs.deflate_decode, ZSTD: imagecodecs.zstd_decode}
 JOB_BYTES = 4 * 2**20  # chunks much smaller than this share a job
 
 Job = tuple[Region, Callable[[], None]]
@@ -40,7 +42,7 @@ def jobs(path: str, layout: Layout, region: Region, out: np.ndarray, origin: Seq
     """Yield the jobs that together put a region of a variable into `out`.
 
     `out` begins at index `origin` of the file and has the variable's dtype in little-endian order. A job comes with the
-    part of `region` that it fills. It raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not
+    part of `region` that it fills. It raises OSError, ValueError or RuntimeError for bytes that are not
     what they should be.
     """
     if isinstance(layout, Contiguous):
@@ -108,15 +110,16 @@ def stored_chunk(
 
     They are inflated into `into`, if it is given.
 
-    Raises OSError, ValueError or imagecodecs.DeflateError for bytes that are not what they should be.
+    Raises OSError, ValueError or RuntimeError for bytes that are not what they should be.
     """
     offset, size, mask = place
     raw = read_at(descriptor, offset, scratch.get("raw", size))
     filters = applied(layout, mask)
     if FLETCHER32 in filters:
         raw = checked(raw)
-    if DEFLATE in filters:
-        raw = inflate(raw, scratch.get("inflated", layout.chunk_bytes) if into is None else into)
+    for number in DECODERS.keys() & set(filters):
+        out = scratch.get("inflated", layout.chunk_bytes) if into is None else into
+        raw = inflate(raw, out, DECODERS[number])
     if len(raw) != layout.chunk_bytes:
         raise ValueError(f"a chunk of {len(raw)} bytes, expected {layout.chunk_bytes}")
     return raw, SHUFFLE in filters
@@ -136,11 +139,11 @@ def checked(raw: Bytes) -> Bytes:
     return raw[:-4]
 
 
-def inflate(raw: Bytes, out: Bytes) -> Bytes:
-    """Return `out` with the zlib stream `raw` inflated into it; raises ValueError if it is of another length."""
-    inflated = imagecodecs.deflate_decode(raw, out=out)
-    if len(inflated) != len(out):
-        raise ValueError(f"a chunk inflates to {len(inflated)} bytes, expected {len(out)}")
+def inflate(raw: Bytes, out: Bytes, decode: Callable[..., Bytes]) -> Bytes:
+    """Return `out` with the stream `raw` decompressed into it; raises ValueError if it is of another length."""
+    size = len(decode(raw, out=out))
+    if size != len(out):
+        raise ValueError(f"a chunk inflates to {size} bytes, expected {len(out)}")
     return out
 
 

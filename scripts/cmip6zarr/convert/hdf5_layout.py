@@ -19,9 +19,10 @@ from cmip6zarr.core.errors import LIBRARY_ERRORS
 from cmip6zarr.source.hdf5_contents import NOT_A_COORDINATE
 
 DEFLATE, SHUFFLE, FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
+ZSTD = 32015  # registered with the HDF Group (github.com/HDFGroup/hdf5_plugins, RegisteredFilterPlugins.md)
 # In the order in which they are applied; a bit of a chunk's filter mask tells that its filter was left out.
 # Fletcher-32 is known where it is of the compressed bytes, as h5repack has it, and not of the values, as netCDF has it.
-UNCHECKED: tuple[list[int], ...] = ([], [DEFLATE], [SHUFFLE], [SHUFFLE, DEFLATE])
+UNCHECKED: tuple[list[int], ...] = ([], [DEFLATE], [ZSTD], [SHUFFLE], [SHUFFLE, DEFLATE], [SHUFFLE, ZSTD])
 KNOWN_PIPELINES = (*UNCHECKED, *([*some, FLETCHER32] for some in UNCHECKED))
 
 Region = tuple[slice, ...]
