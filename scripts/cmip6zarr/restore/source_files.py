@@ -20,6 +20,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.model.provenance import Provenance
+from cmip6zarr.restore import copied_chunks
 from cmip6zarr.source import file_form, netcdf_c
 from cmip6zarr.source.attributes import bytes_of, missing_values
 from cmip6zarr.source.headers import Header, read_header
@@ -124,17 +125,19 @@ def writing(source: Original, what: str) -> Iterator[None]:
 
 
 def write(arrays: dict[str, AnyArray], source: Original, part: Path) -> None:
-    """Write a file that is not there yet: its header as it was, then its values."""
-    for mode in ("x", "r+"):
-        with writing(source, "the file"), netCDF4.Dataset(part, mode, format=source.form["format"]) as nc:
-            if mode == "x":
-                define(nc._grpid, source)
-                continue
+    """Write a file that is not there yet: its header as it was, then its values, and chunks that are as they were."""
+    with writing(source, "the file"):
+        with netCDF4.Dataset(part, "x", format=source.form["format"]) as nc:
+            define(nc._grpid, source)
+        copied = copied_chunks.copies(part, arrays, source)
+        with netCDF4.Dataset(part, "r+", format=source.form["format"]) as nc:
             nc.set_auto_maskandscale(False)
             nc.set_auto_chartostring(False)
-            for name in source.form["order"]:
+            for name in [name for name in source.form["order"] if name not in copied]:
                 with writing(source, repr(name)):
                     fill(nc[name], arrays[name], source)
+        if copied:
+            copied_chunks.write(part, copied, source)
 
 
 def define(ncid: int, source: Original) -> None:

@@ -41,6 +41,11 @@ class Form:
     crc32c: bool
 
     @property
+    def dtype(self) -> np.dtype:
+        """The dtype of its values as they are stored."""
+        return np.dtype(self.order + np.dtype(self.kind).str[1:])
+
+    @property
     def chunk_bytes(self) -> int:
         return prod(self.chunks) * self.itemsize
 
