@@ -33,9 +33,9 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def make_data(args) -> Path:
+def make_data(args, layout: str = "steps") -> Path:
     """Make the NetCDF files of the made-up dataset, unless they are there, and its inventory; return their folder."""
-    folder = made_up_data.make(args.work, args.files, args.steps, tuple(args.grid), args.bits)
+    folder = made_up_data.make(args.work, args.files, args.steps, tuple(args.grid), args.bits, layout)
     take_inventory(folder)
     return folder
 
@@ -59,15 +59,20 @@ def row_options(results: Path) -> list:
     return ["--digest", receipt["row"]]
 
 
-def cases(folder: Path) -> dict[str, tuple[Path, list]]:
-    """Return the commands to compare by name, each with what it writes."""
+def cases(folder: Path, repacked: Path | None = None) -> dict[str, tuple[Path, list]]:
+    """Return the commands to compare by name, each with what it writes; `verify` proves what was converted before it.
+
+    `repacked` has the same files, written again by another tool.
+    """
     python, work = sys.executable, folder.parent
     experiments, scripts = ROOT / "experiments", ROOT / "scripts"
 
-    def convert(name, codec, *more, zarr_format=3, threads=2, script=(scripts / "convert.py",)):
+    def convert(
+        name, codec, *more, zarr_format=3, threads=2, script=(scripts / "convert.py",), results=work / "results"
+    ):
         options = ["--chunks", '{"time": 4}', "--threads", threads, *more]
         store = work / f"{name}.zarr"
-        command = [python, *script, DATASET, "--results", work / "results", "--store", store]
+        command = [python, *script, DATASET, "--results", results, "--store", store]
         return store, [*command, "--zarr-format", zarr_format, "--codec", codec, *options]
 
     def floor(preset):
@@ -76,9 +81,24 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
     def instead(what):
         return convert(what, "fast", zarr_format=2, script=(experiments / "convert_variants.py", what))
 
+    def verify(mode):
+        command = [
+            python,
+            scripts / "verify.py",
+            DATASET,
+            "--results",
+            work / "results",
+            *row_options(work / "results"),
+        ]
+        return work / "none", [*command, "--mode", mode]
+
+    def whole_job(preset, mode):
+        store = work / f"job-{preset}.zarr"
+        program = [python, experiments / "whole_job.py", work / "files.csv", DATASET]
+        return store, [*program, work / f"job-{preset}", store, preset, mode]
+
     note = work / "note.zarr"
-    verify = [python, scripts / "verify.py", DATASET, "--results", work / "results", *row_options(work / "results")]
-    return {
+    found = {
         "note's script, lz4": (note, [python, experiments / "note_script.py", folder, note]),
         "convert fast (lz4), v2": convert("fast", "fast", zarr_format=2),
         "floor, lz4": floor("fast"),
@@ -87,13 +107,29 @@ def cases(folder: Path) -> dict[str, tuple[Path, list]]:
         "the same, written by zarr-python": instead("zarr"),
         "the same, written by zarrs": instead("zarrs"),
         "convert balanced, v3": convert("balanced", "balanced"),
-        "floor, zstd-1": floor("balanced"),
+        "verify it": verify("full"),
+        "floor of verify": (
+            work / "none",
+            [python, experiments / "verify_floor.py", folder, work / "balanced.zarr"],
+        ),
+        "floor, zstd-2": floor("balanced"),
         "convert balanced, 1 thread": convert("one", "balanced", threads=1),
         "convert balanced, shards of 96 MiB": convert("sharded", "balanced", "--shard-mib", 96),
-        "convert native, v3": convert("native", "native"),
         "convert small, v3": convert("small", "small"),
-        "verify": (work / "none", verify),
+        "convert native, v3": convert("native", "native"),
+        "verify it by its streams": verify("streams"),
+        "floor of native: read, sum and write the files": (
+            work / "copied",
+            [python, experiments / "plain_copy.py", folder, work / "copied"],
+        ),
+        "whole job, balanced, verify full": whole_job("balanced", "full"),
+        "whole job, native, verify full": whole_job("native", "full"),
+        "whole job, native, verify streams": whole_job("native", "streams"),
     }
+    if repacked:
+        again = convert("repacked", "balanced", results=repacked.parent / "results")
+        found["convert balanced, files with chunks of 3 MiB and fletcher32"] = again
+    return found
 
 
 def size_mib(folder: Path) -> float:
@@ -104,19 +140,19 @@ def size_mib(folder: Path) -> float:
 def main(argv=None) -> int:
     args = parse(argv)
     folder = make_data(args)
-    commands = {name: Case(command, written) for name, (written, command) in cases(folder).items()}
+    repacked = make_data(args, "repacked")
+    commands = {name: Case(command, written) for name, (written, command) in cases(folder, repacked).items()}
     figures = interleave(commands, args.rounds)
-    write_tables(args, folder, figures)
+    write_tables(args, folder, figures, {name: case.written for name, case in commands.items()})
     return 0
 
 
-def write_tables(args, folder: Path, figures: dict[str, list[dict]]) -> None:
+def write_tables(args, folder: Path, figures: dict[str, list[dict]], written: dict[str, Path]) -> None:
     """Write the medians, and the median of the ratios to the note's script round by round."""
     note = figures["note's script, lz4"]
     netcdf = sum(path.stat().st_size for path in sorted(folder.glob("*.nc"))[: args.files]) / 2**20
     head = ["", "wall s", "CPU s", "peak MiB", "wall: note / this", "CPU: note / this", "size / NetCDF"]
     lines = []
-    written = {name: path for name, (path, _) in cases(folder).items()}
     for name, runs in figures.items():
         ratios = [
             statistics.median(a[key] / b[key] for a, b in zip(note, runs, strict=True)) for key in ("wall_s", "cpu_s")

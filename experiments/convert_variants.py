@@ -42,7 +42,7 @@ def put(target, region, encode_chunk):
 
 what = sys.argv.pop(1)
 if what == "pool":
-    writer.scheduler, shards.dask.delayed, shards.all_of = pool, task_of, list
+    writer.scheduler, shards.delayed, shards.all_of = pool, task_of, list
 else:
     planning.streams = lambda *_: False
 if what in ("zarr", "zarrs"):

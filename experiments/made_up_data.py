@@ -1,4 +1,4 @@
-"""Make a made-up dataset of any size (`scripts/demo.py`), its field laid out in the files in one of three ways.
+"""Make a made-up dataset of any size (`scripts/demo.py`), its field laid out in the files in one of four ways.
 
 Called with a folder, files, steps in a file, latitudes, longitudes, bits that a value keeps after the point, a layout
 of LAYOUTS, and the share of steps, in runs of four, that are nothing but fill value.
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from command_cost import Case, run
 
-LAYOUTS = ("contiguous", "steps", "whole")
-"""Not compressed and in one piece, as many tools write; a chunk per time step, as CMOR does; a chunk that is the file.
+LAYOUTS = ("contiguous", "steps", "whole", "repacked")
+"""Not compressed and in one piece, as many tools write; a chunk per time step, as CMOR does; a chunk that is the file;
+two chunks per time step, each with a Fletcher-32 of its compressed bytes, as h5repack writes.
 
-The last two are shuffled and deflated at level 1.
+The last three are shuffled and deflated at level 1.
 """
 
 
@@ -70,7 +71,31 @@ def copy(path: Path, layout: str, empty: float, first: int) -> None:
             written.set_auto_maskandscale(False)
             written.setncatts(attributes)
             written[...] = values
+    if layout == "repacked":
+        repack(part)
     part.replace(path)
+
+
+def repack(path: Path) -> None:
+    """Write the field of a file again as h5repack would: chunks of half the levels, with a checksum of their bytes."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        old = file["ta"]
+        chunks = (1, old.shape[1] // 2, *old.shape[2:])
+        filters = {"compression": 1, "shuffle": True, "fletcher32": True}
+        new = file.create_dataset(
+            "new", data=old[...], chunks=chunks, maxshape=old.maxshape, fillvalue=old.fillvalue, **filters
+        )
+        for name, value in old.attrs.items():
+            if name != "DIMENSION_LIST":
+                new.attrs[name] = value
+        for dimension, other in zip(old.dims, new.dims, strict=True):
+            scale = dimension[0]
+            dimension.detach_scale(scale)
+            other.attach_scale(scale)
+        del file["ta"]
+        file.move("new", "ta")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from s3.conftest import require_server
 
 import answers
 import command_cost
+import conversion_cost
 import note_listing
 import object_store_cost
 import wording
-from command_cost import Case
+from command_cost import Case, run
 from questions import QUESTIONS, object_store
 from setting import Setting
 
@@ -231,3 +232,12 @@ def test_smallest_form_runs(name, tmp_path, real_data):
     assert "{" not in text
     answers.draw({name: one}, tmp_path)
     assert (tmp_path / f"{name}.svg").is_file() == answers.drawn(one)
+
+
+@pytest.mark.experiments
+def test_benchmark_runs(tmp_path):
+    """Each row of the benchmark of converting runs, on the smallest files."""
+    args = conversion_cost.parse(["--work", str(tmp_path), "--files", "2", "--steps", "4", "--grid", "12", "16"])
+    rows = conversion_cost.cases(conversion_cost.make_data(args), conversion_cost.make_data(args, "repacked"))
+    for written, command in rows.values():
+        assert run(Case(command, written))["exit"] == 0
