@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from shlex import join, quote
 

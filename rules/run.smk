@@ -61,6 +61,7 @@ def check_replaced():
 
 def begin():
     """Keep in the results what was read when the rules were: the datasets, and which of them are finished."""
+    global LEFT
     if not workflow.is_main_process:  # a job has read neither
         return
     results = Path(config["results"])
@@ -70,7 +71,9 @@ def begin():
         dataset.hand_over(results, (LISTED[name] for name in planned.intersection(LISTED)))
         bundles.hand_over(results, LEFT.bundles)
         listed.keep(results, LISTED, LEFT_ASIDE)
-        finished.keep(results, LEFT.table)
+        if LEFT.table is not None:
+            finished.keep(results, LEFT.table)
+            LEFT = replace(LEFT, table=None)  # it is large, and the tables are made by another process
     except errors.DatasetError as error:
         raise WorkflowError(str(error)) from None
     for path in LEFT.again:

@@ -27,13 +27,12 @@ def parse(argv):
 def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl.DataFrame]:
     """Return {(name, root): table} of the catalogues of stores: of those that were sealed, of those published, if any.
 
-    `sized` is the table `campaign.SIZED`.
+    `sized` is the table `finished.SIZED`.
     """
-    published = {
-        name: facts["store"] for name in sized["dataset"] if (facts := receipts.find(results, "publish", name))
-    }
-    there = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
-    elsewhere = sized.drop("store").join(there, on="dataset", maintain_order="left")
+    there = tables.names_in(results / "publish").intersection(sized["dataset"])
+    published = {name: facts["store"] for name in there if (facts := receipts.find(results, "publish", name))}
+    places = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
+    elsewhere = sized.drop("store").join(places, on="dataset", maintain_order="left")
     rows_of = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
     return {key: tables.store_table(table) for key, table in rows_of.items() if table.height or table is sized}
 
@@ -52,13 +51,15 @@ def write(args) -> None:
     results = Path(args.results)
     names, left_aside = listed.read(results)
     in_progress.settle(results, names)
-    finished.keep(results, finished.table(results))  # so that the next run finds it up to date
-    states, sized = tables.standings(names, results)
-    sizes = sized.select(*tables.COLUMNS)
+    table, holds = finished.table(results)
+    if not holds:
+        finished.keep(results, table)  # so that the next run finds it up to date
+    states, sized = tables.standings(names, table, results)
+    sizes = sized.select(*finished.COLUMNS)
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
-    for (name, _), table in rows_of.items():
-        build.write(table, results / "catalogue" / f"{name}.json", tables.STORES)
+    for (name, _), rows in rows_of.items():
+        build.write(rows, results / "catalogue" / f"{name}.json", tables.STORES)
     audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
@@ -74,9 +75,9 @@ def write(args) -> None:
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
-    for (_, root), table in rows_of.items():
-        if root.startswith(backend.SCHEME) and table.height:
-            put(table, root, args.s3)
+    for (_, root), rows in rows_of.items():
+        if root.startswith(backend.SCHEME) and rows.height:
+            put(rows, root, args.s3)
 
 
 def main(argv=None) -> int:

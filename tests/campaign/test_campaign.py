@@ -13,7 +13,7 @@ from inventories import make_inventory, make_proof
 
 import campaign as script
 import size_report
-from cmip6zarr.campaign import findings, listed, tables
+from cmip6zarr.campaign import findings, finished, listed, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
@@ -43,7 +43,7 @@ def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert script.main(["--results", str(tmp_path / "r*sults")]) == 1
-    assert "finished.parquet: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
+    assert "sizes.tsv: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
 
 
 def test_states_come_from_receipts(tmp_path):
@@ -52,7 +52,7 @@ def test_states_come_from_receipts(tmp_path):
     leave(tmp_path, "failed", NAMES[1], **{"class": "refused"})
     leave(tmp_path, "size_report", NAMES[1], **RECEIPT)  # of a run before
     leave(tmp_path, "verify", NAMES[2])
-    states, sized = tables.standings(NAMES, tmp_path)
+    states, sized = tables.standings(NAMES, finished.table(tmp_path)[0], tmp_path)
     assert states == {name: tables.state(name, tmp_path) for name in NAMES}
     assert sized["dataset"].to_list() == NAMES[:1]
     assert list(states.values()) == ["verified, with findings", "refused", "waiting"]
@@ -68,18 +68,18 @@ def test_receipts_of_older_versions_have_findings_too(tmp_path):
     found = Finding(kind="empty", policy="leave_out", message="a.nc", file="a.nc")
     inventory = make_inventory(dataset=NAMES[0], findings=(found,), left_out=None)
     receipts.write(receipts.path_of(tmp_path, "inventory", NAMES[0]), to_json(inventory))
-    _, sized = tables.standings(NAMES[:1], tmp_path)
+    _, sized = tables.standings(NAMES[:1], finished.table(tmp_path)[0], tmp_path)
     assert sized.select("findings", "files_left_out", "steps_missing").row(0) == (1, 1, 0)
 
 
 def test_stores_with_findings_are_named():
     """Those with most steps missing come first, a few of them; what was not read is told too."""
     rows = [
-        dict.fromkeys(tables.SIZED)
+        dict.fromkeys(finished.SIZED)
         | {"dataset": f"d{n}", "findings": n % 2, "steps_missing": n, "let_pass": f"gap {n}", "verified": "full"}
         for n in range(150)
     ]
-    table = pl.DataFrame(rows, tables.SIZED)
+    table = pl.DataFrame(rows, finished.SIZED)
     lines = tables.with_findings(table)
     assert lines[0] == "  verified, with findings: d149: gap 149"
     assert (len(lines), lines[-1]) == (tables.MOST_PRINTED + 1, "  ... and 25 more")
@@ -137,10 +137,10 @@ def test_nothing_was_refused_before_the_first_run(tmp_path):
 def test_size_table_has_a_row_per_dataset(tmp_path):
     """The size table is what the size reports say, with its types even where it is empty."""
     leave(tmp_path, "size_report", NAMES[0], **RECEIPT)
-    _, sized = tables.standings(NAMES[:1], tmp_path)
-    table = sized.select(*tables.COLUMNS)
+    _, sized = tables.standings(NAMES[:1], finished.table(tmp_path)[0], tmp_path)
+    table = sized.select(*finished.COLUMNS)
     assert table.row(0, named=True) == ROW
-    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in tables.SIZED} | {
+    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in finished.SIZED} | {
         "findings": 3,
         "files_left_out": 1,
         "steps_missing": 12,
@@ -149,13 +149,13 @@ def test_size_table_has_a_row_per_dataset(tmp_path):
         "chunk_objects": 4,
         "look": "look/x.svg",
     }
-    empty = tables.standings([], tmp_path)[1].select(*tables.COLUMNS)
+    empty = tables.standings([], finished.table(tmp_path)[0], tmp_path)[1].select(*finished.COLUMNS)
     assert (empty.schema, empty.height) == (table.schema, 0)
     assert tables.total(empty) == "0 stores from 0 files: 0 B -> 0 B in 0 objects"
 
 
 def table(**change):
-    return pl.DataFrame([ROW | change], tables.COLUMNS)
+    return pl.DataFrame([ROW | change], finished.COLUMNS)
 
 
 def test_total_is_one_line():
@@ -193,7 +193,7 @@ def test_long_table_is_cut():
 
 
 @pytest.fixture
-def finished(tmp_path):
+def halves(tmp_path):
     """A catalogue of two datasets: one verified, one refused."""
     make_dataset(tmp_path / "data")
     (path, *_) = make_dataset(tmp_path / "data", variable_id="pr", files=1)
@@ -206,15 +206,15 @@ def finished(tmp_path):
     return listed
 
 
-def test_summary_of_a_campaign(tmp_path, finished, capsys):
+def test_summary_of_a_campaign(tmp_path, halves, capsys):
     """The summary writes the table and the catalogue of verified stores, and prints what became of all datasets."""
-    assert run_campaign(finished, tmp_path) == 0
+    assert run_campaign(halves, tmp_path) == 0
     printed = capsys.readouterr().out
     assert "1 stores from 3 files: " in printed
     assert "2 datasets: 1 refused, 1 verified" in printed
     assert f"  refused: {NAMES[0]}: see {tmp_path}/failed/{NAMES[0]}.json" in printed
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
-    assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(tables.COLUMNS))
+    assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(finished.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
     assert (row["findings"], row["files_left_out"], row["steps_missing"]) == (0, 0, 0)
     assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (f"local://{tmp_path / 's.zarr'}", "tas", 3)
@@ -226,15 +226,15 @@ def test_summary_of_a_campaign(tmp_path, finished, capsys):
     assert described["assets"] == {"column_name": "zstore", "format": "zarr"}
 
 
-def test_summary_of_a_selection(tmp_path, finished, capsys):
+def test_summary_of_a_selection(tmp_path, halves, capsys):
     """What is not selected is not counted."""
-    assert run_campaign(finished, tmp_path, variable_id="pr") == 0
+    assert run_campaign(halves, tmp_path, variable_id="pr") == 0
     assert "1 datasets: 1 refused" in capsys.readouterr().out
 
 
-def test_summary_before_any_run(tmp_path, finished, capsys):
+def test_summary_before_any_run(tmp_path, halves, capsys):
     """Before anything ran, all datasets wait and the tables are empty."""
-    assert run_campaign(finished, tmp_path / "none") == 0
+    assert run_campaign(halves, tmp_path / "none") == 0
     assert "2 datasets: 2 waiting" in capsys.readouterr().out
     assert pl.read_csv(tmp_path / "none" / "catalogue" / "stores.csv").height == 0
 
@@ -246,21 +246,21 @@ def test_summary_without_a_run(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("rule", ["failed", "size_report", "audit"])
-def test_broken_receipt_ends_no_campaign(tmp_path, finished, capsys, rule):
+def test_broken_receipt_ends_no_campaign(tmp_path, halves, capsys, rule):
     """A receipt that is cut off is told with its dataset; the tables are made of the others."""
     for path in (tmp_path / rule).glob("*.json"):
         path.write_text(path.read_text()[:-20])
     (tmp_path / "audit").mkdir(exist_ok=True)
     (tmp_path / "audit" / f"{NAMES[1]}.json").write_text("{")
-    assert run_campaign(finished, tmp_path) == 0
+    assert run_campaign(halves, tmp_path) == 0
     said = capsys.readouterr().out
     assert ("receipt" in said.split("2 datasets: ")[1].splitlines()[0]) == (rule != "audit")
     rows = {name: Dataset(name, ("a.nc",)) for name in NAMES[:2]}
     assert tables.refused_before(rows, tmp_path, {}) == set()
 
 
-def test_store_is_listed_only_while_it_is_verified(tmp_path, finished):
+def test_store_is_listed_only_while_it_is_verified(tmp_path, halves):
     """A dataset whose size report is gone is not in the catalogue of stores."""
     shutil.rmtree(tmp_path / "size_report")
-    assert run_campaign(finished, tmp_path) == 0
+    assert run_campaign(halves, tmp_path) == 0
     assert pl.read_csv(tmp_path / "catalogue" / "stores.csv").height == 0

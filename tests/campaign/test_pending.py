@@ -64,7 +64,9 @@ def path(config, rule, name):
 
 
 def keep(config):
-    finished.keep(config["results"], pending.remaining(ROWS, config).table)
+    table = pending.remaining(ROWS, config).table
+    if table is not None:
+        finished.keep(config["results"], table)
 
 
 def left(config, rows=ROWS, **change):

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 from campaigns import FINDINGS, HOSTILE, LOOK, NAMES, REMEDIES, ROW, leave, make_campaign
 
-from cmip6zarr.campaign import tables
+from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
 from cmip6zarr.core import files
 from cmip6zarr.job import in_progress, receipts
 from cmip6zarr.report import report
 
-NOTHING = pl.DataFrame(schema=tables.SIZED)
+NOTHING = pl.DataFrame(schema=finished.SIZED)
 NOW = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
 
 
@@ -53,13 +53,13 @@ class Page(HTMLParser):
 
 
 def rendered(results, count=24):
-    return Page(report.render(*make_campaign(results, count), results, NOW))
+    return Page("".join(report.render(*make_campaign(results, count), results, NOW)))
 
 
 def test_every_dataset_is_in_the_table(tmp_path):
     """The table has a row for each dataset, in its state, and for verified ones what their receipts say."""
     states, sized, at_work = make_campaign(tmp_path, 24)
-    page = Page(report.render(states, sized, at_work, tmp_path, NOW))
+    page = Page("".join(report.render(states, sized, at_work, tmp_path, NOW)))
     rows = [dict(zip(page.data["columns"], values, strict=True)) for values in page.data["rows"]]
     assert {row["id"]: row["state"] for row in rows} == {
         name: report.WORDS.get(at_work.get(name), "at work" if name in at_work else state)
@@ -95,46 +95,51 @@ def row(**change):
     return dict.fromkeys(report.COLUMNS) | ROW | {"id": NAMES[0], "convert_seconds": 2.0} | sized | change
 
 
+def table(*rows):
+    """Return rows as the table of verified datasets."""
+    schema = report.told(NOTHING).schema
+    return pl.DataFrame([{column: one[column] for column in schema} for one in rows], schema)
+
+
 def test_figures_sum_what_is_verified():
     """The figures are sums of the verified datasets; what is above its plan or not as planned is counted."""
     small = row(netcdf_bytes=90_000, zarr_bytes=25_000, peak_mib=150, planned_objects=8, verify_seconds=1.0, ratio=0.28)
-    found = {name: (value, more) for name, value, more in report.figures([row(), small])}
+    found = {name: (value, more) for name, value, more in report.figures(table(row(), small), 0)}
     assert found["NetCDF in"] == ("100 kB", "6 files, 1.15 kB of values")
     assert found["Zarr out"] == ("50 kB", "1 of 2 stores are bigger than their files")
     assert found["Ratio"] == ("0.50", "median 1.39")
     assert found["Objects"] == ("38", "1.32 kB each; 1 stores not as planned")
     assert found["Memory"] == ("150 MiB", "at most; up to 107% of a plan, 1 above")
     assert "Still to come" not in found
-    assert report.figures([row(state="waiting")]) == []
+    assert report.figures(table(), 1) == []
 
 
 def test_speed_and_proof_are_of_what_is_known():
     """Seconds of a resumed convert say nothing of its speed; a store that was not compared is told."""
     mib = 2**20
     rows = [row(raw_bytes=10 * mib), row(raw_bytes=9000 * mib, convert_seconds=None, verified="checksums")]
-    found = {name: (value, more) for name, value, more in report.figures(rows)}
+    found = {name: (value, more) for name, value, more in report.figures(table(*rows), 0)}
     assert found["Convert, verify"][0] == "5 and ?"
     assert found["Values compared"][1].endswith("; 1 stores by their checksums alone")
-    streamed = {name: more for name, _, more in report.figures([row(verified="streams")])}
+    streamed = {name: more for name, _, more in report.figures(table(row(verified="streams")), 0)}
     assert streamed["Values compared"].endswith("; 1 stores by streams where chunks were copied")
 
 
 def test_resumed_convert_has_no_seconds(tmp_path):
     """A convert that went on where it was does not say how long all of it took."""
-    (name, *_), sized, _ = make_campaign(tmp_path, 1)
+    (name, *_), _, _ = make_campaign(tmp_path, 1)
     facts = receipts.read(tmp_path, "convert", name)
     receipts.write(receipts.path_of(tmp_path, "convert", name), facts | {"resumed_shards": 3})
-    told = report.sizes_of(name, sized.row(0, named=True), tmp_path)
+    (told,) = finished.table(tmp_path)[0].to_dicts()
     assert told["convert_seconds"] is None
     assert told["verify_seconds"] == facts["seconds"]
 
 
 def test_forecast_is_of_what_is_ahead():
     """What is waiting or at work is expected to be like what is done; what was refused or failed is not counted."""
-    rows = [row(cpu_seconds=3.0), row(zarr_bytes=75_000, cpu_seconds=5.0)]
-    rows += [row(state=state) for state in ("waiting", "converting", "refused", "memory")]
-    assert report.figures(rows)[-1][:2] == ("Still to come", "100 kB")
-    assert report.figures(rows)[-1][2] == "38 objects, 8 s of CPU, if the 2 ahead are like those done"
+    found = report.figures(table(row(cpu_seconds=3.0), row(zarr_bytes=75_000, cpu_seconds=5.0)), 2)
+    assert found[-1][:2] == ("Still to come", "100 kB")
+    assert found[-1][2] == "38 objects, 8 s of CPU, if the 2 ahead are like those done"
 
 
 def test_failures_are_grouped_with_their_remedies(tmp_path):
@@ -152,11 +157,9 @@ def test_failures_are_grouped_with_their_remedies(tmp_path):
 
 def test_what_was_let_pass_is_told(tmp_path):
     """Each kind of finding has its stores, what the policy says and the messages; files and steps are summed."""
-    states, sized, _ = make_campaign(tmp_path, 24)
-    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
-    rows = [report.row_of(name, state, None, known.get(name), tmp_path) for name, state in states.items()]
+    _, sized, _ = make_campaign(tmp_path, 24)
     # Of 24 datasets the 2nd, 7th and 12th have 1, 2 and 3 findings, the 22nd one again.
-    told = report.let_pass(rows, tmp_path)
+    told = report.let_pass(report.told(sized), tmp_path)
     assert {key: told[key] for key in ("stores", "files_left_out", "steps_missing", "checksums")} == {
         "stores": 4,
         "files_left_out": 2,
@@ -178,31 +181,30 @@ def test_what_was_let_pass_is_told(tmp_path):
 
 def test_nothing_let_pass_is_no_section():
     """Without findings there is no section; of stores that were proven by checksums it says what was not read."""
-    assert report.let_pass([row(), row(state="waiting")], "none") is None
-    assert report.let_pass([row(verified="checksums")], "none") | {"checksums": 1, "stores": 0, "kinds": []} == (
-        report.let_pass([row(verified="checksums")], "none")
-    )
+    assert report.let_pass(table(row(findings=0)), "none") is None
+    told = report.let_pass(table(row(findings=0, verified="checksums")), "none")
+    assert (told["checksums"], told["stores"], told["kinds"]) == (1, 0, [])
 
 
 def test_outliers_are_at_both_ends():
     """The largest and the smallest ratios, none in both."""
     rows = [row(id=str(n), ratio=n / 10) for n in range(1, 20)]
-    largest, smallest = report.outliers(rows)
+    largest, smallest = report.outliers(table(*rows))
     assert [r["ratio"] for r in largest] == [1.9, 1.8, 1.7, 1.6, 1.5, 1.4]
     assert [r["ratio"] for r in smallest] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    assert report.outliers(rows[:1]) == (rows[:1], [])
+    (only,), none = report.outliers(table(rows[0]))
+    assert (only["id"], none) == ("1", [])
 
 
 def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     """Looks are within the file as far as they fit, unlike ones first; others are a link."""
     states, sized, _ = make_campaign(tmp_path, 60)
-    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
-    rows = [report.row_of(name, state, None, known.get(name), tmp_path) for name, state in states.items()]
-    shown, within = report.pictures(rows, tmp_path)
+    done = report.told(sized)
+    shown, within = report.pictures(done, tmp_path)
     assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state in SEALED for state in states.values()))
     assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
     monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
-    assert len(report.pictures(rows, tmp_path)[1]) == 3
+    assert len(report.pictures(done, tmp_path)[1]) == 3
 
 
 def test_dataset_at_work_is_told(tmp_path):
@@ -211,8 +213,13 @@ def test_dataset_at_work_is_told(tmp_path):
     in_progress.begin(tmp_path, "inventory", NAMES[1])
     at_work = in_progress.at_work(tmp_path, NAMES[:1])
     assert at_work == {NAMES[0]: "convert"}
-    assert report.row_of(NAMES[0], "waiting", "convert", None, tmp_path)["state"] == "converting"
-    assert report.row_of(NAMES[1], "waiting", "inventory", None, tmp_path)["state"] == "at work"
+    at_work |= {NAMES[1]: "inventory"}
+    rows = report.rows_of(dict.fromkeys(NAMES[:3], "waiting"), report.told(NOTHING), at_work, tmp_path)
+    assert [(state, rule) for _, state, rule, *_ in rows] == [
+        ("converting", "convert"),
+        ("at work", "inventory"),
+        ("waiting", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +228,7 @@ def test_dataset_at_work_is_told(tmp_path):
 def test_campaign_without_results(tmp_path, states):
     """Before anything is verified there is a report too, with no figures to divide."""
     files.write_text(receipts.path_of(tmp_path, "failed", NAMES[0]), "{")
-    page = Page(report.render(states, NOTHING, {}, tmp_path, NOW))
+    page = Page("".join(report.render(states, NOTHING, {}, tmp_path, NOW)))
     assert f"0 of {len(states)} dataset" in page.text
     assert ("not as it was written" in page.text) == ("receipt" in states.values())
 

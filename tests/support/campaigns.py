@@ -6,7 +6,7 @@ import polars as pl
 from builders import dataset_id
 from inventories import make_inventory, make_proof
 
-from cmip6zarr.campaign import findings, tables
+from cmip6zarr.campaign import findings, finished, tables
 from cmip6zarr.core import files
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
@@ -90,7 +90,7 @@ def make_campaign(results, count: int) -> tuple[dict[str, str], pl.DataFrame, di
             )
             facts = {"rule": "convert", "class": state, "message": message, "remedy": REMEDIES[state]}
             leave(results, "failed", name, **facts)
-    return *tables.standings(states, results), at_work
+    return *tables.standings(list(states), finished.table(results)[0], results), at_work
 
 
 def leave_sizes(results, name, drawn, found):

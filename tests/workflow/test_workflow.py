@@ -327,7 +327,7 @@ def test_plan_before_a_run(checkout, spoilt, tmp_path):
     clone = spoilt[0].copy(tmp_path / "spoilt")
     before = clone.files()
     assert "1 datasets to do, of 3" in clone.snakemake("plan")
-    assert changed(before, clone.files()) == {"datasets.txt", "finished.parquet", "left_aside.json"}
+    assert changed(before, clone.files()) == {"datasets.txt", "left_aside.json"}
 
 
 def test_audit_of_a_campaign(campaign, tmp_path):

@@ -1,32 +1,84 @@
-"""The finished datasets of a campaign: they have all receipts, and a table keeps what these were asked.
+"""The memory of a campaign: what the receipts of its datasets say, read once.
 
 To find nothing to do for a dataset Snakemake takes 2 ms, a look at the times and sizes of its receipts 20 µs. What they
-say was asked is read once and kept in the table, and read again when the time or the size of one has changed.
+say was asked, and what tables and report tell of them, is read once and kept in a table, and read again when the time
+or the size of one has changed.
 """
 
+import gc
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial, reduce
+from contextlib import contextmanager, suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from cmip6zarr.campaign import findings
 from cmip6zarr.core import files
+from cmip6zarr.core.files import JSON
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import ASKED, RULES, Options
+from cmip6zarr.model.as_json import to_json
+
+Columns = dict[str, pl.DataType | type[pl.DataType]]
 
 TABLE = "finished.parquet"
-STAMPS: dict[str, type[pl.DataType]] = {
-    f"{rule}_{stamp}": pl.Int64 for rule in RULES for stamp in ("mtime_ns", "bytes")
+
+COLUMNS: Columns = {
+    "dataset": pl.String,
+    "files": pl.Int64,
+    "shape": pl.String,
+    "chunks": pl.String,
+    "codec": pl.String,
+    "raw_bytes": pl.Int64,
+    "netcdf_bytes": pl.Int64,
+    "zarr_bytes": pl.Int64,
+    "ratio": pl.Float64,
+    "objects": pl.Int64,
+    "values_compared": pl.Int64,
+    "findings": pl.Int64,
+    "files_left_out": pl.Int64,
+    "steps_missing": pl.Int64,
+    "convert_planned_mib": pl.Int64,
+    "convert_peak_rss_mib": pl.Int64,
+    "reason": pl.String,
 }
-SCHEMA: dict[str, type[pl.DataType]] = {"dataset": pl.String, **STAMPS, "made_of": pl.String}
-"""The table: a row for each dataset with all receipts; `made_of` is null where one is no receipt of the dataset."""
+"""The size table: what a size_report receipt says, one row a dataset."""
+
+SIZED: Columns = COLUMNS | {
+    "store": pl.String,
+    "zarr_format": pl.Int64,
+    "time_range": pl.String,
+    "nc_path": pl.String,
+    "verified": pl.String,
+    "chunk_objects": pl.Int64,
+    "look": pl.String,
+    "let_pass": pl.String,
+    "kinds": pl.List(pl.String),
+    "planned_objects": pl.Int64,
+    "convert_seconds": pl.Float64,
+    "verify_seconds": pl.Float64,
+    "cpu_seconds": pl.Float64,
+}
+"""All that is told of a sealed dataset: also in the catalogue of stores, and in the report."""
+
+STAMPS = tuple(f"{rule}_{stamp}" for rule in RULES for stamp in ("mtime_ns", "bytes"))
+KEPT: Columns = {"dataset": pl.String, **dict.fromkeys(STAMPS, pl.Int64), "made_of": pl.String}
+SCHEMA: Columns = KEPT | SIZED
+"""The table: a row for each dataset that has a size report.
+
+`made_of` is null where one of its receipts is not there or no receipt of it, the rest where its size report is none.
+"""
+
+AT_ONCE = 5000
+"""Datasets whose rows are Python objects: as columns they take a tenth."""
 
 
 def fingerprint(asked: Mapping[str, Options]) -> str:
@@ -37,23 +89,20 @@ def fingerprint(asked: Mapping[str, Options]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
-def made_of(results: Results, name: str) -> str | None:
-    """Return the fingerprint of what the receipts of a dataset were asked; None if one is no receipt of it."""
-    found = {rule: receipts.find(results, rule, name) or {} for rule in RULES}
-    if any(facts.get("dataset") != name for facts in found.values()):
-        return None
-    return fingerprint({rule: found[rule].get("asked", {}) for rule in ASKED})
+def table(results: Results, columns: Iterable[str] = SCHEMA) -> tuple[pl.DataFrame, bool]:
+    """Return the table of the datasets that have a size report now, and whether the kept one still holds.
 
-
-def table(results: Results) -> pl.DataFrame:
-    """Return the table of the datasets that have all receipts, as they are now; of the kept one what still holds."""
-    kept, now = _kept(Path(results, TABLE)), _stamps(Path(results))
-    known = now.join(kept, on=["dataset", *STAMPS])
+    Where it does, the table has but the columns that are asked for.
+    """
+    path, same = Path(results, TABLE), ("dataset", *STAMPS)
+    kept, now = _kept(path, KEPT), _stamps(Path(results))
+    known = now.join(kept, on=same, nulls_equal=True)
     if known.height == now.height == kept.height:
-        return kept
-    new = now.join(kept, on=["dataset", *STAMPS], how="anti")
-    read = pl.Series([made_of(results, name) for name in new["dataset"]], dtype=pl.String)
-    return pl.concat([known, new.with_columns(made_of=read)])
+        return _kept(path, columns), True
+    new = now.join(kept, on=same, how="anti", nulls_equal=True)
+    old = _kept(path, SCHEMA).filter(pl.col("dataset").is_in(known["dataset"].implode()))
+    with _no_search_for_cycles():
+        return pl.concat([old, *(_read(results, some) for some in new.iter_slices(AT_ONCE))]), False
 
 
 def keep(results: Results, finished: pl.DataFrame) -> None:
@@ -63,31 +112,88 @@ def keep(results: Results, finished: pl.DataFrame) -> None:
     files.write_bytes(Path(results, TABLE), data.getvalue())
 
 
-def _kept(path: Path) -> pl.DataFrame:
-    """Return the table that was kept, an empty one if there is none that can be used."""
+def told(found: Mapping[str, JSON]) -> JSON:
+    """Return what is told of a sealed dataset, the columns SIZED, of its receipts by rule."""
+    sized, converted, verified = (found[rule] for rule in ("size_report", "convert", "verify"))
+    return sized | {
+        "chunk_objects": sum(array["objects"] for array in sized.get("arrays", {}).values()),
+        "look": sized.get("look", {}).get("picture"),
+        **{column: sized["let_pass"][column] for column in ("findings", "files_left_out", "steps_missing")},
+        "let_pass": findings.words(sized["let_pass"]),
+        "kinds": list(sized["let_pass"]["kinds"]),
+        "planned_objects": converted.get("planned_objects"),
+        # What an earlier run had left took no time, nor do values that are not read.
+        "convert_seconds": None if converted.get("resumed_shards") else converted.get("seconds"),
+        "verify_seconds": verified.get("seconds") if sized.get("verified") == "full" else None,
+        "cpu_seconds": round(sum(facts.get("cpu_seconds", 0) for facts in (converted, verified, sized)), 2),
+    }
+
+
+def size_report(results: Results, name: str) -> JSON | None:
+    """Return the size report of a dataset, None where it is none; one of an older version too has `let_pass`."""
+    sized = receipts.find(results, "size_report", name)
+    if sized and "let_pass" not in sized:
+        sized["let_pass"] = to_json(findings.counts(*findings.of_receipts(results, name)))
+    return sized
+
+
+def _read(results: Results, new: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of datasets of which names and stamps are given, from their receipts."""
+    rows = []
+    for name in new["dataset"]:
+        found = {rule: receipts.find(results, rule, name) or {} for rule in RULES[:-1]}
+        found["size_report"] = size_report(results, name) or {}
+        is_whole = all(facts.get("dataset") == name for facts in found.values())
+        made_of = fingerprint({rule: found[rule].get("asked", {}) for rule in ASKED}) if is_whole else None
+        row: JSON = told(found) if found["size_report"] else {}
+        rows.append((made_of, *(row.get(column) for column in SIZED if column != "dataset")))
+    read = {column: SCHEMA[column] for column in SCHEMA if column not in new.columns}
+    return new.hstack(pl.DataFrame(rows, read, orient="row", strict=False))
+
+
+def _kept(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+    """Return columns of the table that was kept; of an empty one if there is none that can be used."""
     try:
-        kept = pl.read_parquet(path, glob=False)
+        kept = pl.scan_parquet(path, glob=False)
+        if kept.collect_schema() == SCHEMA:
+            return kept.select(*columns).collect()
     except (OSError, pl.exceptions.PolarsError):
-        kept = pl.DataFrame()
-    return kept if kept.schema == SCHEMA else pl.DataFrame(schema=SCHEMA)
+        pass
+    return pl.DataFrame(schema={column: SCHEMA[column] for column in columns})
 
 
 def _stamps(results: Path) -> pl.DataFrame:
-    """Return time and size of the receipts of all datasets that have all of them."""
+    """Return time and size of the receipts of all datasets that have a size report."""
     # On a network file system a look at a file is a question to a server: all folders are asked at the same time.
     with ThreadPoolExecutor(len(RULES)) as pool:
-        stamps = list(pool.map(partial(_stamps_of, results), RULES))
-    return reduce(partial(pl.DataFrame.join, on="dataset", maintain_order="left"), stamps)
+        *others, stamps = pool.map(partial(_stamps_of, results), RULES)
+    for other in others:
+        stamps = stamps.join(other, on="dataset", how="left", maintain_order="left")
+    return stamps.select("dataset", *STAMPS)
 
 
 def _stamps_of(results: Path, rule: str) -> pl.DataFrame:
-    rows = []
+    names, times_ns, sizes = [], array("q"), array("q")
     with suppress(FileNotFoundError), os.scandir(results / rule) as entries:
         for entry in entries:
             if entry.name.endswith(".json"):
                 # A job may void it at any time.
                 with suppress(FileNotFoundError):
                     status = entry.stat()
-                    rows.append((entry.name.removesuffix(".json"), status.st_mtime_ns, status.st_size))
-    columns = {name: kind for name, kind in SCHEMA.items() if name == "dataset" or name.startswith(f"{rule}_")}
-    return pl.DataFrame(rows, columns, orient="row")
+                    names.append(entry.name.removesuffix(".json"))
+                    times_ns.append(status.st_mtime_ns)
+                    sizes.append(status.st_size)
+    columns = {"dataset": names, f"{rule}_mtime_ns": times_ns, f"{rule}_bytes": sizes}
+    return pl.DataFrame({name: pl.Series(values, dtype=SCHEMA[name]) for name, values in columns.items()})
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Keep Python from looking for cycles of objects: JSON has none, and it is a quarter of the time of reading."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -1,5 +1,6 @@
 """Stores of datasets that have receipts, and that are no more, or no longer sealed: a receipt is proven wrong."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,8 @@ def untrue(names: Sequence[str], config: Config) -> dict[str, str]:
     unsealed = zarr_store.held(key)
 
     def look(part: Sequence[str]) -> dict[str, str]:
-        roots = {name: Path(drs.store_place(config["store_root"], name), key) for name in part}
-        bare = {name: root for name, root in roots.items() if not root.exists()}
-        return {name: "verify" if root.with_name(unsealed).exists() else "convert" for name, root in bare.items()}
+        places = {name: drs.store_place(config["store_root"], name) for name in part}
+        bare = {name: place for name, place in places.items() if not os.path.exists(f"{place}/{key}")}  # noqa: PTH110
+        return {name: "verify" if Path(place, unsealed).exists() else "convert" for name, place in bare.items()}
 
     return outdated.side_by_side(look, names)

@@ -1,8 +1,9 @@
 """Sources that are others since their stores were sealed: each run names them, and leaves the stores as they are."""
 
-from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from cmip6zarr.catalogue import row_files
 from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.model.inventory import Inventory
@@ -20,10 +22,13 @@ Seen = TypeVar("Seen")
 LOOKS = 16
 """Looks at files at a time."""
 
+PART = 500
+"""Datasets that one thread looks at."""
+
 MOST_TOLD = 10  # stores
 
 
-def changed(rows: Sequence[Dataset], results: Path, table: pl.DataFrame) -> dict[str, list[str]]:
+def changed(rows: Iterable[Dataset], results: Path, table: pl.DataFrame) -> dict[str, list[str]]:
     """Return {dataset: which of its files have changed, or came, since its inventory} of finished datasets."""
     made_ns = dict(table.select("dataset", "inventory_mtime_ns").iter_rows())
 
@@ -55,7 +60,10 @@ def changes(files: Sequence[str], results: Results, dataset: str, made_ns: int) 
 
     A file whose status (ctime) is older is not compared. Files that are gone are none: a store may outlive its sources.
     """
-    young = [file for file in row_files.seen(files) if (file["ctime_ns"] or 0) > made_ns]
+    try:
+        young = [row_files.look(path) for path in row_files.expand(files) if is_younger(path, made_ns)]
+    except Refused:
+        young = []
     if not young:
         return []
     inventory = receipts.load_if_any(Inventory, results, dataset)
@@ -71,10 +79,24 @@ def changes(files: Sequence[str], results: Results, dataset: str, made_ns: int) 
     return found
 
 
-def side_by_side(look: Callable[[Sequence[Each]], dict[str, Seen]], all_of: Sequence[Each]) -> dict[str, Seen]:
+def is_younger(path: str, than_ns: int) -> bool:
+    """Tell whether the status of a file has changed since; one that is gone is none."""
+    try:
+        return os.stat(path).st_ctime_ns > than_ns  # noqa: PTH116 - of millions of files
+    except OSError:
+        return False
+
+
+def side_by_side(look: Callable[[Sequence[Each]], dict[str, Seen]], all_of: Iterable[Each]) -> dict[str, Seen]:
     """Return what `look` finds in each of the parts into which it divides all.
 
     On a network file system a look at a file is a question to a server.
     """
+    parts = iter(all_of)
+    found: dict[str, Seen] = {}
     with ThreadPoolExecutor(LOOKS) as pool:
-        return dict(ChainMap(*pool.map(look, [all_of[start::LOOKS] for start in range(LOOKS)])))
+        # Not all parts at once, for each is of objects that are large.
+        while some := [part for _ in range(LOOKS) if (part := list(islice(parts, PART)))]:
+            for seen in pool.map(look, some):
+                found |= seen
+    return found

@@ -28,7 +28,7 @@ class Remaining:
     finished either, and this run leaves them alone: they were refused, or `rerun` names another class of failure.
     `again` are files that do not hold: receipts, and the mark of a campaign that is no longer done. `replaced` are the
     sealed stores that it would write again, as `replaced.replaced` counts them. `changed` has the sources of finished
-    datasets that are others since. `table` is that of the finished datasets.
+    datasets that are others since. `table` is that of the finished datasets, None where the one that was kept holds.
     """
 
     names: tuple[str, ...] = ()
@@ -55,9 +55,8 @@ def remaining(listed: Mapping[str, Dataset], config: Config) -> Remaining:
     `finished.keep` keeps the table of finished datasets for the next time.
     """
     results, rerun, batch = Path(config["results"]), config["rerun"], config["batch"]
-    table = finished.table(results)
-    made_of = dict(table.select("dataset", "made_of").iter_rows())
-    done = [n for n, row in listed.items() if made_of.get(n) == finished.fingerprint(request.asked(config, row))]
+    table, holds = finished.table(results, finished.KEPT)
+    done = _done(listed, table, config)
     unfinished = listed.keys() - done | lost.untrue(done, config).keys()
     left = set(unfinished)
     if rerun != "refused":
@@ -66,8 +65,9 @@ def remaining(listed: Mapping[str, Dataset], config: Config) -> Remaining:
     if rerun not in ("failed", "refused"):
         left = {name for name in left & failed if tables.state(name, results) == rerun}
     together = bundles.bundles(listed, config) if config["bundle"]["datasets"] else []
-    members = {bundle.id: bundle.datasets for bundle in together} or {name: (name,) for name in listed}
-    units = [(unit, todo) for unit, names in members.items() if (todo := left.intersection(names))]
+    names = tuple(name for name in listed if name in left)
+    members = [(bundle.id, bundle.datasets) for bundle in together] or [(name, (name,)) for name in names]
+    units = [(unit, todo) for unit, some in members if (todo := left.intersection(some))]
     # Where failed datasets came first, a batch of them would keep all others waiting.
     units.sort(key=lambda unit: failed.issuperset(unit[1]))
     now = tuple(unit for unit, _ in units[:batch])
@@ -77,16 +77,23 @@ def remaining(listed: Mapping[str, Dataset], config: Config) -> Remaining:
         again = _again(results, [listed[name] for name in now], config)
     by_id = {bundle.id: bundle for bundle in together}
     return Remaining(
-        names=tuple(name for name in listed if name in left),
+        names=names,
         datasets=() if together else now,
         bundles=tuple(by_id[unit] for unit in now) if together else (),
         later=sum(len(todo) for _, todo in units[batch:]),
         unasked=tuple(name for name in listed if name in unfinished - left),
         again=(*again, *_ends(results, table, now)),
         replaced=replaced.replaced(left, listed, config),
-        changed=outdated.changed([row for name, row in listed.items() if name not in unfinished], results, table),
-        table=table,
+        changed=outdated.changed((row for row in listed.values() if row.id not in unfinished), results, table),
+        table=None if holds else table,
     )
+
+
+def _done(listed: Mapping[str, Dataset], table: pl.DataFrame, config: Config) -> list[str]:
+    """Return the datasets whose receipts were asked what is asked now."""
+    made_of = dict(table.select("dataset", "made_of").iter_rows())
+    asked = request.asker(config)
+    return [row.id for row in listed.values() if made_of.get(row.id) == finished.fingerprint(asked(row))]
 
 
 def _ends(results: Path, table: pl.DataFrame, now: tuple[str, ...]) -> tuple[Path, ...]:

@@ -1,59 +1,21 @@
 """The campaign as a whole, from the receipts of its datasets: states, the size table, the catalogue of stores."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import findings
+from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
+from cmip6zarr.campaign.finished import SIZED, Columns
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
-from cmip6zarr.model.as_json import to_json
 from cmip6zarr.store.backend import SCHEME
-
-Columns = dict[str, pl.DataType | type[pl.DataType]]
-
-COLUMNS: Columns = {
-    "dataset": pl.String,
-    "files": pl.Int64,
-    "shape": pl.String,
-    "chunks": pl.String,
-    "codec": pl.String,
-    "raw_bytes": pl.Int64,
-    "netcdf_bytes": pl.Int64,
-    "zarr_bytes": pl.Int64,
-    "ratio": pl.Float64,
-    "objects": pl.Int64,
-    "values_compared": pl.Int64,
-    "findings": pl.Int64,
-    "files_left_out": pl.Int64,
-    "steps_missing": pl.Int64,
-    "convert_planned_mib": pl.Int64,
-    "convert_peak_rss_mib": pl.Int64,
-    "reason": pl.String,
-}
-"""The size table: what a size_report receipt says, one row a dataset."""
-
-SIZED: Columns = COLUMNS | {
-    "store": pl.String,
-    "zarr_format": pl.Int64,
-    "time_range": pl.String,
-    "nc_path": pl.String,
-    "verified": pl.String,
-    "chunk_objects": pl.Int64,
-    "look": pl.String,
-    "cpu_seconds": pl.Float64,
-    "let_pass": pl.String,
-    "kinds": pl.List(pl.String),
-}
-"""All that is taken from the receipt, which is read once: also for the catalogue of stores, and for the report."""
 
 AUDIT: Columns = {
     "dataset": pl.String,
@@ -74,10 +36,8 @@ MOST_PRINTED = 50  # rows of the table on a terminal
 
 def refused_before(datasets: Mapping[str, Dataset], results: Results, policy: Mapping[str, str | float]) -> set[str]:
     """Return the datasets that were refused with the same row, files and policy: the answer would be the same."""
-    failed = Path(results, "failed")
-    names = {file.stem for file in failed.glob("*.json")}
     refused = set()
-    for name in names & datasets.keys():
+    for name in names_in(Path(results, "failed")) & datasets.keys():
         record = receipts.find(results, "failed", name) or {"class": None}
         same = record.get("row") == datasets[name].digest and record.get("policy") == policy
         if record["class"] == "refused" and same and record.get("files") == row_files.seen(datasets[name].files):
@@ -87,46 +47,57 @@ def refused_before(datasets: Mapping[str, Dataset], results: Results, policy: Ma
 
 def state(name: str, results: Results) -> str:
     """Return the state of a dataset: one of SEALED, the class of its failure (`refused` is one), or waiting."""
-    return _standing(name, results)[0]
-
-
-def standings(names: Iterable[str], results: Results) -> tuple[dict[str, str], pl.DataFrame]:
-    """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order."""
-    states, rows = {}, []
-    for name in names:
-        states[name], sized = _standing(name, results)
-        if sized:
-            # As tuples: of 100,000 receipts the rest would be gigabytes.
-            told = sized | {
-                "chunk_objects": sum(array["objects"] for array in sized["arrays"].values()),
-                "look": sized.get("look", {}).get("picture"),
-                **{column: sized["let_pass"][column] for column in ("findings", "files_left_out", "steps_missing")},
-                "let_pass": findings.words(sized["let_pass"]),
-                "kinds": list(sized["let_pass"]["kinds"]),
-            }
-            rows.append(tuple(told[column] for column in SIZED))
-    return states, pl.DataFrame(rows, SIZED, orient="row")
-
-
-def _standing(name: str, results: Results) -> tuple[str, JSON | None]:
-    """Return the state of a dataset, and the size report of one that is sealed."""
     if receipts.path_of(results, "failed", name).is_file():
-        return (receipts.find(results, "failed", name) or {"class": "receipt"})["class"], None
+        return failure(name, results)
     if not receipts.path_of(results, "size_report", name).is_file():
-        return "waiting", None
-    sized = receipts.find(results, "size_report", name)
-    if not sized:
-        return "receipt", None
-    if "let_pass" not in sized:  # of an older version
-        sized["let_pass"] = to_json(findings.counts(*findings.of_receipts(results, name)))
-    return (WITH_FINDINGS if sized["let_pass"]["findings"] else VERIFIED), sized
+        return "waiting"
+    sized = finished.size_report(results, name)
+    return _sealed(sized["let_pass"]["findings"]) if sized else "receipt"
+
+
+def failure(name: str, results: Results) -> str:
+    """Return the class of failure of a dataset that has a record of one."""
+    return str((receipts.find(results, "failed", name) or {"class": "receipt"})["class"])
+
+
+def _sealed(number_of_findings: int) -> str:
+    return WITH_FINDINGS if number_of_findings else VERIFIED
+
+
+def standings(names: Sequence[str], table: pl.DataFrame, results: Results) -> tuple[dict[str, str], pl.DataFrame]:
+    """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order.
+
+    `table` is that of `finished.table`.
+    """
+    failed = names_in(Path(results, "failed"))
+    rows = pl.DataFrame({"dataset": pl.Series(names, dtype=pl.String)}).join(
+        table.select(*SIZED).with_columns(there=True), on="dataset", how="left", maintain_order="left"
+    )
+    found = rows.select("dataset", "there", "findings").iter_rows()
+    states = {
+        name: failure(name, results)
+        if name in failed
+        else "waiting"
+        if not there
+        else "receipt"
+        if number is None
+        else _sealed(number)
+        for name, there, number in found
+    }
+    sealed = pl.col("findings").is_not_null() & ~pl.col("dataset").is_in(list(failed))
+    return states, rows.filter(sealed).select(*SIZED)
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the datasets that have a receipt, or a record, in a folder."""
+    return {path.stem for path in folder.glob("*.json")}
 
 
 def audit_table(names: Iterable[str], results: Results) -> pl.DataFrame:
     """Return what the last audit said of the stores that it asked, sound or not."""
-    rows = []
+    rows, asked = [], names_in(Path(results, "audit"))
     for name in names:
-        if receipts.path_of(results, "audit", name).is_file() and (facts := receipts.find(results, "audit", name)):
+        if name in asked and (facts := receipts.find(results, "audit", name)):
             rows.append({"verdict": "sound"} | facts)
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
 
@@ -150,10 +121,9 @@ def audited(table: pl.DataFrame) -> str:
 
 def store_table(sized: pl.DataFrame) -> pl.DataFrame:
     """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof."""
-    facets = [dict(zip(drs.FACETS, name.split("."), strict=True)) for name in sized["dataset"]]
-    table = pl.DataFrame(facets, dict.fromkeys(drs.FACETS, pl.String)).with_columns(
-        pl.Series("dcpp_init_year", [drs.init_year(one["member_id"]) for one in facets], pl.Int64)
-    )
+    words = sized["dataset"].str.split_exact(".", len(drs.FACETS) - 1).struct.rename_fields(list(drs.FACETS))
+    year = pl.col("member_id").str.extract(r"^s(\d{4})-").cast(pl.Int64)
+    table = words.struct.unnest().with_columns(dcpp_init_year=year)
     told = (
         *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
         *("findings", "files_left_out", "steps_missing"),

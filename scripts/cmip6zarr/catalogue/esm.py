@@ -4,15 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby, islice
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from cmip6zarr.catalogue import drs, lines
-from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.catalogue.datasets import Datasets
 from cmip6zarr.catalogue.drs import FACETS
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import printable
@@ -49,7 +47,7 @@ class CatalogueError(ValueError):
 class Catalogue:
     """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all."""
 
-    datasets: dict[str, Dataset]
+    datasets: Datasets
     left_aside: dict[str, int]
     rows: int
 
@@ -242,18 +240,20 @@ def _why(row: JSON, column: str) -> str:
     return f"row {row['row']}: {column} {found}, expected {expected}; correct it, or leave it out by select"
 
 
-def _datasets(rows: pl.DataFrame, limit: int | None) -> tuple[dict[str, Dataset], dict[str, int]]:
+def _datasets(rows: pl.DataFrame, limit: int | None) -> tuple[Datasets, dict[str, int]]:
     """Return the first datasets of rows in order, a repeated row once; and those that mix files and patterns."""
     if limit is not None and not (isinstance(limit, int) and limit > 0):
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
-    datasets, mixed = {}, {}
-    for name, group in islice(groupby(rows.iter_rows(), itemgetter(0)), limit):
-        sizes = {path: size for _, path, size in group}
-        files = tuple(sizes)
-        if len(files) > 1 and any("*" in file or "?" in file for file in files):
-            why = f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern"
-            mixed[why] = len(files)
-            continue
-        told = None not in sizes.values()
-        datasets[name] = Dataset(name, files, sum(sizes.values()) if told else None)
-    return datasets, mixed
+    # Of a path that is listed again, the last row.
+    again = pl.col("id").eq(pl.col("id").shift(-1)) & pl.col("path").eq(pl.col("path").shift(-1))
+    told = pl.when(pl.col("size").null_count() == 0).then(pl.col("size").sum())
+    each = rows.filter(~again.fill_null(False)).group_by("id", maintain_order=True).agg(files="path", source_bytes=told)
+    each = each.head(limit) if limit else each
+    is_mixed = (pl.col("files").list.len() > 1) & pl.col("files").list.eval(
+        pl.element().str.contains("[*?]")
+    ).list.any()
+    mixed = {
+        f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern": len(files)
+        for name, files, _ in each.filter(is_mixed).iter_rows()
+    }
+    return Datasets(each.filter(~is_mixed)), mixed

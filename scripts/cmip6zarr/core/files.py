@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,12 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all, so that it survives a crash of the machine right after.
+    """Write `data` to `path` as `write_pieces` does."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: str | Path, pieces: Iterable[bytes]) -> None:
+    """Write pieces to `path`, whole or not at all, so that they survive a crash of the machine right after.
 
     Raises DatasetError as `writing` does.
     """
@@ -41,7 +46,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)

@@ -5,7 +5,7 @@ Keys of the configuration are options of the scripts, with the type, choices, de
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ HOW = {
 }
 """How a rule is run, which changes nothing of what it makes. Another policy asks again for what was refused alone."""
 
+OF_DATASET: dict[str, Callable[[Config, Dataset], str]] = {
+    "digest": lambda _, row: row.digest,
+    "store": lambda config, row: drs.store_place(config["store_root"], row.id),
+}
+"""Options whose values are of a dataset."""
+
 SCHEMA = Path(__file__).parents[3] / "config" / "config.schema.yaml"
 
 KEYS = {"mode": "verify"}
@@ -57,7 +63,19 @@ JSON = ("chunks", "policy", "s3")
 
 def asked(config: Config, row: Dataset) -> dict[str, Options]:
     """Return {rule: what its receipt for a dataset has under `asked`}, if it was made with this configuration."""
-    return {rule: {name: value_of(name, config, row) for name in names} for rule, names in ASKED.items()}
+    return asker(config)(row)
+
+
+def asker(config: Config) -> Callable[[Dataset], dict[str, Options]]:
+    """Return a function that does for a dataset what `asked` does, with all that is not of the dataset worked out."""
+    names = [name for of_rule in ASKED.values() for name in of_rule if name not in OF_DATASET]
+    same = {name: setting(name, config) for name in names}
+
+    def asked_of(row: Dataset) -> dict[str, Options]:
+        values = same | {name: value(config, row) for name, value in OF_DATASET.items()}
+        return {rule: {name: values[name] for name in of_rule} for rule, of_rule in ASKED.items()}
+
+    return asked_of
 
 
 def how(rule: str, config: Config, row: Dataset) -> Options:
@@ -67,12 +85,13 @@ def how(rule: str, config: Config, row: Dataset) -> Options:
 
 def value_of(name: str, config: Config, row: Dataset) -> Any:
     """Return the value of an option for a dataset."""
+    return OF_DATASET[name](config, row) if name in OF_DATASET else setting(name, config)
+
+
+def setting(name: str, config: Config) -> Any:
+    """Return the value of an option that is the same for all datasets."""
     if name == "recipe":
         return RECIPE
-    if name == "digest":
-        return row.digest
-    if name == "store":
-        return drs.store_place(config["store_root"], row.id)
     if name == "s3":
         return s3_client.option(config["s3"])
     value = config[KEYS.get(name, name)]

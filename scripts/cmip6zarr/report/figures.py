@@ -1,10 +1,8 @@
 """The figures at the head of the report of a campaign: what was made, how fast, and what is still to come."""
 
-from statistics import mean, median
+import polars as pl
 
-from cmip6zarr.campaign.findings import SEALED
 from cmip6zarr.core.chunks import MIB
-from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 
 SUMMED = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "objects", "values_compared", "cpu_seconds")
@@ -12,25 +10,35 @@ AHEAD = ("waiting", "converting", "verifying", "at work")
 """States of datasets that will become something yet."""
 
 
-def figures(rows: list[JSON]) -> list[tuple[str, str, str]]:
-    """Return the figures at the head of the report: name, value, and what to know of it."""
-    done = [row for row in rows if row["state"] in SEALED]
-    if not done:
+def figures(done: pl.DataFrame, ahead: int) -> list[tuple[str, str, str]]:
+    """Return the figures at the head of the report: name, value, and what to know of it.
+
+    `done` has what the report says of verified datasets, and `ahead` others are still to come.
+    """
+    if not done.height:
         return []
-    total = {column: sum(row[column] or 0 for row in done) for column in SUMMED}
-    ahead = sum(row["state"] in AHEAD for row in rows)
-    grown = sum(row["zarr_bytes"] > row["netcdf_bytes"] for row in done)
-    unplanned = sum(row["planned_objects"] not in (None, row["chunk_objects"]) for row in done)
-    over = sum(row["peak_mib"] > row["planned_mib"] for row in done)
-    share = max(row["peak_mib"] / row["planned_mib"] for row in done)
-    by_checksums, by_streams = (sum(row["verified"] == mode for row in done) for mode in ("checksums", "streams"))
+    total = done.select(pl.col(SUMMED).sum()).row(0, named=True)
+    grown = done.filter(pl.col("zarr_bytes") > pl.col("netcdf_bytes")).height
+    planned, peak = pl.col("planned_mib"), pl.col("peak_mib")
+    found = done.select(
+        ratio=pl.col("ratio").median(),
+        unplanned=(pl.col("planned_objects") != pl.col("chunk_objects")).sum(),
+        peak_mib=peak.max(),
+        share=(peak / planned).max(),
+        over=(peak > planned).sum(),
+    ).row(0, named=True)
+    by_checksums, by_streams = (done.filter(pl.col("verified") == mode).height for mode in ("checksums", "streams"))
     told = [
         ("NetCDF in", human(total["netcdf_bytes"]), f"{total['files']:,} files, {human(total['raw_bytes'])} of values"),
-        ("Zarr out", human(total["zarr_bytes"]), f"{grown:,} of {len(done):,} stores are bigger than their files"),
+        (
+            "Zarr out",
+            human(total["zarr_bytes"]),
+            f"{grown:,} of {done.height:,} stores are bigger than their files",
+        ),
         (
             "Ratio",
             f"{total['zarr_bytes'] / total['netcdf_bytes']:.2f}",
-            f"median {median(r['ratio'] for r in done):.2f}",
+            f"median {found['ratio']:.2f}",
         ),
         (
             "Values compared",
@@ -43,34 +51,35 @@ def figures(rows: list[JSON]) -> list[tuple[str, str, str]]:
             "Objects",
             f"{total['objects']:,}",
             f"{human(total['zarr_bytes'] / total['objects'])} each; "
-            + (f"{unplanned:,} stores not as planned" if unplanned else "as many as planned"),
+            + (f"{found['unplanned']:,} stores not as planned" if found["unplanned"] else "as many as planned"),
         ),
         (
             "Convert, verify",
             f"{speed(done, 'convert')} and {speed(done, 'verify')}",
             "MiB of values a second, in a job",
         ),
-        ("CPU", duration(total["cpu_seconds"]), f"{duration(total['cpu_seconds'] / len(done))} for a dataset"),
+        ("CPU", duration(total["cpu_seconds"]), f"{duration(total['cpu_seconds'] / done.height)} for a dataset"),
         (
             "Memory",
-            f"{max(r['peak_mib'] for r in done):,} MiB",
-            f"at most; up to {share:.0%} of a plan, {over:,} above",
+            f"{found['peak_mib']:,} MiB",
+            f"at most; up to {found['share']:.0%} of a plan, {found['over']:,} above",
         ),
     ]
     return told + ([forecast(done, ahead)] if ahead else [])
 
 
-def forecast(done: list[JSON], ahead: int) -> tuple[str, str, str]:
+def forecast(done: pl.DataFrame, ahead: int) -> tuple[str, str, str]:
     """Return the figure of what is still to come, if it is like what is done."""
-    zarr_bytes, objects, seconds = (mean(r[c] for r in done) * ahead for c in ("zarr_bytes", "objects", "cpu_seconds"))
+    each = done.select(pl.col("zarr_bytes", "objects", "cpu_seconds").mean() * ahead)
+    zarr_bytes, objects, seconds = each.row(0)
     more = f"{round(objects):,} objects, {duration(seconds)} of CPU, if the {ahead:,} ahead are like those done"
     return ("Still to come", human(zarr_bytes), more)
 
 
-def speed(done: list[JSON], rule: str) -> str:
+def speed(done: pl.DataFrame, rule: str) -> str:
     """Return the MiB of values that a rule has done in a second, in all datasets of which it is known."""
-    known = [(row["raw_bytes"] / MIB, row[f"{rule}_seconds"]) for row in done if row[f"{rule}_seconds"]]
-    return f"{sum(mib for mib, _ in known) / sum(seconds for _, seconds in known):,.3g}" if known else "?"
+    known = done.filter(pl.col(f"{rule}_seconds") > 0)
+    return f"{known['raw_bytes'].sum() / MIB / known[f'{rule}_seconds'].sum():,.3g}" if known.height else "?"
 
 
 def short(number: int) -> str:

@@ -3,16 +3,19 @@
 Figures and pictures are within the file; receipts, logs and further pictures are links beside it.
 """
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from cmip6zarr.campaign import findings
-from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
+from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.campaign.status import rerun
 from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
@@ -38,36 +41,54 @@ COLUMNS = (
 WORDS = {"convert": "converting", "verify": "verifying"}
 """State of a dataset that a rule is at work on, where it is not `at work`."""
 
+NAMED = {"id": "dataset", "text": "reason", "planned_mib": "convert_planned_mib", "peak_mib": "convert_peak_rss_mib"}
+"""Columns that the table `finished.SIZED` has under another name."""
 
-def row_of(name: str, state: str, at_work: str | None, sized: Mapping[str, Any] | None, results: Results) -> JSON:
-    """Return what the report says of a dataset: COLUMNS, of receipts as far as there are some.
+AT_ONCE = 1000
+"""Rows that are text at a time: that of all is some hundred MB."""
 
-    `sized` is the row of a verified dataset in the table `campaign.SIZED`.
+
+def told(sized: pl.DataFrame) -> pl.DataFrame:
+    """Return what the report says of verified datasets: COLUMNS, of the table `finished.SIZED`."""
+    state = pl.when(pl.col("findings") > 0).then(pl.lit(WITH_FINDINGS)).otherwise(pl.lit(VERIFIED))
+    unlike = {"state": state, "rule": pl.lit(None, pl.String)}
+    return sized.select(unlike[c].alias(c) if c in unlike else pl.col(NAMED.get(c, c)).alias(c) for c in COLUMNS)
+
+
+def rows_of(
+    states: Mapping[str, str], done: pl.DataFrame, at_work: Mapping[str, str], results: Results
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what the report says of each dataset: COLUMNS, of receipts as far as there are some.
+
+    `done` has them of those that are sealed, in the order of `states`.
     """
-    row = dict.fromkeys(COLUMNS) | {"id": name, "state": state, "text": ""}
-    if state == "waiting" and at_work:
-        return row | {"state": WORDS.get(at_work, "at work"), "rule": at_work}
-    if state in SEALED and sized:
-        return row | sizes_of(name, sized, results)
-    if state != "waiting":
-        record = receipts.find(results, "failed", name) or {}
-        row |= {"rule": record.get("rule"), "text": record.get("message", "Its receipt is not as it was written.")}
-    return row
+    verified = done.iter_rows()
+    unknown = (None,) * (len(COLUMNS) - 4)
+    for name, state in states.items():
+        if state in SEALED:
+            yield next(verified)
+        elif state == "waiting":
+            rule = at_work.get(name)
+            yield (name, at_work_on(rule) if rule else state, rule, "", *unknown)
+        else:
+            record = receipts.find(results, "failed", name) or {}
+            text = record.get("message", "Its receipt is not as it was written.")
+            yield (name, state, record.get("rule"), text, *unknown)
 
 
-def sizes_of(name: str, sized: Mapping[str, Any], results: Results) -> JSON:
-    """Return what the receipts of a verified dataset say."""
-    done = [receipts.find(results, rule, name) or {} for rule in ("convert", "verify")]
-    return {column: sized[column] for column in COLUMNS if column in sized} | {
-        "text": sized["reason"],
-        "planned_objects": done[0].get("planned_objects"),
-        "planned_mib": sized["convert_planned_mib"],
-        "peak_mib": sized["convert_peak_rss_mib"],
-        # What an earlier run had left took no time, nor do values that are not read.
-        "convert_seconds": None if done[0].get("resumed_shards") else done[0].get("seconds"),
-        "verify_seconds": done[1].get("seconds") if sized["verified"] == "full" else None,
-        "cpu_seconds": round(sum(facts.get("cpu_seconds", 0) for facts in (*done, sized)), 2),
-    }
+def at_work_on(rule: str) -> str:
+    """Return the state of a dataset that a rule is at work on."""
+    return WORDS.get(rule, "at work")
+
+
+def texts(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
+    """Yield rows as JSON that ends no script, AT_ONCE at a time, with commas between all."""
+    from jinja2.utils import htmlsafe_json_dumps
+
+    comma = ""
+    while some := list(islice(rows, AT_ONCE)):
+        yield comma + htmlsafe_json_dumps(some)[1:-1]
+        comma = ", "
 
 
 def groups(names: Mapping[str, str], results: Results) -> list[JSON]:
@@ -87,25 +108,25 @@ def groups(names: Mapping[str, str], results: Results) -> list[JSON]:
     ]
 
 
-def let_pass(rows: list[JSON], results: Results) -> JSON | None:
-    """Return what policy and rules have let pass of the rows' stores, None if nothing was.
+def let_pass(done: pl.DataFrame, results: Results) -> JSON | None:
+    """Return what policy and rules have let pass of verified stores, None if nothing was.
 
     It has the numbers of `stores`, `files_left_out`, `steps_missing`, stores proven by `checksums` alone, and `kinds`:
     those of most stores first, each with its number of stores, what the policy says, and the first messages.
     """
-    found = [row for row in rows if row["state"] == WITH_FINDINGS]
-    checksums = sum(row["state"] in SEALED and row["verified"] == "checksums" for row in rows)
-    if not found and not checksums:
+    found = done.filter(pl.col("findings") > 0)
+    checksums = done.filter(pl.col("verified") == "checksums").height
+    if not found.height and not checksums:
         return None
     of_kind = defaultdict(list)
-    for row in found:
-        for kind in row["kinds"]:
-            of_kind[kind].append(row)
+    for name, kinds in found.select("id", "kinds").iter_rows():
+        for kind in kinds:
+            of_kind[kind].append(name)
     return {
         "state": WITH_FINDINGS,
-        "stores": len(found),
-        "files_left_out": sum(row["files_left_out"] for row in found),
-        "steps_missing": sum(row["steps_missing"] for row in found),
+        "stores": found.height,
+        "files_left_out": found["files_left_out"].sum(),
+        "steps_missing": found["steps_missing"].sum(),
         "checksums": checksums,
         "kinds": [
             {"kind": kind, "count": len(of)} | examples(kind, of[:MOST_MESSAGES], results)
@@ -114,43 +135,44 @@ def let_pass(rows: list[JSON], results: Results) -> JSON | None:
     }
 
 
-def examples(kind: str, rows: list[JSON], results: Results) -> JSON:
-    """Return the choices of the policy that let findings of a kind pass, and the first one of each row's store."""
+def examples(kind: str, names: list[str], results: Results) -> JSON:
+    """Return the choices of the policy that let findings of a kind pass, and the first one of each store."""
     records = []
-    for row in rows:
-        found = findings.together(*findings.of_receipts(results, row["id"]))
+    for name in names:
+        found = findings.together(*findings.of_receipts(results, name))
         of_kind = [finding for finding in found if finding["kind"] == kind]
-        records += [{"id": row["id"], "more": len(of_kind) - 1} | of_kind[0]] if of_kind else []
+        records += [{"id": name, "more": len(of_kind) - 1} | of_kind[0]] if of_kind else []
     return {"choices": sorted({record["policy"] for record in records}), "records": records}
 
 
-def outliers(rows: list[JSON]) -> tuple[list[JSON], list[JSON]]:
+def outliers(done: pl.DataFrame) -> tuple[list[JSON], list[JSON]]:
     """Return the verified datasets with the largest ratios of Zarr to NetCDF, and those with the smallest."""
-    done = sorted((row for row in rows if row["state"] in SEALED), key=lambda row: -row["ratio"])
-    most = min(MOST_SHOWN, len(done) // 2)
-    return done[: most or 1], done[len(done) - most :][::-1]
+    order = done.select("ratio").with_row_index().sort("ratio", descending=True, maintain_order=True)["index"]
+    most = min(MOST_SHOWN, done.height // 2)
+    return done[order.head(most or 1)].to_dicts(), done[order.tail(most).reverse()].to_dicts()
 
 
-def pictures(rows: list[JSON], results: Results) -> tuple[list[str], dict[str, str]]:
+def pictures(done: pl.DataFrame, results: Results) -> tuple[list[str], dict[str, str]]:
     """Return the datasets whose looks are shown, as unlike as can be, and {dataset: SVG} of those within the file."""
-    seen = sorted((row for row in rows if row["look"]), key=lambda row: -row["raw_bytes"])
-    kinds: dict[tuple[str, ...], JSON] = {}
-    for row in seen:
-        kinds.setdefault(tuple(row["id"].split(".")[6:8]), row)  # table and variable
+    seen = done.select("id", "look", "raw_bytes").drop_nulls("look")
+    seen = seen.sort("raw_bytes", descending=True, maintain_order=True).drop("raw_bytes")
+    kinds: dict[tuple[str, ...], tuple[str, str]] = {}
+    for name, look in seen.iter_rows():
+        kinds.setdefault(tuple(name.split(".")[6:8]), (name, look))  # table and variable
     within, left = {}, MOST_PICTURES_BYTES
-    for row in (*kinds.values(), *seen):
-        path = Path(results, row["look"])
-        if row["id"] in within or not path.is_file() or path.stat().st_size > left:
-            continue
-        within[row["id"]] = path.read_text(encoding="utf-8")
-        left -= len(within[row["id"]])
+    for name, look in chain(kinds.values(), seen.iter_rows()):
+        path = f"{results}/{look}"
+        with suppress(OSError):
+            if name not in within and os.stat(path).st_size <= left:  # noqa: PTH116
+                within[name] = Path(path).read_text(encoding="utf-8")
+                left -= len(within[name])
     return list(within)[:MOST_SHOWN], within
 
 
 def render(
     states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results, now: datetime
-) -> str:
-    """Return the report of datasets: {dataset: state}, the table `campaign.SIZED`, {dataset: rule at work on it}."""
+) -> Iterator[str]:
+    """Yield the report of datasets: {dataset: state}, the table `finished.SIZED`, {dataset: rule at work on it}."""
     import jinja2
     import vl_convert
     from markupsafe import Markup
@@ -163,35 +185,35 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["human"] = human
-    known = {row["dataset"]: row for row in sized.iter_rows(named=True)}
-    rows = [row_of(name, state, at_work.get(name), known.get(name), results) for name, state in states.items()]
-    counts = Counter(row["state"] for row in rows)
-    failed = {row["id"]: row["state"] for row in rows if row["state"] not in (*SEALED, *AHEAD)}
-    largest, smallest = outliers(rows)
-    shown, within = pictures(rows, results)
+    done = told(sized)
+    counts = Counter(states.values())
+    failed = {name: state for name, state in states.items() if state not in (*SEALED, *AHEAD)}
+    for name, rule in at_work.items():
+        if states.get(name) == "waiting":
+            counts.subtract(["waiting"])
+            counts[at_work_on(rule)] += 1
+    counts = +counts
+    largest, smallest = outliers(done)
+    shown, within = pictures(done, results)
     own = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
-    text = environment.get_template("report.html").render(
+    yield from environment.get_template("report.html").generate(
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         counts=counts,
         order=sorted(counts, key=lambda state: (rank(state), state)),
-        figures=figures(rows),
+        figures=figures(done, sum(counts[state] for state in AHEAD)),
         groups=groups(failed, results),
-        let_pass=let_pass(rows, results),
-        sealed=sum(counts[state] for state in SEALED),
+        let_pass=let_pass(done, results),
+        sealed=done.height,
         largest=largest,
         smallest=smallest,
         shown=shown,
-        data={
-            "columns": COLUMNS,
-            "rows": [list(row.values()) for row in rows],
-            "rules": RULES,
-            "pictures": within,
-        },
+        columns=COLUMNS,
+        rows=map(Markup, texts(rows_of(states, done, at_work, results))),
+        rules=RULES,
+        pictures=within,
         vega=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]  # its types lack a default
         **own,
     )
-    # Names of files may hold bytes that are no text.
-    return text.encode("utf-8", "replace").decode()
 
 
 def rank(state: str) -> int:
@@ -203,5 +225,7 @@ def rank(state: str) -> int:
 def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results) -> Path:
     """Write `report.html` into the results folder and return its path."""
     path = Path(results, "report.html")
-    files.write_text(path, render(states, sized, at_work, results, datetime.now(UTC)))
+    pieces = render(states, sized, at_work, results, datetime.now(UTC))
+    # Names of files may hold bytes that are no text.
+    files.write_pieces(path, (piece.encode("utf-8", "replace") for piece in pieces))
     return path
