@@ -45,6 +45,14 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
         yield f"  jobs                 {number:,.0f} {rule} of {config['threads']} cores, {mem_mb} MB, QoS {qos}"
     if told.memory_mib:
         yield f"  memory of a convert  at most {told.memory_mib} MiB of memory_mib = {config['memory_mib']}"
+    if told.fields:
+        anew = [field for field in told.fields if field[2]]
+        copied = len(told.fields) - len(anew)
+        yield f"  copied as they are   {copied:,} of the {len(told.fields):,} fields of datasets with inventories"
+        for dataset, name, reason in anew[: forecast.MOST_LISTED]:
+            yield f"  compressed anew      {name} of {dataset}: {reason}"
+        if len(anew) > forecast.MOST_LISTED:
+            yield f"  compressed anew      ... and {len(anew) - forecast.MOST_LISTED:,} more"
     for estimate in told.largest:
         yield f"  largest              {human(estimate.source_bytes):>7}  {estimate.dataset}"
 

@@ -24,7 +24,7 @@ def size_report(args) -> dict:
     objects = home.list()
     with zarr_store.quiet():
         group = zarr_store.open_sealed(home)
-        arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory))
+        arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory), converted)
         seen = see(args, group, inventory)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory.source_bytes
     causes = sizes.causes(arrays, inventory, zarr_bytes)

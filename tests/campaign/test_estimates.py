@@ -108,6 +108,23 @@ def test_what_would_fail_is_said(campaign, capsys):
     assert "cannot be converted" not in told(capsys, config)
 
 
+def test_fields_that_native_would_copy_are_told(campaign, capsys):
+    """With preset native the plan names the fields that would be compressed anew, each with the reason."""
+    config, _ = campaign
+    for name in NAMES[:2]:
+        inventory(config, name)
+    said = told(capsys, config, codec="native", chunks={"time": 2})
+    assert "copied as they are   2 of the 2 fields of datasets with inventories" in said
+    make_dataset(
+        Path(config["catalogue"]).parent / "data", files=2, steps=3, source_id="MODEL-B", filters={}, chunks=(1, 3, 4)
+    )
+    inventory(config, NAMES[1])
+    said = told(capsys, config, codec="native")
+    assert "copied as they are   1 of the 2 fields" in said
+    assert f"compressed anew      tas of {NAMES[1]}: its filters are none" in said
+    assert "copied as they are" not in told(capsys, config)
+
+
 def test_a_sample_stands_for_all(campaign, monkeypatch):
     """Where not all datasets are looked at, sums are those of the sample, file by file."""
     config, rows = campaign

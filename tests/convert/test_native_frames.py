@@ -12,6 +12,7 @@ import zarr
 from builders import DEFLATED, make_dataset
 from chain import ID, failed_verify, run_convert, run_verify, take
 from numcodecs.shuffle import Shuffle
+from spoil import each
 
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
@@ -154,6 +155,52 @@ def test_what_cannot_be_copied_is_compressed_and_says_why(tmp_path, kind):
     told = receipts.read(tmp_path, "convert", ID)
     assert reason in told["not_copied"]["tas"]
     assert told["codecs"]["tas"].startswith("blosc zstd-2")
+    assert run_verify(tmp_path) == 0
+
+
+def with_static(root, files=2, **storage):
+    """Make a dataset with a static variable on its grid, stored in another way in the last file where that is asked."""
+    paths = make_dataset(root, files=files, lat=60, lon=90)
+    values = np.random.default_rng(3).normal(size=(60, 90))
+
+    def add(nc, index):
+        settings = {"zlib": True} | (storage if index == files - 1 else storage.get("first", storage))
+        nc.createVariable("area", "f8", ("lat", "lon"), **{k: v for k, v in settings.items() if k != "first"})
+        nc["area"][...] = values
+
+    each(add)(paths)
+    return paths
+
+
+STATIC = {
+    "one chunk": ({}, None),
+    "some chunks": ({"chunksizes": (25, 40)}, None),
+    "many chunks": ({"chunksizes": (5, 9)}, "it has 120 native chunks, more than 16"),
+    "stored in two ways": ({"chunksizes": (25, 40), "first": {}}, "it is not stored alike in all files"),
+}
+
+
+@FORMATS
+@pytest.mark.parametrize("kind", STATIC)
+def test_static_variables_are_copied(tmp_path, kind, more):
+    """What has no time is copied in its native chunks where these are few, and proven by its values in either mode."""
+    storage, reason = STATIC[kind]
+    take(with_static(tmp_path / "files", **storage), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", *NATIVE, *more) == 0
+    told = receipts.read(tmp_path, "convert", ID)
+    assert told["not_copied"].get("area") == reason
+    assert (told["reader"]["area"] == "copied") == (reason is None)
+    assert run_verify(tmp_path, "--mode", "streams") == 0
+    assert run_verify(tmp_path) == 0
+
+
+def test_texts_are_not_copied(tmp_path):
+    """Characters are no numbers that Blosc would shuffle."""
+    paths = make_dataset(tmp_path / "files", files=2)
+    each(lambda nc, _: nc.createVariable("flag", "S1", ("time", "lat"), zlib=True, shuffle=False))(paths)
+    take(paths, tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", *NATIVE) == 0
+    assert receipts.read(tmp_path, "convert", ID)["not_copied"]["flag"] == "it is text"
     assert run_verify(tmp_path) == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from builders import make_dataset
 from chain import ID, run_convert, run_verify, take
 from inventories import make_file, make_inventory, make_variable
+from spoil import each
 
 import size_report
 from cmip6zarr.job import receipts
@@ -213,3 +214,28 @@ def test_object_that_is_no_chunk_of_an_array_is_told(tmp_path, report):
     again = receipts.read(tmp_path, "size_report", ID)
     assert (again["zarr_bytes"], again["arrays"]) == (told["zarr_bytes"] + 5, told["arrays"])
     assert facts["source_bytes"] == again["netcdf_bytes"]
+
+
+def test_each_array_says_whether_it_was_copied(tmp_path):
+    """With preset native the report says of each variable whether its chunks are the files', or why they are not."""
+    paths = make_dataset(tmp_path, lat=60, lon=90)
+    each(lambda nc, _: nc.createVariable("mask", "f4", ("lat", "lon"), zlib=True).__setitem__(..., 1.5))(paths)
+    take(paths, tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--codec", "native") == 0
+    assert run_verify(tmp_path, "--mode", "streams") == 0
+    assert size_report.main([ID, "--results", str(tmp_path)]) == 0
+    told = receipts.read(tmp_path, "size_report", ID)
+    arrays = from_json(SizeReport, told).arrays
+    assert (told["verified"], arrays["tas"].copied, arrays["mask"].copied) == ("streams", True, True)
+    assert (arrays["tas"].not_copied, arrays["lat"].copied) == (None, False)
+    assert arrays["lat"].not_copied == "its values are not in chunks"
+
+
+def test_reason_says_why_a_field_was_not_copied(tmp_path):
+    """The words for a store that is bigger or smaller name why its main variable was compressed anew."""
+    take(make_dataset(tmp_path, lat=60, lon=90, filters={}, chunks=(3, 60, 90)), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--codec", "native") == 0
+    assert run_verify(tmp_path) == 0
+    assert size_report.main([ID, "--results", str(tmp_path)]) == 0
+    told = receipts.read(tmp_path, "size_report", ID)
+    assert "codec (native, compressed anew since its filters are none, for no compression)" in told["reason"]

@@ -73,7 +73,8 @@ class Estimate:
     """What one dataset will take.
 
     `objects` are those of a store, None where not even the plan can be guessed, `folder_files` the most in one folder,
-    `small_objects` those below the limit. `problem` is what the plan says where it cannot be made.
+    `small_objects` those below the limit. `fields` are those that preset `native`
+    would copy (None) or not (why not). `problem` is what the plan says where it cannot be made.
     """
 
     dataset: str
@@ -87,6 +88,7 @@ class Estimate:
     folder_files: int = 0
     small_objects: int = 0
     planned_bytes: int = 0
+    fields: tuple[tuple[str, str | None], ...] = ()
     problem: str | None = None
 
 
@@ -157,6 +159,9 @@ def by_plan(row: Dataset, inventory: Inventory, config: Config, figures: Figures
         return replace(known, problem=str(error))
     stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)
     chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < SMALL_FILE_BYTES) for cut in plan.cuts]
+    if config["codec"] == "native":
+        fields = ((cut.array.name, cut.array.not_copied) for cut in plan.cuts if cut.array.field)
+        known = replace(known, fields=tuple(fields))
     return store(known, chunks, config, plan.planned_bytes)
 
 

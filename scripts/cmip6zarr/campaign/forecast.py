@@ -26,7 +26,10 @@ FOLDER_FILES = 100_000
 
 @dataclass(frozen=True)
 class Forecast:
-    """What all datasets that are left will take; `jobs` by (rule, QoS), `objects` and `inodes` None if not known."""
+    """What all datasets that are left will take; `jobs` by (rule, QoS), `objects` and `inodes` None if not known.
+
+    `fields` are (dataset, variable, why preset `native` would not copy it, None: it would) of those with inventories.
+    """
 
     datasets: int
     files: int
@@ -44,6 +47,7 @@ class Forecast:
     cpu_hours: float
     jobs: dict[tuple[str, str | None], float]
     memory_mib: int
+    fields: tuple[tuple[str, str, str | None], ...]
     largest: tuple[Estimate, ...]
     problems: tuple[Estimate, ...]
 
@@ -77,6 +81,7 @@ def forecast(rows: list[Dataset], bundles: int, config: Config, figures: Figures
         cpu_hours=cpu_seconds / 3600,
         jobs=jobs,
         memory_mib=ceil(max((estimate.planned_bytes for estimate in estimates), default=0) / MIB),
+        fields=tuple((estimate.dataset, *field) for estimate in estimates for field in estimate.fields),
         largest=tuple(sorted(estimates, key=lambda estimate: -estimate.source_bytes)[:MOST_LISTED]),
         problems=tuple(estimate for estimate in estimates if estimate.problem),
     )

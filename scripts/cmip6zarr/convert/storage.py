@@ -13,6 +13,8 @@ def obstacle(inventory: Inventory, name: str) -> str | None:
 
     Whether their shapes fit is told by `plan.native_copy`.
     """
+    if inventory.variables[name].dtype in ("str", "S1"):
+        return "it is text"
     files = inventory.files[:1] if inventory.variables[name].static else inventory.files
     shuffled = set()
     for file in files:

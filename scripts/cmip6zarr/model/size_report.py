@@ -9,7 +9,8 @@ class ArraySize:
     """An array of a store: its `objects`, what they take, and what its values take in the files (`source_bytes`).
 
     `raw_bytes` are its values before compression, `padding_bytes` what its chunks hold beyond its edges, before
-    compression too.
+    compression too. With preset `native`, `copied` tells whether its chunks are those of the files, `not_copied` why
+    they are not.
     """
 
     objects: int
@@ -17,6 +18,8 @@ class ArraySize:
     raw_bytes: int
     padding_bytes: int
     source_bytes: int
+    copied: bool = False
+    not_copied: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Whether the native chunks of a field can be chunks of the store as they are, and how many of them make one.
+"""Whether the native chunks of an array can be chunks of the store as they are, and how many of them make one.
 
 A chunk of the store is some native chunks that follow one another along time, which is the first axis. Cuts in space
-stay as they are in the files.
+stay as they are in the files. So do all of a static variable, whose chunks are the native ones.
 """
 
 from dataclasses import replace
@@ -10,6 +10,9 @@ from math import ceil
 from cmip6zarr.core.chunks import Array
 
 Shapes = dict[str, tuple[int, ...]]
+
+MOST_STATIC_CHUNKS = 16
+"""Native chunks of a static variable that become objects of the store; of more, one is made anew."""
 
 
 def obstacle(array: Array) -> str | None:
@@ -22,6 +25,8 @@ def obstacle(array: Array) -> str | None:
     """
     if array.not_copied is not None:
         return array.not_copied
+    if array.axis is None:
+        return static_obstacle(array)
     if not array.field:
         return "it is no field"
     if array.axis != 0:
@@ -35,6 +40,20 @@ def obstacle(array: Array) -> str | None:
     return None
 
 
+def static_obstacle(array: Array) -> str | None:
+    """Return why the native chunks of a static variable cannot be chunks of the store; None if they can.
+
+    >>> static_obstacle(Array("lat", (6, 8), ("y", "x"), 8, native=((3, 8),), not_copied=None))
+    >>> static_obstacle(Array("lat", (6, 8), ("y", "x"), 8, native=((1, 1),), not_copied=None))
+    'it has 48 native chunks, more than 16'
+    """
+    if len(array.native) != 1 or array.native[0] is None:
+        return "it is not stored alike in all files"
+    if array.native_chunks > MOST_STATIC_CHUNKS:
+        return f"it has {array.native_chunks} native chunks, more than {MOST_STATIC_CHUNKS}"
+    return None
+
+
 def fit(arrays: list[Array], shapes: Shapes) -> tuple[list[Array], Shapes]:
     """Return the arrays, each with what hinders a copy of it, and chunk shapes that fit the native chunks.
 
@@ -42,14 +61,15 @@ def fit(arrays: list[Array], shapes: Shapes) -> tuple[list[Array], Shapes]:
     Shapes stay as they are where nothing can be copied.
     """
     arrays = [replace(array, not_copied=obstacle(array)) for array in arrays]
-    steps = max((array.steps_together for array in arrays if array.not_copied is None), default=0)
+    static = [array for array in arrays if array.axis is None and array.not_copied is None]
+    fitted = {array.name: array.native[0] or array.shape for array in static}
+    steps = max((array.steps_together for array in arrays if array.field and array.not_copied is None), default=0)
     if not steps:
-        return arrays, shapes
+        return arrays, shapes | fitted
     arrays = [replace(array, not_copied=too_few(array, steps)) for array in arrays]
     fields = [array for array in arrays if array.field]
     asked, size = max((shapes[a.name][a.time_axis], a.shape[a.time_axis]) for a in fields)
     length = steps * max(1, ceil(asked / steps) if asked == size else asked // steps)
-    fitted = {}
     for array in fields:
         shape = list(shapes[array.name])
         if array.not_copied is None:
@@ -66,6 +86,6 @@ def too_few(array: Array, steps: int) -> str | None:
     >>> too_few(Array("tas", (12, 9), ("time", "x"), 4, native=((3, 9),), **made), 4)
     'its native chunks of 3 steps do not divide the 4 of another field'
     """
-    if array.not_copied is None and steps % array.steps_together:
+    if array.field and array.not_copied is None and steps % array.steps_together:
         return f"its native chunks of {array.steps_together} steps do not divide the {steps} of another field"
     return array.not_copied

@@ -6,6 +6,7 @@ from math import ceil, prod
 import zarr
 
 from cmip6zarr.catalogue import drs
+from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.size_report import ArraySize, Remark
@@ -36,11 +37,14 @@ def source_storage(inventory: Inventory) -> dict[str, int]:
     return dict(stored)
 
 
-def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, int]) -> dict[str, ArraySize]:
+def array_sizes(
+    objects: dict[str, int], group: zarr.Group, source: dict[str, int], converted: JSON
+) -> dict[str, ArraySize]:
     """Return for each array of a store what its chunks take and what its values take in the files, `source`.
 
-    `objects` are those of the store, {key: bytes}.
+    `objects` are those of the store, {key: bytes}; `converted` is the receipt of convert.
     """
+    ways, reasons = converted["reader"], converted.get("not_copied", {})
     count: Counter[str] = Counter()
     stored: Counter[str] = Counter()
     for key, size in objects.items():
@@ -57,6 +61,8 @@ def array_sizes(objects: dict[str, int], group: zarr.Group, source: dict[str, in
             raw_bytes=array.size * array.dtype.itemsize,
             padding_bytes=(padded - array.size) * array.dtype.itemsize,
             source_bytes=source[name],
+            copied="copied" in ways.get(name, "").split("+"),
+            not_copied=reasons.get(name),
         )
     return sizes
 
@@ -89,7 +95,8 @@ def reason(causes: dict[str, int], arrays: dict[str, ArraySize], inventory: Inve
     """Return in words which causes changed the size, the largest first."""
     files = len(inventory.files)
     filters = "+".join(inventory.variables[main].layouts[0].filters) or "no compression"
-    padding_bytes = arrays[main].padding_bytes
+    padding_bytes, why = arrays[main].padding_bytes, arrays[main].not_copied
+    codec = f"{codec}, compressed anew since {why}," if why else codec
     padding = f", {human(padding_bytes)} of padding" if padding_bytes > arrays[main].raw_bytes else ""
     words = {
         "codec": f"codec ({codec} for {filters}{padding})",

@@ -61,9 +61,10 @@ def copies(part: Path, arrays: dict[str, AnyArray], source: Original) -> dict[st
 def copy_of(dataset: h5py.Dataset, array: AnyArray, form: Form, source: Original, name: str) -> Copy | None:
     """Return how chunks of an array become those of an HDF5 dataset, None where they are not such."""
     dims, native, properties = source.variables[name].dims, dataset.chunks, dataset.id.get_create_plist()
+    static = source.time_name not in dims
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
-    shift = source.file.start - source.file.skip
-    if filters not in COPIED or dims[0] != source.time_name or dataset.dtype != form.dtype:
+    shift = 0 if static else source.file.start - source.file.skip
+    if filters not in COPIED or (not static and dims[0] != source.time_name) or dataset.dtype != form.dtype:
         return None
     found = (form.shuffled, form.chunks[1:], form.chunks[0] % native[0], form.block_bytes, shift % native[0])
     expected = (SHUFFLE in filters, native[1:], 0, prod(native) * form.itemsize, 0)
