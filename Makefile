@@ -19,8 +19,11 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-s3 test test-browser test-readers test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz clean
+.PHONY: help demo demo-s3 test test-browser test-readers test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz clean
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^PYTHON/q; s/^# //p' Makefile
 
 demo: .venv/run demo/catalogue.json
 	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress

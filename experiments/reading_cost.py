@@ -1,7 +1,7 @@
-"""`make bench`: reading back with plain xarray, from the NetCDF files and from stores cut in several ways.
+"""`make bench`: reading back with plain xarray, from the NetCDF files and from stores of several presets and cuts.
 
-One map and the whole time series of one point, each opened anew and read in a process that has imported xarray; medians
-of ROUNDS, the files in the page cache. Uses the made-up dataset of `conversion_cost.py` at its default size.
+One map, the whole time series of one point, and all of it, each opened anew and read in a process that has imported
+xarray; medians of ROUNDS, the files in the page cache. Uses the made-up dataset of `conversion_cost.py`.
 """
 
 import statistics
@@ -16,16 +16,19 @@ from command_cost import Case, run
 from conversion_cost import DATASET, ROOT, make_data, parse, row_options
 
 ROUNDS = 7
+PRESETS = ("balanced", "fast", "small", "portable", "native")
+BY_FOUR = ["--chunks", '{"time": 4}']
 LAYOUTS = {
-    "chunks of {time: 4}": ["--chunks", '{"time": 4}'],
+    **{f"chunks of {{time: 4}}, {preset}": [*BY_FOUR, "--codec", preset] for preset in PRESETS},
     "shards of 96 MiB, chunks of {time: 1, plev: 1}": ["--chunks", '{"time": 1, "plev": 1}', "--shard-mib", 96],
     "shards of 96 MiB, chunks of {time: 60, plev: 1, lat: 96, lon: 128}": [
         *("--chunks", '{"time": 60, "plev": 1, "lat": 96, "lon": 128}', "--shard-mib", 96)
     ],
 }
-READS = {
+READS: dict[str, dict] = {
     "one map": {"time": 100, "plev": 3},
     "one point, all times": {"plev": 3, "lat": 200, "lon": 300},
+    "all of it": {},
 }
 
 

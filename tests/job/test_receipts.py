@@ -43,7 +43,6 @@ def test_crash_while_writing_leaves_the_old_receipt(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "text",
     [
-        None,
         "",
         "[]",
         "null",
@@ -54,11 +53,10 @@ def test_crash_while_writing_leaves_the_old_receipt(tmp_path, monkeypatch):
     ],
 )
 def test_receipt_that_is_not_whole_is_an_error(tmp_path, text):
-    """A receipt that is missing, empty, cut off or no text is an error that names it and what to do."""
+    """A receipt that is empty, cut off or no text is an error that names it and what to do."""
     path = receipts.path_of(tmp_path, "convert", ID)
     path.parent.mkdir()
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DatasetError) as error:
         receipts.read(tmp_path, "convert", ID)
     assert error.value.kind == "receipt"
@@ -84,3 +82,11 @@ def test_full_disk_leaves_no_part(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"a\.json: cannot be written: No space left .* \[space\] Make room"):
         files.write_text(tmp_path / "a.json", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
+
+
+def test_a_receipt_that_is_not_there_is_said_to_be_so(tmp_path):
+    """A missing receipt is no damaged one: there is nothing to delete."""
+    with pytest.raises(DatasetError) as error:
+        receipts.read(tmp_path, "convert", "a.b")
+    assert error.value.message == f"{tmp_path / 'convert' / 'a.b.json'}: there is no receipt of convert for a.b."
+    assert "Delete" not in error.value.remedy

@@ -31,6 +31,9 @@ def read(results: Results, rule: str, dataset: str) -> JSON:
         if not isinstance(facts, dict) or facts.pop("digest", None) != digest(facts):
             raise ValueError("it is not as it was written")
         return facts
+    except FileNotFoundError as error:
+        message = f"{path}: there is no receipt of {rule} for {dataset}."
+        raise DatasetError("receipt", message, f"Run {rule} first, as the workflow does.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError("receipt", f"{path}: not a receipt: {error}.", REMEDY) from error
 
