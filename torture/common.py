@@ -48,10 +48,20 @@ class Outcome:
 
 
 class Bench:
-    """A folder with the sources, the inventory and the store of one dataset of `steps` steps in shards of one each."""
+    """A folder with the sources, the inventory and the store of one dataset of `steps` steps in shards of one each.
 
-    def __init__(self, folder: Path, steps: int = 60, lat: int = 180, lon: int = 360):
-        self.folder, self.steps = folder, steps
+    `asked` are more options of the rules, {rule: options}.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        steps: int = 60,
+        lat: int = 180,
+        lon: int = 360,
+        asked: dict[str, tuple[str, ...]] | None = None,
+    ):
+        self.folder, self.steps, self.asked = folder, steps, asked or {}
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = make_dataset(folder / "nc", files=3, steps=steps // 3, lat=lat, lon=lon, chunks=(1, lat, lon))
         self.catalogue = make_catalogue(folder / "nc", folder / "catalogue.json")
@@ -60,6 +70,10 @@ class Bench:
         hand_over(self.results, [row])
         self.digest = row.digest
         self.take_inventory()
+
+    def words(self, what: str) -> str:
+        """Return what is done, and with which options."""
+        return " ".join((what, *(word for options in self.asked.values() for word in options)))
 
     def take_inventory(self) -> None:
         """Leave the inventory receipt, as the next run does where a failure has removed it."""
@@ -70,6 +84,7 @@ class Bench:
 
     def command(self, rule: str, *options) -> list[str]:
         """Return the command line of a rule's script."""
+        options = (*self.asked.get(rule, ()), *options)
         if rule == "convert":
             options = ("--store", self.store, *RULE, *options)
         if rule in ("inventory", "verify"):

@@ -24,9 +24,10 @@ def flip(data: bytes, chance: random.Random) -> bytes:
     return bytes([*data[: bit // 8], data[bit // 8] ^ 1 << bit % 8, *data[bit // 8 + 1 :]])
 
 
-def rot(folder: Path, count: int) -> Outcome:
+def rot(folder: Path, count: int, asked: dict[str, tuple[str, ...]] | None = None) -> Outcome:
     """Spoil one object of a sealed store at a time: by a bit, a byte, its removal, or another object in its place."""
-    told, bench, chance = Outcome("one object of a sealed store spoilt"), Bench(folder, 30, 18, 36), random.Random(4)
+    bench, chance = Bench(folder, 30, 18, 36, asked), random.Random(4)
+    told = Outcome(bench.words("one object of a sealed store spoilt"))
     for rule in ("convert", "verify"):
         if bench.run(rule).returncode:
             raise SystemExit(f"{rule} failed")
@@ -63,7 +64,7 @@ def verified(bench: Bench) -> int:
     """Run verify in this process, of which there are too many to start one each, and return its exit code."""
     hdf5_layout.layouts.cache_clear()
     with redirect_stderr(StringIO()):
-        return chain.run_verify(bench.results)
+        return chain.run_verify(bench.results, *bench.asked.get("verify", ()))
 
 
 def restore_root(bench: Bench, key: str, right: bytes) -> None:

@@ -15,9 +15,10 @@ from cmip6zarr.store import zarr_store
 ROW = 10  # kills of one store, one after another, before it is left to finish
 
 
-def kill_convert(folder: Path, count: int) -> Outcome:
+def kill_convert(folder: Path, count: int, asked: dict[str, tuple[str, ...]] | None = None) -> Outcome:
     """Kill convert again and again, let it finish, and prove the store; what is done again is told from the ledger."""
-    told, bench = Outcome("convert killed -9"), Bench(folder)
+    bench = Bench(folder, asked=asked)
+    told = Outcome(bench.words("convert killed -9"))
     whole, most_redone, kept = bench.seconds("convert"), 0, 0
     chance = random.Random(1)
     while told.count < count:

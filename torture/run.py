@@ -14,6 +14,7 @@ from pathlib import Path
 
 import buckets
 from common import ROOT, Outcome
+from copies import NATIVE, STREAMS, flipped_sources
 from faults import failing_calls, full_disk, moving_sources, rot, two_runs
 from kills import kill_controller, kill_convert, kill_verify
 from mutations import inject
@@ -58,6 +59,10 @@ def main(argv=None) -> int:
         "verify": lambda folder: kill_verify(folder, some(40)),
         "controller": lambda folder: kill_controller(folder, some(10)),
         "rot": lambda folder: rot(folder, some(1000)),
+        "native-convert": lambda folder: kill_convert(folder, some(200), STREAMS),
+        "native-rot": lambda folder: rot(folder, some(1000), NATIVE),
+        "native-streams-rot": lambda folder: rot(folder, some(1000), STREAMS),
+        "native-sources": lambda folder: flipped_sources(folder, some(200)),
         "disk": full_disk,
         "calls": lambda folder: failing_calls(folder, some(60)),
         "two": lambda folder: two_runs(folder, some(20)),

@@ -127,6 +127,21 @@ def test_failing_dataset_leaves_its_neighbours_complete(campaign):
     assert {path.stem for path, time in written(campaign).items() if before.get(path) != time} == {NAMES[1]}
 
 
+def test_native_is_copied_and_proven_by_streams_in_a_bundle(campaign):
+    """Preset native and its proof go through a bundle as others do; another proof is made without converting again."""
+    config = campaign | {"codec": "native", "verify": "streams", "chunks": {"time": 1}}
+    assert run(config) == (0, dict.fromkeys(NAMES[:3], "verified"), "")
+    before = written(config)
+    for name in NAMES[:3]:
+        converted, proven, sized = (receipts.read(config["results"], rule, name) for rule in RULES[1:])
+        assert (converted["reader"]["tas"], proven["mode"], proven["sealed"]) == ("copied", "streams", True)
+        assert (sized["verified"], sized["arrays"]["tas"]["copied"]) == ("streams", True)
+    assert run(config | {"verify": "full"})[0] == 0
+    again = {path.parent.name for path, time in written(config).items() if before[path] != time}
+    assert again == {"verify", "size_report"}
+    assert receipts.read(config["results"], "verify", NAMES[0])["mode"] == "full"
+
+
 def test_refusal_is_an_answer(campaign, tmp_path):
     """A refused dataset does not fail its bundle, and is not asked again."""
     broken = next((tmp_path / "data").glob("**/MODEL-B/**/*.nc"))

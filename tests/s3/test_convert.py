@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import intake
 import pytest
 import xarray as xr
@@ -20,7 +21,7 @@ import verify
 from cmip6zarr.catalogue import drs
 from cmip6zarr.job import receipts
 from cmip6zarr.store import audit as audits
-from cmip6zarr.store import ledger, s3_client, zarr_store
+from cmip6zarr.store import backend, ledger, s3_client, zarr_store
 from s3.faultproxy import FaultProxy
 from s3.reading import compare, keys
 
@@ -80,6 +81,36 @@ def test_store_is_proven_and_read_by_others(results, paths, url, bucket, server,
     for path in paths:
         with xr.open_dataset(path) as one, xr.open_dataset(tmp_path / "restored" / path.name) as other:
             xr.testing.assert_identical(one, other)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_copied_chunks_are_proven_by_streams(results, paths, url, form, tmp_path):
+    """Preset native copies into a bucket as into a folder, either proof seals it, and chunks come back as they were."""
+    assert run_convert(results, url, *RULE, *form, "--codec", "native") == 0
+    assert run_verify(results, "--mode", "streams") == 0
+    assert said(results, "verify")["blocks_compared"] == 48
+    assert run_verify(results) == 0
+    compare(url, paths)
+    assert restore.main([url, "--all", "--to", str(tmp_path / "restored")]) == 0
+    for path in paths:
+        with h5py.File(path) as one, h5py.File(tmp_path / "restored" / path.name) as other:
+            for step in range(16):
+                chunks = [file["tas"].id.read_direct_chunk((step, 0, 0)) for file in (one, other)]
+                assert chunks[0] == chunks[1]
+
+
+@pytest.mark.usefixtures("paths")
+def test_a_changed_copy_in_a_bucket_is_not_sealed(results, url):
+    """A copied object that has changed in the bucket is named, and the store is taken back."""
+    assert run_convert(results, url, *RULE, "--codec", "native") == 0
+    assert run_verify(results, "--mode", "streams") == 0
+    home = backend.at(url)
+    data = bytearray(home.read("tas/c.1.0.0"))
+    data[len(data) // 2] ^= 1
+    home.put("tas/c.1.0.0", [bytes(data)])
+    assert run_verify(results, "--mode", "streams") == 1
+    assert "tas/c.1.0.0" in said(results)["message"]
+    assert not zarr_store.is_sealed(url)
 
 
 def test_store_over_tls(results, paths, tls_bucket, monkeypatch):
