@@ -27,7 +27,7 @@ import demo  # noqa: E402
 import inventory  # noqa: E402
 import size_report  # noqa: E402
 import verify  # noqa: E402
-from cmip6zarr.catalogue import build, drs, esm  # noqa: E402
+from cmip6zarr.catalogue import build, drs, esm, projects  # noqa: E402
 from cmip6zarr.catalogue.dataset import Dataset, hand_over  # noqa: E402
 from cmip6zarr.core import files  # noqa: E402
 from cmip6zarr.job import receipts, request  # noqa: E402
@@ -47,7 +47,7 @@ def parse(argv):
 def make_catalogue(path: Path, datasets: int) -> dict[str, Dataset]:
     """Write a catalogue of so many datasets of FILES files each, and return them."""
     with path.open("w") as table:
-        print(*drs.FACETS, "time_range", "path", sep=",", file=table)
+        print(*projects.built_in("cmip6").facets, "time_range", "path", sep=",", file=table)
         for number in range(datasets):
             member, variable, source = f"r{number % 100 + 1}i1p1f1", f"v{number // 100 % 10}", f"M-{number // 1000:03}"
             facets = ("CMIP6", "CMIP", "NONE", source, "historical", member, "Amon", variable, "gn", "v20200101")

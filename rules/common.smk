@@ -48,7 +48,7 @@ wildcard_constraints:
 LISTED, LEFT_ASIDE, LEFT = {}, {}, pending.Remaining()
 if workflow.is_main_process:
     try:
-        read = esm.read_catalogue(config["catalogue"], config["select"])
+        read = esm.read_catalogue(config["catalogue"], config["select"], config["projects"], config["project"])
     except esm.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     LISTED, LEFT_ASIDE = read.datasets, read.left_aside
@@ -63,6 +63,7 @@ CAMPAIGN = " ".join(
         *("python scripts/campaign.py --results", quote(config["results"])),
         *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
         *("--s3", quote(S3)),
+        *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
     ]
 )
 LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]

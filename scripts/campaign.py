@@ -1,6 +1,7 @@
 """Write the report, the tables and the catalogue of stores, and print what became of every dataset."""
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from cmip6zarr.campaign import findings, finished, listed, tables
-from cmip6zarr.catalogue import build
+from cmip6zarr.catalogue import build, projects
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, in_progress, receipts, request
@@ -21,6 +22,8 @@ def parse(argv):
     parser.add_argument("--results", required=True, help="folder of the receipts, and of what the last run listed")
     for root, what in (("--store-root", "the stores"), ("--publish-root", "the published stores")):
         parser.add_argument(root, default="", help=f"where {what} lie: in a bucket it gets their catalogue too")
+    told = "JSON: the configuration's projects, files of those that are not built in"
+    parser.add_argument("--projects", type=json.loads, default=[], help=told)
     return parser.parse_args(argv)
 
 
@@ -34,7 +37,8 @@ def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl
     places = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
     elsewhere = sized.drop("store").join(places, on="dataset", maintain_order="left")
     rows_of = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
-    return {key: tables.store_table(table) for key, table in rows_of.items() if table.height or table is sized}
+    own = [projects.load(path) for path in args.projects]
+    return {key: tables.store_table(table, own) for key, table in rows_of.items() if table.height or table is sized}
 
 
 def put(rows: pl.DataFrame, root: str, settings) -> None:
@@ -63,8 +67,9 @@ def write(args) -> None:
     audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
-    told = report.write(states, sized, in_progress.at_work(results, names), results)
-    print(tables.printed(sizes, shutil.get_terminal_size((160, 24)).columns))
+    own = [projects.load(path) for path in args.projects]
+    told = report.write(states, sized, in_progress.at_work(results, names), results, own)
+    print(tables.printed(sizes, shutil.get_terminal_size((160, 24)).columns, own))
     print(tables.total(sizes))
     for line in (*tables.bigger(sizes), *tables.with_findings(sized)):
         print(line)

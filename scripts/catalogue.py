@@ -1,10 +1,13 @@
-"""Build an intake-esm catalogue of trees of NetCDF files, or show what a catalogue holds."""
+"""Build an intake-esm catalogue of trees and lists of NetCDF files, or show what a catalogue holds."""
 
 import argparse
 import sys
+from pathlib import Path
 
+from cmip6zarr.catalogue import projects
 from cmip6zarr.catalogue.build import build, write
 from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
+from cmip6zarr.catalogue.listing import Reading
 from cmip6zarr.core.errors import DatasetError
 
 FEW = 5
@@ -24,12 +27,23 @@ def main(argv: list[str] | None = None) -> int:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
-    built = commands.add_parser("build", help="write X.json and X.csv, a row per NetCDF file in a DRS folder")
-    built.add_argument("roots", nargs="+", metavar="DRS_ROOT", help="a folder with CMIP6/... or cmip5/... below it")
+    built = commands.add_parser("build", help="write X.json and its table, a row per NetCDF file of trees and lists")
+    built.add_argument("roots", nargs="*", metavar="DRS_ROOT", help="a folder with CMIP6/..., MIP-DRS7/... below it")
+    told = "mapfiles of ESGF (.map), or folders of them"
+    built.add_argument("--mapfiles", nargs="+", default=[], metavar="MAP", help=told)
+    told = "STAC items or ItemCollections (.json), or folders of them"
+    built.add_argument("--stac", nargs="+", default=[], metavar="JSON", help=told)
+    told = "listed paths or URLs that begin with FROM are at TO"
+    built.add_argument("--moved", nargs="+", type=_moved, default=[], metavar="FROM=TO", help=told)
     built.add_argument("--out", required=True, metavar="X.json", help="the catalogue to write")
+    built.add_argument("--table", choices=["csv", "parquet"], default="csv", help="what the table is written as")
+    _add_projects(built)
     built.set_defaults(command=_build)
     shown = commands.add_parser("show", help="count rows and datasets, name the first")
     shown.add_argument("catalogue", metavar="CATALOGUE", help="an intake-esm .json, or its .csv, .csv.gz or .parquet")
+    _add_projects(shown)
+    told = "the project of rows that name none"
+    shown.add_argument("--project", default="", help=told)
     shown.add_argument("--select", nargs="+", type=_facet, default=[], metavar="facet=value[,value]")
     shown.set_defaults(command=_show)
     return parser.parse_args(argv)
@@ -42,15 +56,31 @@ def _facet(text: str) -> tuple[str, list[str]]:
     return facet, values.split(",")
 
 
+def _add_projects(parser: argparse.ArgumentParser) -> None:
+    told = "files of projects that are not built in"
+    parser.add_argument("--projects", nargs="+", default=[], metavar="X.yaml", help=told)
+
+
+def _moved(text: str) -> tuple[str, str]:
+    begin, equals, at = text.rpartition("=")
+    if not begin or not equals or not at:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FROM=TO")
+    return begin, at
+
+
 def _build(args: argparse.Namespace) -> None:
-    rows, left_aside = build(args.roots)
-    write(rows, args.out)
+    if not (args.roots or args.mapfiles or args.stac):
+        raise CatalogueError("nothing to read: name a DRS_ROOT, --mapfiles or --stac")
+    moved = {begin: str(Path(at).absolute()) for begin, at in args.moved}
+    reading = Reading(projects=projects.known(args.projects), moved=moved)
+    rows, left_aside = build(args.roots, args.mapfiles, args.stac, reading)
+    write(rows, args.out, kind=args.table)
     _count(rows.height, left_aside)
     print(f"wrote       {args.out}")
 
 
 def _show(args: argparse.Namespace) -> None:
-    catalogue = read_catalogue(args.catalogue, dict(args.select))
+    catalogue = read_catalogue(args.catalogue, dict(args.select), args.projects, args.project)
     _count(catalogue.rows, catalogue.left_aside)
     print(f"datasets    {len(catalogue.datasets)}")
     for name in list(catalogue.datasets)[:FEW]:

@@ -95,7 +95,9 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
 def main(argv=None) -> int:
     config = parse(argv).config
     try:
-        listed = esm.read_catalogue(config["catalogue"], config["select"]).datasets
+        listed = esm.read_catalogue(
+            config["catalogue"], config["select"], config["projects"], config["project"]
+        ).datasets
     except esm.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED

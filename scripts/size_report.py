@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from cmip6zarr.campaign import findings
+from cmip6zarr.catalogue.dataset import handed_over
 from cmip6zarr.core import files
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.as_json import to_json
@@ -25,10 +26,10 @@ def size_report(args) -> dict:
     with zarr_store.quiet():
         group = zarr_store.open_sealed(home)
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory), converted)
-        seen = see(args, group, inventory)
+        main = sizes.main_variable(inventory, handed_over(args.results, args.dataset))
+        seen = see(args, group, inventory, main)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory.source_bytes
     causes = sizes.causes(arrays, inventory, zarr_bytes)
-    main = sizes.main_variable(inventory, args.dataset)
     reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
     time = inventory.time
     report = SizeReport(
@@ -60,9 +61,9 @@ def size_report(args) -> dict:
     return to_json(report)
 
 
-def see(args, group, inventory: Inventory) -> Picture:
+def see(args, group, inventory: Inventory, main: str) -> Picture:
     """Leave a picture of a sealed store in `look/`, and return its name there and what was read for it."""
-    seen = quicklook.take(group, inventory, sizes.main_variable(inventory, args.dataset))
+    seen = quicklook.take(group, inventory, main)
     if isinstance(seen, str):
         return Picture(picture=None, message=seen)
     name, time = f"look/{args.dataset}.svg", inventory.time

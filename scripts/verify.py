@@ -8,7 +8,7 @@ import json
 import sys
 from dataclasses import replace
 
-from cmip6zarr.catalogue.dataset import handed_over
+from cmip6zarr.catalogue.dataset import Dataset, handed_over
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts, request
@@ -39,11 +39,12 @@ def verify(args) -> dict:
         row.check_unchanged(file)
     with LedgerWriter(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
-        left_out = row.check_files(handed_over(args.results, args.dataset, args.digest), inventory)
+        listed = handed_over(args.results, args.dataset, args.digest)
+        left_out = row.check_files(listed, inventory)
         if args.mode == "checksums":
             proven = prove_by_checksums(home, args.dataset, book)
         else:
-            proven = prove(args, home, inventory, left_out, book)
+            proven = prove(args, home, inventory, listed, left_out, book)
         for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted["zarr_format"])
@@ -58,7 +59,7 @@ def prove_by_checksums(home, dataset: str, book: LedgerWriter) -> Proof:
     return Proof(dataset=dataset, store=str(home), mode="checksums", **figures, findings=(), sealed=False)
 
 
-def prove(args, home, inventory: Inventory, left_out: list[str], book: LedgerWriter) -> Proof:
+def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str], book: LedgerWriter) -> Proof:
     """Return the proof of a store by its values or streams; a ledger that calls right what is proven wrong is given up.
 
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
@@ -74,7 +75,8 @@ def prove(args, home, inventory: Inventory, left_out: list[str], book: LedgerWri
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        proven = proof.prove(proof.Unproven(home, group, raw, args.mode), inventory, left_out, policy, memory_bytes)
+        store = proof.Unproven(home, group, raw, listed.project.identity, args.mode)
+        proven = proof.prove(store, inventory, left_out, policy, memory_bytes)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that

@@ -27,3 +27,14 @@ def real_data():
     if os.environ.get("CMIP6ZARR_REQUIRE_DATA"):
         pytest.fail(reason)
     return pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def real_cmip7(real_data):
+    """The folder of ESGF's two files of CMIP7, their mapfile and the table of names: `cmip7` beside the real data."""
+    folder = real_data.parent / "cmip7"
+    if folder.is_dir():
+        return folder
+    if os.environ.get("CMIP6ZARR_REQUIRE_DATA"):
+        pytest.fail(f"no real CMIP7 data: {folder} is not a folder")
+    return pytest.skip(f"no real CMIP7 data: {folder} is not a folder")

@@ -17,14 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import catalogue as cli
-from cmip6zarr.catalogue import drs, lines
+from cmip6zarr.catalogue import drs, lines, projects
 from cmip6zarr.catalogue.build import Assets, build, write
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
 from cmip6zarr.core.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
-FACETS = dict(zip(drs.FACETS, ID.split("."), strict=True))
+NAMES = tuple(projects.built_in("cmip6").facets)
+FACETS = dict(zip(NAMES, ID.split("."), strict=True))
 FOLDER = "/data/" + ID.replace(".", "/")
 FIRST, SECOND = (
     f"{FOLDER}/tas_Amon_UKESM1-0-LL_historical_r1i1p1f2_gn_{d}.nc" for d in ("185001-194912", "195001-201412")
@@ -352,7 +353,7 @@ def test_cmip5_names_with_a_grid_are_not_cmip5(tmp_path):
 
 def test_many_rows(tmp_path):
     with (tmp_path / "t.csv").open("w") as file:
-        file.write(",".join((*drs.FACETS, "path")) + "\n")
+        file.write(",".join((*NAMES, "path")) + "\n")
         for n in range(200_000):
             name = ID.replace("r1i", f"r{n % 20_000}i")
             file.write(f"{name.replace('.', ',')},/data/{name.replace('.', '/')}/{n:06}.nc\n")
@@ -531,7 +532,7 @@ def test_an_id_that_fits_in_no_file_name_is_refused_by_row(tmp_path, characters)
     ]
     assert read(tmp_path, row(), long, select={"source_id": FACETS["source_id"]}).left_aside == {}
     with pytest.raises(ValueError, match="at most 200 characters"):
-        drs.store_folder(".".join(long[facet] for facet in drs.FACETS))
+        drs.store_folder(".".join(long[facet] for facet in NAMES))
 
 
 LONG = "x" * (lines.MOST_ROW_BYTES + 1)
@@ -652,7 +653,7 @@ def test_build_reads_the_sample_package(tmp_path):
 
 def test_build_has_the_columns_of_ncar(real_data):
     rows, _ = build([real_data / "CMIP6/DCPP/MOHC"])
-    assert rows.columns == [*drs.FACETS, "dcpp_init_year", "time_range", "path", "size"]
+    assert rows.columns == [*NAMES, "dcpp_init_year", "time_range", "path", "size"]
     assert rows.row(0, named=True) == {
         "mip_era": "CMIP6",
         "activity_id": "DCPP",

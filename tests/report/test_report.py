@@ -199,12 +199,12 @@ def test_outliers_are_at_both_ends():
 def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     """Looks are within the file as far as they fit, unlike ones first; others are a link."""
     states, sized, _ = make_campaign(tmp_path, 60)
-    done = report.told(sized)
-    shown, within = report.pictures(done, tmp_path)
+    done, known = report.told(sized), report.titles(states, ())
+    shown, within = report.pictures(done, known, tmp_path)
     assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state in SEALED for state in states.values()))
     assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
     monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
-    assert len(report.pictures(done, tmp_path)[1]) == 3
+    assert len(report.pictures(done, known, tmp_path)[1]) == 3
 
 
 def test_dataset_at_work_is_told(tmp_path):

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from cmip6zarr.catalogue import projects
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Finding
@@ -13,6 +14,7 @@ from cmip6zarr.source.headers import Header, Variable
 from cmip6zarr.source.policy import Judge
 
 TIMES = {"time"}
+IDENTITY = projects.built_in("cmip6").identity
 
 
 def variable(dtype="float32", dims=("time", "lat"), **attributes):
@@ -98,26 +100,26 @@ def test_what_no_value_has_may_differ(change):
     """Steps, layout and describing attributes may differ from file to file, and times, which are converted."""
     other, judge = changed(change), Judge({})
     assert other != header("other.nc")
-    consistency.check_identity(other, header(), judge)
+    consistency.check_identity(other, header(), IDENTITY, judge)
     consistency.check_structure(other, header(), "time")
     consistency.check_meaning(other, header(), TIMES, judge)
     assert judge.findings == []
 
 
-@pytest.mark.parametrize("name", consistency.IDENTITY)
+@pytest.mark.parametrize("name", IDENTITY)
 def test_two_names_of_a_dataset_are_refused(name):
     """Files that name themselves in two ways are not joined; the message has both names, `allow` makes a finding."""
     first, other = header(), header("other.nc")
     first.attributes[name], other.attributes[name] = ["char", "tavg"], ["char", "tmax"]
     with pytest.raises(Refused) as refusal:
-        consistency.check_identity(other, first, Judge({}))
+        consistency.check_identity(other, first, IDENTITY, Judge({}))
     assert refusal.value.kind == "identity"
     assert refusal.value.message == f"other.nc: {name} is 'tmax', expected 'tavg' as in first.nc."
     assert refusal.value.remedy == (
         "Make two datasets of it, or set policy.identity to allow (join them) or leave_out."
     )
     judge = Judge({"identity": "allow"})
-    consistency.check_identity(other, first, judge)
+    consistency.check_identity(other, first, IDENTITY, judge)
     expected = {"kind": "identity", "policy": "allow", "message": refusal.value.message, "file": "other.nc"}
     assert judge.findings == [Finding(**expected)]
 

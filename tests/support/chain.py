@@ -5,7 +5,7 @@ import json
 import polars as pl
 import yaml
 import zarr
-from builders import dataset_id
+from builders import FACETS, dataset_id
 from repository import REPOSITORY
 
 import campaign
@@ -13,7 +13,7 @@ import convert
 import inventory
 import verify
 from cmip6zarr.campaign import listed
-from cmip6zarr.catalogue import build, drs, esm
+from cmip6zarr.catalogue import build, esm
 from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
@@ -41,12 +41,12 @@ def configuration(**change):
 def list_files(datasets, path):
     """Write the catalogue of some datasets, {id: paths}, wherever their files lie."""
     rows = [(*dataset.split("."), str(file)) for dataset, paths in datasets.items() for file in paths]
-    build.write(pl.DataFrame(rows, [*drs.FACETS, "path"], orient="row"), path)
+    build.write(pl.DataFrame(rows, [*FACETS, "path"], orient="row"), path)
 
 
 def run_inventory(dataset, listed, results, **policy):
     """Run inventory.py for a dataset of a catalogue and return its exit code."""
-    facets = dict(zip(drs.FACETS, dataset.split("."), strict=True))
+    facets = dict(zip(FACETS, dataset.split("."), strict=True))
     row = ROWS[str(results), dataset] = esm.read_catalogue(listed, facets).datasets[dataset]
     hand_over(results, [row])
     return inventory.main([dataset, "--results", str(results), "--digest", row.digest, "--policy", json.dumps(policy)])
@@ -111,7 +111,9 @@ def failed_verify(results, policy=None):
 def proof(store, facts, memory_bytes):
     """Return the figures of the proof of an unsealed store."""
     raw = {key: entry.raw_xxh3 for key, entry in ledger.read(store).items()}
-    unproven = proofs.Unproven(backend.at(store), zarr_store.open_unsealed(store), raw)
+    unproven = proofs.Unproven(
+        backend.at(store), zarr_store.open_unsealed(store), raw, Dataset(ID, ()).project.identity
+    )
     return proofs.prove(unproven, from_json(Inventory, facts), [], facts["policy"], memory_bytes)
 
 

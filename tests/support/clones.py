@@ -13,7 +13,7 @@ from pathlib import Path
 
 import forked_snakemake
 import xarray as xr
-from builders import dataset_id, make_catalogue, make_dataset
+from builders import FACETS, dataset_id, make_catalogue, make_dataset
 from repository import REPOSITORY
 
 from cmip6zarr.catalogue import drs
@@ -106,7 +106,7 @@ def planned(said: str) -> set[tuple[str, str]]:
 def assert_converted(clone: Clone, *datasets: str) -> None:
     """Assert that xarray sees in the stores of some datasets what it sees in the files that the catalogue lists."""
     for dataset in datasets:
-        rows = [row for row in read_rows(clone.catalogue) if ".".join(row[facet] for facet in drs.FACETS) == dataset]
+        rows = [row for row in read_rows(clone.catalogue) if ".".join(row[facet] for facet in FACETS) == dataset]
         files = [xr.load_dataset(row["path"]) for row in rows]
         with xr.open_zarr(clone.stores / drs.store_folder(dataset)) as store:
             xr.testing.assert_identical(store.compute(), xr.concat(files, "time", data_vars="minimal"))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from cmip6zarr.catalogue import drs
+from cmip6zarr.catalogue import drs, projects
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Real:
     @property
     def id(self) -> str:
         """The id that the folder states, or one made of its name; the pattern is part of it if it is not all files."""
-        facets = drs.folder_facets(f"/{self.folder}")
+        facets = drs.folder_facets(f"/{self.folder}", projects.known())
         made = ("CMIP6", "other", re.sub(r"\W", "-", self.folder), *["na"] * 6, "latest")
         *words, version = facets.values() if facets else made
         return ".".join((*words, version + re.sub(r"\W", "", self.files.removesuffix("*.nc"))))

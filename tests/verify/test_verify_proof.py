@@ -20,8 +20,9 @@ from cmip6zarr.verify import header, source
 
 # What verify shares with the rest: command line, receipts, where stores lie, the catalogue. None of it reads a source.
 SHARED = {
-    *("catalogue", "catalogue.dataset", "catalogue.drs"),
+    *("catalogue", "catalogue.dataset", "catalogue.drs", "catalogue.projects", "catalogue.templates"),
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
+    "core.text",
     *("job", "job.cli", "job.due", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
     *("model", "model.as_json", "model.inventory", "model.proof", "model.provenance"),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger"),

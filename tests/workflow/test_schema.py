@@ -14,7 +14,6 @@ import inventory
 import publish
 import verify
 from cmip6zarr.campaign import configuration
-from cmip6zarr.catalogue import drs
 from cmip6zarr.convert import codecs
 from cmip6zarr.core import chunks
 from cmip6zarr.plan import planning
@@ -91,10 +90,9 @@ def test_policy_is_that_of_the_code():
     assert {kind: choice["default"] for kind, choice in CHOICES.items()} == POLICY
 
 
-def test_codecs_and_facets_are_those_of_the_code():
+def test_codecs_are_those_of_the_code():
     """What may be chosen is what the code has."""
     assert set(KEYS["codec"]["enum"]) == set(codecs.PRESETS)
-    assert set(KEYS["select"]["properties"]) == {*drs.FACETS, "limit"}
 
 
 def defaults_of(script) -> dict:
@@ -160,7 +158,6 @@ def test_configuration_files_are_valid(name):
         {"policy": {"gap": "leave_out"}},
         {"policy": {"gaps": "allow"}},
         {"policy": {"coordinate_tolerance": -1}},
-        {"select": {"variable": "tas"}},
         {"select": {"limit": 0}},
         {"zarr_format": 2, "shard_mib": 8},
         {"results": "a{b}"},

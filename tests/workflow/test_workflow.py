@@ -15,7 +15,7 @@ import clones
 import polars as pl
 import pytest
 import xarray as xr
-from builders import dataset_id, make_catalogue, make_dataset
+from builders import FACETS, dataset_id, make_catalogue, make_dataset
 from clones import (
     BUNDLED,
     HERE,
@@ -63,7 +63,7 @@ def listed(clone):
     """Return the datasets in the table of sizes; the catalogue of stores must hold the same."""
     names = pl.read_csv(clone.results / "sizes.tsv", separator="\t")["dataset"].to_list()
     rows = read_rows(clone.results / "catalogue" / "stores.json")
-    assert [".".join(row[facet] for facet in drs.FACETS) for row in rows] == names
+    assert [".".join(row[facet] for facet in FACETS) for row in rows] == names
     return names
 
 

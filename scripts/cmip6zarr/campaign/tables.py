@@ -9,9 +9,10 @@ import polars as pl
 from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.campaign.finished import SIZED, Columns
-from cmip6zarr.catalogue import drs, row_files
+from cmip6zarr.catalogue import build, projects, row_files
 from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core.text import human
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
@@ -119,11 +120,12 @@ def audited(table: pl.DataFrame) -> str:
     return f"audit: read {table.height:,} stores, {objects:,} objects, {human(size)}; {found}"
 
 
-def store_table(sized: pl.DataFrame) -> pl.DataFrame:
-    """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof."""
-    words = sized["dataset"].str.split_exact(".", len(drs.FACETS) - 1).struct.rename_fields(list(drs.FACETS))
-    year = pl.col("member_id").str.extract(r"^s(\d{4})-").cast(pl.Int64)
-    table = words.struct.unnest().with_columns(dcpp_init_year=year)
+def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
+    """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof.
+
+    `own` are the projects that are not built in.
+    """
+    table = build.by_ids(sized["dataset"], own)
     told = (
         *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
         *("findings", "files_left_out", "steps_missing"),
@@ -140,15 +142,28 @@ def _url(store: str) -> str:
     return store if store.startswith(SCHEME) else f"local://{Path(store).absolute()}"
 
 
-def printed(table: pl.DataFrame, width: int) -> str:
+def brief(dataset: str, own: Sequence[Project] = ()) -> str:
+    """Return what tells a dataset from others of a campaign, of its id; all of that where it is of no project.
+
+    >>> brief("CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406")
+    'UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn'
+    """
+    project = projects.of(dataset, own)
+    if dataset.count(".") != len(project.facets) - 1:
+        return dataset
+    words = project.words(dataset)
+    return ".".join(words[facet] for facet in project.brief)
+
+
+def printed(table: pl.DataFrame, width: int, own: Sequence[Project] = ()) -> str:
     """Return the size table for a terminal of `width` characters: the reason is cut to what is left of a line.
 
-    Of an id it shows source, experiment, member, table, variable and grid; the table on disk has all of it.
+    Of an id it shows what `brief` returns; the table on disk has all of it.
     """
     head = ("dataset", "files", "chunks", "NetCDF", "Zarr", "ratio", "objects", "MiB used", "why")
     rows = [
         (
-            ".".join(row["dataset"].split(".")[3:9]),
+            brief(row["dataset"], own),
             str(row["files"]),
             row["chunks"].replace(" ", ""),
             human(row["netcdf_bytes"]),

@@ -1,17 +1,23 @@
-"""A catalogue of a tree of NetCDF files, or of stores, as intake-esm opens it."""
+"""A catalogue of files that trees and work lists name, or of stores, as intake-esm opens it."""
 
-from collections import Counter
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.catalogue import drs
-from cmip6zarr.catalogue.drs import FACETS
+from cmip6zarr.catalogue import drs, mapfiles, projects, stac
 from cmip6zarr.catalogue.esm import CatalogueError
+from cmip6zarr.catalogue.listing import LeftAside, Listed, Reading
+from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
+
+DATASET = "dataset_id"
+"""The column of ids, where not all rows have the same facets."""
+
+SUMS = ("checksum", "checksum_type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,31 +41,99 @@ NETCDF_FILES = Assets(
 )
 
 
-def build(roots: Iterable[str | Path]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return a row per NetCDF file in DRS folders below `roots`, and how many paths were left aside, by reason.
+def build(
+    roots: Iterable[str | Path] = (),
+    mapped: Iterable[str | Path] = (),
+    items: Iterable[str | Path] = (),
+    reading: Reading | None = None,
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return a row per NetCDF file, and how many files, folders and lines were left aside, by reason.
 
-    No file is opened: folders say it all, and the file system has the sizes, in bytes. Raises CatalogueError if a root
-    is no folder or nothing is found.
+    `roots` are folders with DRS folders below them, `mapped` mapfiles and `items` JSON files of STAC, or folders of
+    such. No NetCDF file is opened: folders and lists say it all. Sizes are in bytes, of lists where these have them,
+    else of the file system. Raises CatalogueError if a root or list is not there, or nothing is found.
     """
     # Not ecgtools: it imports xarray and joblib to read what paths state, hides failures, and calls `latest` v0.
-    rows = []
-    left_aside: Counter[str] = Counter()
+    reading = reading or Reading(projects=projects.known())
+    roots, lists = list(roots), [*_files(mapped, "*.map", mapfiles.read), *_files(items, "*.json", stac.read)]
+    found: dict[str, Listed] = {}
+    aside = LeftAside()
+    for entry in (*_in_trees(roots, reading), *(each for file, read in lists for each in read(file, reading))):
+        if not isinstance(entry, Listed):
+            aside.add(*entry)
+        elif (before := found.setdefault(entry.path, entry)) is not entry and before.facets != entry.facets:
+            aside.add("file of another dataset too", f"{entry.path}: listed for two datasets, the first was taken")
+    if not found:
+        where = ", ".join(map(str, (*roots, *(file for file, _ in lists))))
+        raise CatalogueError(f"no NetCDF file lies in a DRS folder, or is listed, in {where}: {aside.reasons}")
+    return table([found[path] for path in sorted(found)]), aside.reasons
+
+
+Reader = Callable[[Path, Reading], Iterator[Listed | tuple[str, str]]]
+
+
+def _files(paths: Iterable[str | Path], pattern: str, read: Reader) -> Iterator[tuple[Path, Reader]]:
+    """Yield work lists: files, and those that match a pattern in folders; raises CatalogueError if there is none."""
+    for path in map(Path, paths):
+        some = sorted(path.rglob(pattern)) if path.is_dir() else [path]
+        if not some or not all(file.is_file() for file in some):
+            raise CatalogueError(f"{path}: there is no such file, and no folder with {pattern} in it")
+        yield from ((file, read) for file in some)
+
+
+def _in_trees(roots: Iterable[str | Path], reading: Reading) -> Iterator[Listed | tuple[str, str]]:
+    """Yield the files in DRS folders; of another, the reason twice: sort and message are one."""
     for root in roots:
         if not Path(root).is_dir():
             raise CatalogueError(f"{root}: there is no such folder")
-    for path, facets in drs.tree(roots):
+    for path, facets in drs.tree(roots, reading.projects):
         if isinstance(facets, str):
-            left_aside[facets] += 1
+            yield facets, facets
         else:
-            member, name = facets["member_id"], path.rpartition("/")[2]
-            rows.append((*facets.values(), drs.init_year(member), drs.time_range(name), path, _size(path)))
-    if not rows:
-        raise CatalogueError(
-            f"no NetCDF file lies in a DRS folder below {', '.join(map(str, roots))}: {dict(left_aside)}"
-        )
-    words = dict.fromkeys((*FACETS, "dcpp_init_year", "time_range", "path", "size"), pl.String)
-    columns = words | {"dcpp_init_year": pl.Int32, "size": pl.Int64}
-    return pl.DataFrame(rows, columns, orient="row").sort("path"), dict(left_aside)
+            project = projects.of(next(iter(facets.values())), reading.projects)
+            yield Listed(facets=facets, project=project, path=path)
+
+
+def table(entries: Sequence[Listed]) -> pl.DataFrame:
+    """Return a row per file: facets, start of a prediction, dates, path, size, and checksums where there are some."""
+    told = {
+        "time_range": [entry.project.time_range(entry.path.rpartition("/")[2]) for entry in entries],
+        "path": [entry.path for entry in entries],
+        "size": [_size(entry.path) if entry.size is None else entry.size for entry in entries],
+    }
+    if any(entry.checksum for entry in entries):
+        told |= {name: [getattr(entry, name) for entry in entries] for name in SUMS}
+    own = {entry.project.path: entry.project for entry in entries if entry.project.path}
+    names = pl.Series([".".join(entry.facets.values()) for entry in entries], dtype=pl.String)
+    kinds = {"size": pl.Int64}
+    return by_ids(names, tuple(own.values())).with_columns(
+        pl.Series(name, values, kinds.get(name, pl.String)) for name, values in told.items()
+    )
+
+
+def by_ids(names: pl.Series, own: Sequence[Project] = ()) -> pl.DataFrame:
+    """Return facets of ids, and `dcpp_init_year`, the start of a prediction; with DATASET first where facets differ.
+
+    `own` are the projects that are not built in. Columns, since there may be a million ids.
+    """
+    rows = pl.DataFrame({DATASET: names}).with_row_index()
+    rows = rows.with_columns(word=pl.col(DATASET).str.extract(r"^([^.]*)"))
+    parts, sets = [], set()
+    for (word,), some in rows.partition_by("word", as_dict=True, maintain_order=True).items():
+        project = projects.of(str(word), own)
+        facets = list(project.facets)
+        sets.add((*facets, project.path))
+        start = project.said.get("start")
+        year = pl.col(start["facet"]).str.extract(f"^{start['pattern']}") if start else pl.lit(None, pl.String)
+        words = some[DATASET].str.split_exact(".", len(facets) - 1).struct.rename_fields(facets).struct.unnest()
+        words = words.with_columns(dcpp_init_year=year.cast(pl.Int64))
+        parts.append(some.select("index", DATASET).hstack(words))
+    if not parts:
+        facets = list(projects.built_in(projects.DEFAULT).facets)
+        return pl.DataFrame(schema=dict.fromkeys(facets, pl.String) | {"dcpp_init_year": pl.Int64})
+    whole = pl.concat(parts, how="diagonal").sort("index").drop("index")
+    years = whole.select(pl.all().exclude("dcpp_init_year"), "dcpp_init_year")
+    return years if len(sets) > 1 or any(project.path for project in own) else years.drop(DATASET)
 
 
 def _size(path: str) -> int | None:
@@ -70,25 +144,29 @@ def _size(path: str) -> int | None:
         return None
 
 
-def write(rows: pl.DataFrame, path: str | Path, assets: Assets = NETCDF_FILES) -> None:
-    """Write rows as an intake-esm catalogue: `path`, a JSON, and its CSV beside it, each whole or not at all.
+def write(rows: pl.DataFrame, path: str | Path, assets: Assets = NETCDF_FILES, kind: str = "csv") -> None:
+    """Write rows as an intake-esm catalogue: `path`, a JSON, and its table beside it, each whole or not at all.
 
-    The rows are as in `texts`. Raises CatalogueError if `path` does not end in .json.
+    The rows are as in `texts`; `kind` is csv or parquet. Raises CatalogueError if `path` does not end in .json.
     """
     path = Path(path)
     if path.suffix != ".json":
         raise CatalogueError(f"{path}: expected a name that ends in .json")
-    table = path.with_suffix(".csv")
-    described, listed = texts(rows, path.stem, table.name, assets)
-    files.write_text(table, listed)
+    beside = path.with_suffix(f".{kind}")
+    described, listed = texts(rows, path.stem, beside.name, assets)
+    if kind == "csv":
+        files.write_text(beside, listed)
+    else:
+        rows.write_parquet(held := io.BytesIO())
+        files.write_bytes(beside, held.getvalue())
     files.write_text(path, described)
 
 
 def texts(rows: pl.DataFrame, name: str, table: str, assets: Assets = NETCDF_FILES) -> tuple[str, str]:
     """Return an intake-esm catalogue as text: its JSON, and its CSV, which the JSON says is at `table`.
 
-    The rows have the ten FACETS, which make up the keys in intake-esm (a key is a dataset's id), and the column that
-    says where an asset is.
+    The rows begin as those of `by_ids`, of which the keys in intake-esm are made (a key is a dataset's id), and have
+    the column that says where an asset is.
     """
     described = {
         "esmcat_version": "0.1.0",
@@ -98,9 +176,19 @@ def texts(rows: pl.DataFrame, name: str, table: str, assets: Assets = NETCDF_FIL
         "attributes": [{"column_name": name, "vocabulary": ""} for name in rows.columns if name != assets.column],
         "assets": {"column_name": assets.column, "format": assets.format},
         "aggregation_control": {
-            "variable_column_name": "variable_id",
-            "groupby_attrs": FACETS,
+            "variable_column_name": next(
+                (n for n in ("variable_id", "variable") if n in rows.columns), rows.columns[0]
+            ),
+            "groupby_attrs": _keys(rows.columns),
             "aggregations": assets.aggregations,
         },
     }
     return files.text_of(described), rows.write_csv()
+
+
+def _keys(columns: Sequence[str]) -> list[str]:
+    """Return the columns that make up the id of a dataset."""
+    if DATASET in columns:
+        return [DATASET]
+    facets = (list(projects.built_in(word).facets) for word in projects.BUILT_IN)
+    return next(names for names in facets if names == list(columns[: len(names)]))

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmip6zarr.catalogue.drs import FACETS
+from cmip6zarr.catalogue import projects
+from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 
@@ -17,16 +18,25 @@ FOLDER = "datasets"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset's id and its files: absolute paths in order, or one glob pattern; their bytes, where all are told."""
+    """A dataset's id and its files: absolute paths in order, or one glob pattern; their bytes, where all are told.
+
+    `own` is the file of its project, where that is none of the built-in ones.
+    """
 
     id: str
     files: tuple[str, ...]
     source_bytes: int | None = None
+    own: str | None = None
+
+    @property
+    def project(self) -> Project:
+        """The project in whose words the id is; raises ProjectError where its file cannot be used."""
+        return projects.load(self.own) if self.own else projects.of(self.id)
 
     @property
     def facets(self) -> dict[str, str]:
-        """The ten FACETS, which the id joins with dots."""
-        return dict(zip(FACETS, self.id.split("."), strict=True))
+        """The words of the id, by the facets of the project."""
+        return self.project.words(self.id)
 
     @property
     def digest(self) -> str:
@@ -48,7 +58,8 @@ def hand_over(results: str | Path, rows: Iterable[Dataset]) -> None:
         Path(results, FOLDER).mkdir(parents=True, exist_ok=True)
     for row in rows:
         path = path_of(results, row.id)
-        text = json.dumps({"dataset": row.id, "files": row.files, "source_bytes": row.source_bytes}) + "\n"
+        told = {"dataset": row.id, "files": row.files, "source_bytes": row.source_bytes, "project": row.own}
+        text = json.dumps(told) + "\n"
         if path.is_file() and path.read_bytes() == text.encode():
             continue
         with files.writing(path):
@@ -62,7 +73,7 @@ def handed_over(results: str | Path, name: str, digest: str | None = None) -> Da
     path = path_of(results, name)
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        row = Dataset(told["dataset"], tuple(told["files"]), told["source_bytes"])
+        row = Dataset(told["dataset"], tuple(told["files"]), told["source_bytes"], told.get("project"))
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{path}: not the file of a dataset, which a run writes when it begins: {error!r}."
         raise DatasetError("catalogue", message, "Run again.") from error

@@ -8,15 +8,22 @@ from cmip6zarr.catalogue.dataset import Dataset
 
 
 class Datasets(Mapping[str, Dataset]):
-    """Datasets by id, in order: each is made when it is asked for, of a table of id, files and source_bytes."""
+    """Datasets by id, in order: each is made when it is asked for, of a table of id, files and source_bytes.
 
-    def __init__(self, table: pl.DataFrame) -> None:
+    `own` has the files of projects that are not built in, by the first word of their ids in lower case.
+    """
+
+    def __init__(self, table: pl.DataFrame, own: Mapping[str, str]) -> None:
         self._table = table.select("files", "source_bytes")
+        self._own = own
         self._place = {name: place for place, name in enumerate(table["id"])}
 
     def __getitem__(self, name: str) -> Dataset:
         files, source_bytes = self._table.row(self._place[name])
-        return Dataset(name, tuple(files), source_bytes)
+        return Dataset(name, tuple(files), source_bytes, self._own_of(name))
+
+    def _own_of(self, name: str) -> str | None:
+        return self._own.get(name.split(".", 1)[0].lower()) if self._own else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
@@ -31,7 +38,7 @@ class Datasets(Mapping[str, Dataset]):
     def rows(self) -> Iterator[Dataset]:
         """Yield all datasets."""
         for name, (files, source_bytes) in zip(self._place, self._table.iter_rows(), strict=True):
-            yield Dataset(name, tuple(files), source_bytes)
+            yield Dataset(name, tuple(files), source_bytes, self._own_of(name))
 
 
 class _Rows(ValuesView[Dataset]):

@@ -30,7 +30,9 @@ answer is still there."""
 def dataset_id(text: str) -> str:
     """Return an id given on the command line; argparse refuses one that is none, and could leave its folder."""
     if not drs.is_id(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a dataset id: {'.'.join(drs.FACETS)}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a dataset id: words of letters, digits, - and _, joined by dots"
+        )
     return text
 
 

@@ -5,7 +5,7 @@ Figures and pictures are within the file; receipts, logs and further pictures ar
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -17,6 +17,8 @@ import polars as pl
 from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.campaign.status import rerun
+from cmip6zarr.catalogue import projects
+from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
@@ -152,13 +154,35 @@ def outliers(done: pl.DataFrame) -> tuple[list[JSON], list[JSON]]:
     return done[order.head(most or 1)].to_dicts(), done[order.tail(most).reverse()].to_dicts()
 
 
-def pictures(done: pl.DataFrame, results: Results) -> tuple[list[str], dict[str, str]]:
+def titles(names: Iterable[str], own: Sequence[Project]) -> dict[str, JSON]:
+    """Return {first word of ids: how many words they have, and which are the `variable`, its `kind`, the `run`}."""
+    found = {}
+    for word, name in {name.split(".", 1)[0]: name for name in names}.items():
+        project = projects.of(name, own)
+        places = list(project.facets)
+        *kind, variable = (places.index(facet) for facet in project.said["kind"])
+        run = [places.index(facet) for facet in project.said["run"]]
+        found[word] = {"words": len(places), "variable": variable, "kind": kind, "run": run}
+    return found
+
+
+def title(name: str, known: Mapping[str, JSON]) -> tuple[str, str, str] | None:
+    """Return variable, kind and run of a dataset, by `titles`; None where its id has another number of words."""
+    words = name.split(".")
+    told = known.get(words[0])
+    if not told or len(words) != told["words"]:
+        return None
+    kind, run = (" ".join(words[place] for place in told[key]) for key in ("kind", "run"))
+    return words[told["variable"]], kind, run
+
+
+def pictures(done: pl.DataFrame, known: Mapping[str, JSON], results: Results) -> tuple[list[str], dict[str, str]]:
     """Return the datasets whose looks are shown, as unlike as can be, and {dataset: SVG} of those within the file."""
     seen = done.select("id", "look", "raw_bytes").drop_nulls("look")
     seen = seen.sort("raw_bytes", descending=True, maintain_order=True).drop("raw_bytes")
     kinds: dict[tuple[str, ...], tuple[str, str]] = {}
     for name, look in seen.iter_rows():
-        kinds.setdefault(tuple(name.split(".")[6:8]), (name, look))  # table and variable
+        kinds.setdefault((title(name, known) or (name,))[:2], (name, look))
     within, left = {}, MOST_PICTURES_BYTES
     for name, look in chain(kinds.values(), seen.iter_rows()):
         path = f"{results}/{look}"
@@ -170,9 +194,17 @@ def pictures(done: pl.DataFrame, results: Results) -> tuple[list[str], dict[str,
 
 
 def render(
-    states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results, now: datetime
+    states: Mapping[str, str],
+    sized: pl.DataFrame,
+    at_work: Mapping[str, str],
+    results: Results,
+    now: datetime,
+    own: Sequence[Project] = (),
 ) -> Iterator[str]:
-    """Yield the report of datasets: {dataset: state}, the table `finished.SIZED`, {dataset: rule at work on it}."""
+    """Yield the report of datasets: {dataset: state}, the table `finished.SIZED`, {dataset: rule at work on it}.
+
+    `own` are the projects that are not built in.
+    """
     import jinja2
     import vl_convert
     from markupsafe import Markup
@@ -185,6 +217,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["human"] = human
+    named = titles(states, own)
+    environment.filters["title"] = lambda name: title(name, named)
     done = told(sized)
     counts = Counter(states.values())
     failed = {name: state for name, state in states.items() if state not in (*SEALED, *AHEAD)}
@@ -194,8 +228,8 @@ def render(
             counts[at_work_on(rule)] += 1
     counts = +counts
     largest, smallest = outliers(done)
-    shown, within = pictures(done, results)
-    own = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
+    shown, within = pictures(done, named, results)
+    parts = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
     yield from environment.get_template("report.html").generate(
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
         counts=counts,
@@ -211,8 +245,9 @@ def render(
         rows=map(Markup, texts(rows_of(states, done, at_work, results))),
         rules=RULES,
         pictures=within,
+        titles=named,
         vega=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]  # its types lack a default
-        **own,
+        **parts,
     )
 
 
@@ -222,10 +257,16 @@ def rank(state: str) -> int:
     return order.index(state) if state in order else len(order)
 
 
-def write(states: Mapping[str, str], sized: pl.DataFrame, at_work: Mapping[str, str], results: Results) -> Path:
+def write(
+    states: Mapping[str, str],
+    sized: pl.DataFrame,
+    at_work: Mapping[str, str],
+    results: Results,
+    own: Sequence[Project] = (),
+) -> Path:
     """Write `report.html` into the results folder and return its path."""
     path = Path(results, "report.html")
-    pieces = render(states, sized, at_work, results, datetime.now(UTC))
+    pieces = render(states, sized, at_work, results, datetime.now(UTC), own)
     # Names of files may hold bytes that are no text.
     files.write_pieces(path, (piece.encode("utf-8", "replace") for piece in pieces))
     return path

@@ -5,7 +5,7 @@ from math import ceil, prod
 
 import zarr
 
-from cmip6zarr.catalogue import drs
+from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
 from cmip6zarr.model.inventory import Inventory
@@ -84,10 +84,10 @@ def causes(arrays: dict[str, ArraySize], inventory: Inventory, zarr_bytes: int) 
     }
 
 
-def main_variable(inventory: Inventory, dataset: str) -> str:
+def main_variable(inventory: Inventory, row: Dataset) -> str:
     """Return the variable that the dataset is about: the one its id names, else the largest."""
     variables = inventory.variables
-    named = dataset.split(".")[drs.FACETS.index("variable_id")] if dataset.count(".") == len(drs.FACETS) - 1 else ""
+    named = row.facets[row.project.variable]
     return named if named in variables else max(variables, key=lambda name: variables[name].raw_bytes)
 
 

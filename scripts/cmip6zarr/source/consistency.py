@@ -5,7 +5,7 @@ found and what was expected; nothing is aligned, filled or guessed. `statics` co
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -18,11 +18,6 @@ from cmip6zarr.source.headers import Header
 from cmip6zarr.source.policy import ACCEPTED, Judge, remedy
 from cmip6zarr.source.time_units import is_time_units
 
-# Global attributes that name a dataset (CMIP6 and CMIP7): files with two values of one are two datasets.
-IDENTITY = (
-    *("variable_id", "branding_suffix", "region", "frequency", "table_id"),
-    *("variant_label", "grid_label", "source_id", "experiment_id"),
-)
 CMIP5_TABLE = re.compile(r"Table (\w+) \(.*\).*")
 # Attributes that decide which number or date a stored number is.
 DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "calendar")
@@ -39,9 +34,12 @@ FLOATS = {"float32", "float64"}
 DIRECTION = re.compile(r"(?i:degrees?_?)((?i:north|east|west|true)|[NEWT])")
 
 
-def check_identity(header: Header, first: Header, judge: Judge) -> None:
-    """Raise Refused (`identity`) if both files name themselves, in different ways, unless the policy is `allow`."""
-    for name in IDENTITY:
+def check_identity(header: Header, first: Header, identity: Iterable[str], judge: Judge) -> None:
+    """Raise Refused (`identity`) if both files name themselves, in different ways, unless the policy is `allow`.
+
+    `identity` are the global attributes that the id of a dataset is made of, in its project.
+    """
+    for name in identity:
         found, expected = header.attributes.get(name), first.attributes.get(name)
         if found is None or expected is None or table_name(found[1]) == table_name(expected[1]):
             continue

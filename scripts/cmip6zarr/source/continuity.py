@@ -14,16 +14,19 @@ from cmip6zarr.source.time_conversion import converted
 from cmip6zarr.source.time_units import date
 
 
-def check_order(sources: list[File], time_name: str, calendar: str, judge: Judge) -> list[File]:
+def check_order(
+    sources: list[File], time_name: str, calendar: str, judge: Judge, is_climatology: bool = False
+) -> list[File]:
     """Check that the steps follow one another through all files, and return the files that have steps of their own.
 
     What two files share is trimmed if the policy says so: that sets `skip` of a file to the number of its first steps
-    that the file before has, or leaves it out. Raises Refused (`overlap`, `gap`, `irregular`).
+    that the file before has, or leaves it out. Steps of a climatology, which the id or the time axis says it is, only
+    increase. Raises Refused (`overlap`, `gap`, `irregular`).
     """
     header = sources[0].header
     declared = str(header.attributes.get("frequency", ["char", ""])[1])
     frequency = None
-    if "climatology" not in header.variables[time_name].attributes:
+    if not is_climatology and "climatology" not in header.variables[time_name].attributes:
         frequency = frequency_of(declared, np.concatenate([file.days for file in sources]))
     try:
         kept = sources[:1]

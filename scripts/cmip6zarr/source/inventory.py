@@ -62,16 +62,18 @@ def inventory_of(row: Dataset, paths: list[str], judge: Judge) -> Inventory:
         raise judge.none_left()
     sources.sort(key=lambda file: (file.days[0], file.days[-1], file.header.path))
     first = sources[0].header
-    dtypes = common_dtypes(sources, time_name)
+    dtypes, identity = common_dtypes(sources, time_name), row.project.identity
     sources[1:] = judge.keep(
-        sources[1:], lambda file: compare(file, first, time_name, dtypes, judge), lambda file: file.header.path
+        sources[1:],
+        lambda file: compare(file, first, time_name, dtypes, identity, judge),
+        lambda file: file.header.path,
     )
     convert_times(sources[0], first, time_name, dtypes)
     sources[1:] = judge.keep(
         sources[1:], lambda file: convert_times(file, first, time_name, dtypes), lambda file: file.header.path
     )
     calendar = calendar_of(first, time_name)
-    sources = check_order(sources, time_name, calendar, judge)
+    sources = check_order(sources, time_name, calendar, judge, row.project.is_climatology(row.id))
     note_conversions(sources, judge)
     return inventory_from(row, sources, time_name, judge, calendar)
 
@@ -85,12 +87,15 @@ def look(path: str, judge: Judge) -> Header:
     return header
 
 
-def compare(file: File, first: Header, time_name: str, dtypes: dict[str, str], judge: Judge) -> File:
+def compare(
+    file: File, first: Header, time_name: str, dtypes: dict[str, str], identity: tuple[str, ...], judge: Judge
+) -> File:
     """Return the file if it agrees with the first in names, structure, meaning and static variables; raises Refused.
 
-    `dtypes` are those of times that the store has wider than one of the files.
+    `dtypes` are those of times that the store has wider than one of the files, `identity` the attributes that name a
+    dataset.
     """
-    check_identity(file.header, first, judge)
+    check_identity(file.header, first, identity, judge)
     check_structure(file.header, first, time_name, dtypes)
     ours, theirs = clocks(first), clocks(file.header)
     check_meaning(file.header, first, ours.keys() & theirs.keys(), judge)

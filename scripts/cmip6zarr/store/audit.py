@@ -86,7 +86,8 @@ def misplaced(home: Home, first: JSON) -> str | None:
     places, folder = ledger.places(home, dataset), drs.store_folder(dataset)
     if "store" in first:
         return None if first["store"] in places else first["store"]
-    other = ".".join(str(home).removesuffix(".zarr").split("/")[-len(drs.FACETS) :])
+    words = dataset.count(".") + 1
+    other = ".".join(str(home).removesuffix(".zarr").split("/")[-words:])
     drs_of_era = drs.is_id(other) and other.split(".")[0] == dataset.split(".")[0]
     return folder if drs_of_era and folder not in places else None
 

@@ -51,7 +51,7 @@ def reasons(path: str, used: Files, policy: Policy) -> Iterator[Reason]:
         return
     with Source(header) as source:
         yield from reasons_of_times(source, used.time_name)
-        for kind, _, message in disagreements(header, used.first, used.time_name):
+        for kind, _, message in disagreements(header, used.first, used.time_name, used.identity):
             yield kind, message
             if kind == "unseen":
                 yield "structure", message

@@ -1,7 +1,7 @@
 """Are the files of a row one dataset? Structure, identity and the meaning of stored numbers, file by file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -9,11 +9,6 @@ from cmip6zarr.verify.header import Header, Value, Variable
 from cmip6zarr.verify.tally import equal
 from cmip6zarr.verify.times import CALENDARS, GREGORIAN, clocks
 
-# What names a dataset: two values of one of them are two datasets.
-IDENTITY = (
-    *("variable_id", "branding_suffix", "region", "frequency", "table_id"),
-    *("variant_label", "grid_label", "source_id", "experiment_id"),
-)
 # What decides which number a stored one is.
 DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "calendar")
 MEANING = (
@@ -43,8 +38,10 @@ def plain_attributes(header: Header) -> dict[str, dict[str, Value]]:
     return {n: {a: v.value for a, v in variable.attributes.items()} for n, variable in header.variables.items()}
 
 
-def disagreements(header: Header, first: Header, time_name: str | None) -> Iterator[Disagreement]:
-    """Yield where a file is not of the first one's dataset.
+def disagreements(
+    header: Header, first: Header, time_name: str | None, identity: Iterable[str]
+) -> Iterator[Disagreement]:
+    """Yield where a file is not of the first one's dataset, which the attributes in `identity` name.
 
     Values of coordinates are not looked at here, and instants of times are not.
     """
@@ -55,7 +52,7 @@ def disagreements(header: Header, first: Header, time_name: str | None) -> Itera
     yield from (
         ("unseen", NEVER, f"{path}: {problem}, expected all values in the file") for problem in header.elsewhere
     )
-    for name in IDENTITY:
+    for name in identity:
         found, expected = (h.attributes[name].value if name in h.attributes else None for h in (header, first))
         if None not in (found, expected) and not equal(table_name(found), table_name(expected)):
             yield "identity", POLICY, f"{path}: {name} is {found!r}, expected {expected!r} as in {first.path}"

@@ -44,13 +44,15 @@ LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinat
 class Unproven:
     """A store that is to be proven and is not sealed yet: where it lies, and its open group with each array's metadata.
 
-    `raw` has what the ledger says of the values of each object, {key: raw_xxh3}. `mode` is how it is to be proven: by
-    all values (`full`), or by `streams` where chunks were copied.
+    `raw` has what the ledger says of the values of each object, {key: raw_xxh3}; `identity` are the attributes that
+    name a dataset of its project. `mode` is how it is to be proven: by all values (`full`), or by `streams` where
+    chunks were copied.
     """
 
     home: Home
     group: zarr.Group
     raw: dict[str, str | None]
+    identity: tuple[str, ...]
     mode: str = "full"
 
     @cached_property
@@ -74,7 +76,7 @@ def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Po
     """
     chunks_expected = prove_objects(store.home, store.arrays)
     tally = Tally()
-    files = read_files(inventory, policy, memory_bytes, tally)
+    files = read_files(inventory, policy, memory_bytes, store.identity, tally)
     compare_metadata(dict(store.group.attrs), store.arrays, files, policy, tally)
     if files.time_name and not tally.mismatches:
         check_order(files, files.time_name, tally)
@@ -108,7 +110,9 @@ def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Po
     )
 
 
-def read_files(inventory: Inventory, policy: Policy, memory_bytes: int, tally: Tally) -> Files:
+def read_files(
+    inventory: Inventory, policy: Policy, memory_bytes: int, identity: tuple[str, ...], tally: Tally
+) -> Files:
     """Return the files of an inventory, of which each has been judged by what its header says.
 
     Raises DatasetError (`source`) where one cannot be read, or is not the one of which the inventory was taken.
@@ -116,10 +120,11 @@ def read_files(inventory: Inventory, policy: Policy, memory_bytes: int, tally: T
     found = [read_header(file.path) for file in inventory.files]
     time_name = time_axis(found[0])
     tally.same("time axis in the inventory", inventory.time.variable if inventory.time else None, time_name)
+    files = Files(tuple(map(Source, found)), inventory.files, time_name, memory_bytes, identity)
     for header, file in zip(found, inventory.files, strict=True):
         check_tracking_id(header, file, inventory)
-        check_agreement(header, found[0], time_name, policy, tally)
-    return Files(tuple(map(Source, found)), inventory.files, time_name, memory_bytes)
+        check_agreement(header, files, policy, tally)
+    return files
 
 
 def is_other_policy(taken: Policy, policy: Policy) -> bool:
@@ -150,9 +155,9 @@ def check_tracking_id(header: Header, file: SourceFile, inventory: Inventory) ->
         raise DatasetError("source", message, ANEW)
 
 
-def check_agreement(header: Header, first: Header, time_name: str | None, policy: Policy, tally: Tally) -> None:
+def check_agreement(header: Header, files: Files, policy: Policy, tally: Tally) -> None:
     """Note a mismatch, or a finding where the policy or a rule lets it be, where a file is not as the first one."""
-    for kind, lets_pass, message in disagreements(header, first, time_name):
+    for kind, lets_pass, message in disagreements(header, files.first, files.time_name, files.identity):
         if lets_pass == RULE:
             tally.note(kind, "accept", message, file=header.path)
         elif lets_pass == POLICY and policy.get(kind) == LIFTED[kind]:

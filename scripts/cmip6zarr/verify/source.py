@@ -106,13 +106,14 @@ class Files:
     """The source files of a store in the order of time, to be read and compared.
 
     `ranges` are their steps as the inventory has them, `time_name` is their time coordinate. `memory_bytes` bounds what
-    is held of their values at once.
+    is held of their values at once. `identity` are the attributes that name a dataset of their project.
     """
 
     sources: tuple[Source, ...]
     ranges: tuple[SourceFile, ...]
     time_name: str | None
     memory_bytes: int
+    identity: tuple[str, ...]
 
     @property
     def headers(self) -> list[Header]:

@@ -52,9 +52,15 @@ const COLUMNS = [
 const haystack = new Map(rows.map(row => [row, [row.id, row.state, row.rule, row.text, row.let_pass].join(" ").toLowerCase()]));
 let shown = rows, sorted = null, descending = false;
 
+// Variable, its kind and the run of a dataset; null where its id has another number of words than those of its project.
+function titleOf(id) {
+  const words = id.split("."), told = Object.hasOwn(data.titles, words[0]) ? data.titles[words[0]] : null;
+  return told?.words === words.length ? [words[told.variable], ...[told.kind, told.run].map(places => places.map(i => words[i]))] : null;
+}
+
 function name(row) {
-  const words = row.id.split(".");
-  const title = words.length === 10 ? [make("b", {}, words[7]), ` ${words[6]} ${words[3]} ${words[4]} ${words[5]}`] : [row.id];
+  const words = titleOf(row.id);
+  const title = words ? [make("b", {}, words[0]), ` ${[...words[1], ...words[2]].join(" ")}`] : [row.id];
   const link = make("a", {href: "#" + encodeURIComponent(row.id), title: row.id}, ...title);
   const box = document.createDocumentFragment();
   box.append(link, make("small", {}, row.text || (row.state === "waiting" ? "not begun, or not finished" : "")));
@@ -148,8 +154,8 @@ function open() {
   if (!row) return;
   const close = make("button", {type: "button", class: "close", "aria-label": "Close"}, "×");
   close.addEventListener("click", () => $("detail").close());
-  const words = row.id.split(".");
-  const title = words.length === 10 ? `${words[7]} ${words[6]} · ${words[3]} · ${words[4]} · ${words[5]}` : row.id;
+  const words = titleOf(row.id);
+  const title = words ? [[words[0], ...words[1]].join(" "), ...words[2]].join(" · ") : row.id;
   const children = [close, make("h2", {id: "detail-title"}, title), make("code", {}, row.id),
     make("p", {class: `text ${tone(row.state)}`}, row.text ? `${row.state}: ${row.text}` : row.state)];
   if (row.state === FOUND) children.push(make("p", {class: "text"}, `Let pass: ${row.let_pass}`));

@@ -1,0 +1,80 @@
+"""Rows that are selected by their facets, checked: what could not be part of a file name or a command is refused."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from cmip6zarr.catalogue import drs, naming, templates
+from cmip6zarr.catalogue.naming import Table
+from cmip6zarr.core.files import JSON
+
+
+class SelectError(ValueError):
+    """Nothing is selected; the message says by which facet, and what there is."""
+
+
+def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return id, path and size of the rows whose facets are among the wanted values, checked and in order.
+
+    The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
+    whole: the others of its rows would be a part of it.
+    """
+    if unknown := [facet for facet in wanted if facet not in of.facets]:
+        raise SelectError(f"select knows no facet {unknown[0]!r}; it knows {', '.join(of.facets)} and limit")
+    lists = {
+        facet: [str(value) for value in (values if isinstance(values, list | tuple) else [values])]
+        for facet, values in wanted.items()
+    }
+    matches = {facet: pl.col(facet).is_in(values) for facet, values in lists.items()}
+    selected = rows.filter(*matches.values())
+    size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    size = pl.when(size >= 0).then(size)
+    chosen = selected.select("row", "id", "path", size=size, is_sound=_is_sound(of)).collect(engine="streaming")
+    if chosen.is_empty():
+        for facet, match in matches.items():
+            if rows.filter(match).select("row").collect().is_empty():
+                some = rows.select(pl.col(facet).unique().sort().head(5)).collect()[facet].to_list()
+                raise SelectError(f"select: no {facet} is {lists[facet]}; some that are there: {some}")
+        raise SelectError(f"select: each facet has matches, but no dataset has all of {lists}")
+    bad = chosen.filter(~pl.col("is_sound"))
+    refused = {}
+    if not bad.is_empty():
+        refused = _refused(selected.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
+        chosen = chosen.filter("is_sound", ~pl.col("id").is_in(bad["id"].drop_nulls().implode()))
+    return chosen.sort("id", "path").select("id", "path", "size"), refused
+
+
+def _is_sound(of: Table) -> pl.Expr:
+    """Return whether the id of a row is one of its project, and fits into a file name, and the path into a line."""
+    is_id = [((p.id_pattern,), p, pl.col("id").str.contains(f"^(?:{p.id_pattern})$")) for p in of.complete]
+    is_short = pl.col("id").str.len_bytes() <= drs.MOST_ID_BYTES
+    return (naming.choose(is_id, True) & is_short).fill_null(False) & ~pl.col("path").str.contains(r"\p{Cc}")
+
+
+def _refused(rows: pl.DataFrame, of: Table) -> dict[str, int]:
+    """Return why rows cannot be used, by the first of each reason."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for row in rows.iter_rows(named=True):
+        facets = next(project for project in of.complete if project.name == row["project"]).facets
+        wrong = (name for name, facet in facets.items() if not re.fullmatch(facet.pattern, row[name] or ""))
+        column = next(wrong, None) or ("id" if len(row["id"]) > drs.MOST_ID_BYTES else "path")
+        pattern = facets[column].pattern if column in facets else ""
+        numbers[column, pattern] += 1
+        if (column, pattern) not in first:
+            first[column, pattern] = _why(row, column, pattern)
+    return {first[key]: number for key, number in numbers.items()}
+
+
+def _why(row: JSON, column: str, pattern: str) -> str:
+    """Return what is wrong with a column of a row, and what to do about it."""
+    if column == "id":
+        found, expected = f"has {len(row['id'])} characters", f"at most {drs.MOST_ID_BYTES}, to fit into a file name"
+    else:
+        words = "letters, digits, - and _ only" if pattern == templates.WORD else f"the pattern {pattern}"
+        found = f"is {row[column]!r:.300}"
+        expected = "no control characters" if column == "path" else words
+    return f"row {row['row']}: {column} {found}, expected {expected}; correct it, or leave it out by select"
