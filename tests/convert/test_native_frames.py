@@ -14,6 +14,7 @@ from chain import ID, failed_verify, run_convert, run_verify, take
 from numcodecs.shuffle import Shuffle
 from spoil import each
 
+from cmip6zarr.convert.reader import Reader
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 
@@ -93,6 +94,16 @@ COPIED = {
     "bytes": lambda root: make_dataset(root, dtype="i1"),
     "doubles": lambda root: make_dataset(root, dtype="f8"),
     "large fields": lambda root: make_dataset(root, files=2, lat=60, lon=90),
+    "big-endian": lambda root: make_dataset(root, lat=60, lon=90, filters=DEFLATED | {"endian": "big"}),
+    "big-endian integers": lambda root: make_dataset(
+        root, lat=60, lon=90, dtype="i2", filters=DEFLATED | {"endian": "big"}
+    ),
+    "big-endian bytes": lambda root: make_dataset(
+        root, lat=60, lon=90, dtype="i1", filters=DEFLATED | {"endian": "big"}
+    ),
+    "big-endian, ends within a chunk": lambda root: make_dataset(
+        root, files=1, steps=5, lat=60, lon=90, chunks=(2, 60, 90), filters=DEFLATED | {"endian": "big"}
+    ),
 }
 
 
@@ -134,7 +145,13 @@ RECOMPRESSED = {
     "classic": (lambda root: make_dataset(root, format="NETCDF3_CLASSIC"), "not in chunks"),
     "not deflated": (lambda root: filtered(root, (1, 3, 4), zlib=False, shuffle=False), "its filters are none"),
     "checked by netCDF": (lambda root: filtered(root, fletcher32=True), "its Fletcher-32 is of the values"),
-    "big-endian": (lambda root: filtered(root, endian="big"), "big-endian"),
+    "big-endian in one file": (
+        lambda root: [
+            *make_dataset(root, files=1, filters=DEFLATED | {"endian": "big"}),
+            *make_dataset(root, files=1, start=4, filters=DEFLATED),
+        ],
+        "it is big-endian in some",
+    ),
     "files between chunks": (lambda root: filtered(root, (3, 3, 4)), "steps 0 to 4 are no whole number"),
     "shuffled in one file": (
         lambda root: [
@@ -282,3 +299,15 @@ def test_objects_have_the_declared_codec(tmp_path):
     assert isinstance(codec, zarr.codecs.BloscCodec)
     told = codec.to_dict()["configuration"]
     assert told == {"typesize": 4, "cname": "zlib", "clevel": 1, "shuffle": "shuffle", "blocksize": 60 * 90 * 4}
+
+
+@FORMATS
+def test_values_that_are_big_endian_can_be_compressed_anew(tmp_path, monkeypatch, more):
+    """Where a file is not as the plan was told, values go into the array as it is declared, and are proven."""
+    take(make_dataset(tmp_path / "files", lat=60, lon=90, filters=DEFLATED | {"endian": "big"}), tmp_path)
+    monkeypatch.setattr(Reader, "native_chunks", lambda *_: [])
+    assert run_convert(tmp_path, tmp_path / "s.zarr", *NATIVE, *more) == 0
+    told = receipts.read(tmp_path, "convert", ID)
+    assert told["codecs"]["tas"] == "native chunks, blosc zlib of 21600 bytes, big-endian"
+    assert run_verify(tmp_path, "--mode", "streams") == 0
+    assert run_verify(tmp_path) == 0

@@ -48,6 +48,7 @@ FILES = {
     "not shuffled": {"filters": DEFLATED | {"shuffle": False}},
     "cut in space": {"chunks": (1, 40, 50)},
     "two steps a chunk": {"chunks": (2, 60, 90)},
+    "big-endian": {"filters": DEFLATED | {"endian": "big"}},
     "netCDF-4 of any model": {"format": "NETCDF4"},
 }
 

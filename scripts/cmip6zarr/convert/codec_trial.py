@@ -24,7 +24,7 @@ def choose(preset: str, reader: Reader, cut: Cut, dtype: np.dtype) -> tuple[Blos
     """
     native = cut.array.native[0] if cut.array.not_copied is None else None
     if native is not None:
-        return Blosc("zlib", 1, prod(native) * dtype.itemsize, shuffle=cut.array.shuffled), {}
+        return Blosc("zlib", 1, prod(native) * dtype.itemsize, shuffle=cut.array.shuffled, big=cut.array.big), {}
     smallest = PRESETS[preset].smallest
     candidates = [codec for codec in PRESETS[preset].codecs if codec.fits(dtype)]
     if len(candidates) == 1 or dtype.kind not in "fiu" or cut.array.bytes <= SMALL_BYTES:

@@ -12,7 +12,7 @@ import imagecodecs
 import numcodecs
 import numcodecs.abc
 import numpy as np
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, BytesCodec
 from zarr.codecs.numcodecs import PCodec
 
 from cmip6zarr.convert.hdf5_layout import Region
@@ -34,7 +34,7 @@ ABSENT = 2**64 - 1  # offset and length of a chunk that a shard does not hold
 class Blosc:
     """Blosc: inner codec, level, block size (0: its own), whether crc32c always follows in v3, and bytes are shuffled.
 
-    The inner codec zlib is for native chunks, of which each is a block.
+    The inner codec zlib is for native chunks, of which each is a block, and which may be of `big`-endian numbers.
     """
 
     inner: Literal["lz4", "zlib", "zstd"]
@@ -42,11 +42,13 @@ class Blosc:
     block_bytes: int
     crc32c: bool = True
     shuffle: bool = True
+    big: bool = False
 
     @property
     def name(self) -> str:
         if self.inner == "zlib":
-            return f"native chunks, blosc zlib of {self.block_bytes} bytes{'' if self.shuffle else ', not shuffled'}"
+            more = ", not shuffled" * (not self.shuffle) + ", big-endian" * self.big
+            return f"native chunks, blosc zlib of {self.block_bytes} bytes{more}"
         blocks = f" {self.block_bytes // 2**20} MiB blocks" if self.block_bytes else ""
         return f"blosc {self.inner}-{self.level}{blocks}"
 
@@ -64,9 +66,10 @@ class Blosc:
             shuffle="shuffle" if self.shuffle else "noshuffle",
             blocksize=self.block_bytes,
         )
-        return {"compressors": [codec]}
+        return {"compressors": [codec]} | ({"serializer": BytesCodec(endian="big")} if self.big else {})
 
     def encode(self, values: np.ndarray) -> memoryview:
+        values = values.astype(values.dtype.newbyteorder(">")) if self.big else values
         encoded: Bytes = imagecodecs.blosc_encode(
             values,
             level=self.level,

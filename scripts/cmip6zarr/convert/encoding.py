@@ -81,6 +81,7 @@ def create_array(
     text = dtype == TEXT
     if zarr_format == 2:
         own = {"compressors": codec.v2(), "fill_value": fill}
+        dtype = dtype.newbyteorder(">") if isinstance(codec, Blosc) and codec.big else dtype
     else:
         own = codec.v3(np.dtype("u1") if text else dtype)
         own["compressors"] += [Crc32cCodec()] * has_crc32c(codec, shards != chunks)

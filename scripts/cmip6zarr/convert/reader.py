@@ -85,6 +85,8 @@ class Reader:
             layout = self._layout(array, file)
             if not isinstance(layout, hdf5_layout.Chunked):
                 return []
+            if layout.dtype != layout.dtype.newbyteorder(">" if array.big and copied else "<"):
+                return []
             some = find(file.path, array.name, layout, shifted(part, shift))
             if not some or some[0].layout.chunks != (found or some)[0].layout.chunks:
                 return []

@@ -91,7 +91,7 @@ def write_independent(reader: Reader, cut: Cut, target: Target, compute: Compute
     Native chunks that lie as Blosc shuffles are handed over as they are. Everything else is read into a buffer of the
     thread first, a shard at a time.
     """
-    form, dtype = target.form, target.array.dtype
+    form, dtype = target.form, target.array.dtype.newbyteorder("<")
 
     def write(shard: Region) -> None:
         origin = [r.start for r in shard]
@@ -157,7 +157,9 @@ def summed(blocks: Iterator[Bytes], raw: RawSum) -> Iterator[Bytes]:
 def write_slabs(reader: Reader, cut: Cut, target: Target, compute: Compute) -> None:
     """Write the shards of an array slab by slab."""
     # One buffer for all slabs: new memory would cost as much as compressing into it.
-    buffer = np.empty([min(n, size) for n, size in zip(cut.slab, cut.array.shape, strict=True)], target.array.dtype)
+    buffer = np.empty(
+        [min(n, size) for n, size in zip(cut.slab, cut.array.shape, strict=True)], target.array.dtype.newbyteorder("<")
+    )
     for slab in cut.slabs():
         shards = list(target.missing(cut.shards_of(slab)))
         if shards:

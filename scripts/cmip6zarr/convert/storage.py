@@ -16,7 +16,7 @@ def obstacle(inventory: Inventory, name: str) -> str | None:
     if inventory.variables[name].dtype in ("str", "S1"):
         return "it is text"
     files = inventory.files[:1] if inventory.variables[name].static else inventory.files
-    shuffled = set()
+    shuffled, ends = set(), set()
     for file in files:
         found = like(file.form, inventory.form)["variables"][name]["storage"]
         if not found or found["layout"] != "chunked":
@@ -27,12 +27,20 @@ def obstacle(inventory: Inventory, name: str) -> str | None:
         # The netCDF library does not tell in which order filters were applied.
         if "fletcher32" in filters and name not in hdf5_layout.layouts(file.path):
             return "its Fletcher-32 is of the values, and not of the compressed bytes"
-        if found["endian"] == "big":
-            return "its bytes are big-endian"
         if moved := trimmed(file, found["chunks"], name, inventory):
             return moved
         shuffled.add("shuffle" in filters)
+        ends.add(found["endian"])
+    if len(ends) > 1:
+        return "it is big-endian in some of its files only"
     return "it is shuffled in some of its files only" if len(shuffled) > 1 else None
+
+
+def is_big(inventory: Inventory, name: str) -> bool:
+    """Tell whether the numbers of a variable are big-endian in the first file."""
+    found = inventory.form["variables"][name]["storage"]
+    variable = inventory.variables[name]
+    return bool(found) and found["endian"] == "big" and variable.dtype not in ("str", "S1", "int8", "uint8")
 
 
 def trimmed(file: SourceFile, chunks: list[int], name: str, inventory: Inventory) -> str | None:

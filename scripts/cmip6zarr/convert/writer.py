@@ -52,6 +52,7 @@ def arrays_of(inventory: Inventory, preset: str) -> list[chunks.Array]:
             native=tuple(layout.chunks or None for layout in v.layouts),
             shuffled=blosc and v.dtype not in TEXTS and all("shuffle" in layout.filters for layout in v.layouts),
             files=tuple((file.start, file.stop) for file in inventory.files),
+            big=preset == "native" and storage.is_big(inventory, name),
             **({"not_copied": storage.obstacle(inventory, name)} if preset == "native" else {}),
         )
         for name, v in inventory.variables.items()

@@ -31,7 +31,8 @@ class Array:
     """One array to be written.
 
     `axis` is the time axis or None, `field` whether the chunk rule cuts it, `native` the chunk shapes in the files
-    (None: contiguous), `shuffled` whether all of them are shuffled, `files` their [start, stop) along the time axis.
+    (None: contiguous), `shuffled` whether all of them are shuffled, `big` whether they are to be copied and big-endian,
+    `files` the [start, stop) of files along the time axis.
     `not_copied` says why the native chunks are compressed anew, None: they are copied as they are.
     """
 
@@ -44,6 +45,7 @@ class Array:
     field: bool = False
     native: tuple[tuple[int, ...] | None, ...] = ()
     shuffled: bool = False
+    big: bool = False
     files: tuple[tuple[int, int], ...] = ()
     not_copied: str | None = ANEW
 

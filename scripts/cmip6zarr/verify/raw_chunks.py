@@ -39,14 +39,15 @@ class RawChunks:
 
     def is_of(self, kind: str, order: str) -> bool:
         """Tell whether its values are in HDF5 what a numpy name and a byte order (`<`, `>`) say."""
-        letters = {"<": "LE", ">": "BE"}[order]
         family = {"float": "IEEE_F", "int": "STD_I", "uint": "STD_U"}.get(kind.rstrip("0123456789"))
         if family is None:
             return False
-        wanted = c_int64.in_dll(HDF5, f"H5T_{family}{kind.lstrip('abcdefghijklmnopqrstuvwxyz')}{letters}_g")
+        bits = kind.lstrip("abcdefghijklmnopqrstuvwxyz")
+        # A byte has no order, though HDF5 notes one.
+        orders = {"<": ("LE",), ">": ("BE",)}[order] if bits != "8" else ("LE", "BE")
         held = hid(HDF5.H5Dget_type(self._dataset))
         try:
-            return int(HDF5.H5Tequal(held, wanted)) > 0
+            return any(HDF5.H5Tequal(held, c_int64.in_dll(HDF5, f"H5T_{family}{bits}{each}_g")) > 0 for each in orders)
         finally:
             HDF5.H5Tclose(held)
 
