@@ -153,9 +153,10 @@ def _datasets(rows: pl.DataFrame, limit: int | None, own: Sequence[str]) -> tupl
     if limit is not None and not (isinstance(limit, int) and limit > 0):
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
     # Of a path that is listed again, the last row.
-    again = pl.col("id").eq(pl.col("id").shift(-1)) & pl.col("path").eq(pl.col("path").shift(-1))
+    again = pl.col("place").eq(pl.col("place").shift(-1)) & pl.col("path").eq(pl.col("path").shift(-1))
     told = pl.when(pl.col("size").null_count() == 0).then(pl.col("size").sum())
-    each = rows.filter(~again.fill_null(False)).group_by("id", maintain_order=True).agg(files="path", source_bytes=told)
+    each = rows.filter(~again.fill_null(False)).group_by("id").agg(files="path", source_bytes=told)
+    each = each.with_columns(pl.col("id").cast(pl.String)).sort("id")
     each = each.head(limit) if limit else each
     is_mixed = (pl.col("files").list.len() > 1) & pl.col("files").list.eval(
         pl.element().str.contains("[*?]")

@@ -17,7 +17,9 @@ class SelectError(ValueError):
 
 
 def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return id, path and size of the rows whose facets are among the wanted values, checked and in order.
+    """Return id, path and size of the rows whose facets are among the wanted values, checked, dataset by dataset.
+
+    Ids are categories, `place` is the number of each; the paths of one are in order.
 
     The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
     whole: the others of its rows would be a part of it.
@@ -32,7 +34,9 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
     selected = rows.filter(*matches.values())
     size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     size = pl.when(size >= 0).then(size)
-    chosen = selected.select("row", "id", "path", size=size, is_sound=_is_sound(of)).collect(engine="streaming")
+    # Ids as numbers: as text they are a third of the memory, and to sort by two texts takes twice as much again.
+    number = pl.col("id").cast(pl.Categorical)
+    chosen = selected.select("row", "path", id=number, size=size, is_sound=_is_sound(of)).collect(engine="streaming")
     if chosen.is_empty():
         for facet, match in matches.items():
             if rows.filter(match).select("row").collect().is_empty():
@@ -43,8 +47,9 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
     refused = {}
     if not bad.is_empty():
         refused = _refused(selected.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
-        chosen = chosen.filter("is_sound", ~pl.col("id").is_in(bad["id"].drop_nulls().implode()))
-    return chosen.sort("id", "path").select("id", "path", "size"), refused
+        chosen = chosen.join(bad.select("id"), on="id", how="anti", nulls_equal=True)
+    chosen = chosen.select("id", "path", "size", place=pl.col("id").to_physical())
+    return chosen.sort("path").sort("place", maintain_order=True), refused
 
 
 def _is_sound(of: Table) -> pl.Expr:
