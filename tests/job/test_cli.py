@@ -215,7 +215,7 @@ def test_hostile_id_is_a_usage_error(tmp_path, capsys, script, hostile):
     with pytest.raises(SystemExit) as stop:
         script.main([hostile, "--results", str(tmp_path / "r"), *known])
     assert stop.value.code == cli.USAGE == 2
-    assert "is not a dataset id: mip_era.activity_id" in capsys.readouterr().err
+    assert "is not a dataset id: words of letters" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

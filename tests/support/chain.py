@@ -13,7 +13,7 @@ import convert
 import inventory
 import verify
 from cmip6zarr.campaign import listed
-from cmip6zarr.catalogue import build, esm
+from cmip6zarr.catalogue import build, esm, projects
 from cmip6zarr.catalogue.dataset import Dataset, hand_over
 from cmip6zarr.convert import writer
 from cmip6zarr.job import receipts
@@ -46,7 +46,7 @@ def list_files(datasets, path):
 
 def run_inventory(dataset, listed, results, **policy):
     """Run inventory.py for a dataset of a catalogue and return its exit code."""
-    facets = dict(zip(FACETS, dataset.split("."), strict=True))
+    facets = projects.of(dataset).words(dataset)
     row = ROWS[str(results), dataset] = esm.read_catalogue(listed, facets).datasets[dataset]
     hand_over(results, [row])
     return inventory.main([dataset, "--results", str(results), "--digest", row.digest, "--policy", json.dumps(policy)])
