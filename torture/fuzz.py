@@ -1,4 +1,4 @@
-"""`make fuzz`: mutated sources, catalogues, configurations, receipts and ledgers, and what the scripts say of them.
+"""`make fuzz`: mutated sources, catalogues, work lists, configurations, receipts and ledgers, and what the scripts say of them.
 
 Writes fuzz.md to the work folder, and keeps there the inputs for which a promise was broken; exits with 1 if there are
 any. Each case has a process of its own: the HDF5 library may crash on a file, which is a failure of the dataset.
@@ -24,13 +24,15 @@ import numpy as np
 import yaml
 from common import ID, ROOT, audit, chain, make_dataset, size_report
 
+import catalogue
 from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
 
 SCHEMA = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text())
 HANG_SECONDS = 60
-KINDS = ("netcdf4", "netcdf3", "catalogue", "config", "receipt", "ledger")
+LISTS = ("mapfile", "stac", "project")
+KINDS = ("netcdf4", "netcdf3", "catalogue", *LISTS, "config", "receipt", "ledger")
 RULES = ("inventory", "convert", "verify", "size_report", "audit")
 WORDS = ("../../x", "/etc/passwd", "<b>", "'; rm -rf /", "\0", "", -1, 2**70, None, [], {}, True, 1e308, "nan")
 
@@ -83,6 +85,13 @@ def base(folder: Path, form: str) -> None:
     """Make a dataset with its catalogue, receipts and sealed store, which cases are copies of."""
     paths = make_dataset(folder / "nc", files=2, steps=3, format=form)
     chain.list_files({ID: paths}, folder / "catalogue.json")
+    listed = [(ID, str(path), path.stat().st_size) for path in paths]
+    lines = [f"{name} | {path} | {size} | checksum={'0' * 64} | checksum_type=SHA256\n" for name, path, size in listed]
+    (folder / "nc" / "x.map").write_text("".join(lines))
+    assets = {str(n): {"href": path, "file:size": size} for n, (_, path, size) in enumerate(listed)}
+    (folder / "nc" / "x.json").write_text(json.dumps({"features": [{"id": ID, "properties": {}, "assets": assets}]}))
+    own = (ROOT / "config" / "projects" / "cordex.yaml").read_text().replace("CORDEX", "OURS").replace("cordex", "ours")
+    (folder / "nc" / "x.yaml").write_text(own)
     codes = [chain.run_inventory(ID, folder / "catalogue.json", folder / "results")]
     codes += [chain.run_convert(folder / "results", folder / "s.zarr"), chain.run_verify(folder / "results")]
     codes += [script.main([ID, "--results", str(folder / "results")]) for script in (size_report, audit)]
@@ -108,6 +117,8 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
         change(chance.choice([folder / "catalogue.json", folder / "catalogue.csv"]), chance)
         code = chain.run_campaign(folder / "catalogue.json", results)
         return "read" if code == 0 else "refused"
+    elif kind in LISTS:
+        return listed_by(kind, folder, chance)
     elif kind == "receipt":
         rule = chance.choice(RULES)
         change(receipts.path_of(results, rule, ID), chance)
@@ -130,6 +141,17 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
             told_by_campaign(folder)
             return receipts.read(results, "failed", ID)["class"]
     return "verified"
+
+
+def listed_by(kind: str, folder: Path, chance: random.Random) -> str:
+    """Spoil a work list, or the file of a project of one's own, and return whether it is read or refused."""
+    change(folder / "nc" / {"mapfile": "x.map", "stac": "x.json", "project": "x.yaml"}[kind], chance)
+    argv = ["show", str(folder / "catalogue.json"), "--projects", str(folder / "nc" / "x.yaml")]
+    if kind != "project":
+        option = {"mapfile": "--mapfiles", "stac": "--stac"}[kind]
+        place = folder / "nc" / {"mapfile": "x.map", "stac": "x.json"}[kind]
+        argv = ["build", option, str(place), "--out", str(folder / "results" / "built.json")]
+    return "refused" if catalogue.main(argv) else "read"
 
 
 def told_by_campaign(folder: Path) -> str:
