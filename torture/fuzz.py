@@ -1,4 +1,4 @@
-"""`make fuzz`: mutated sources, catalogues, work lists, configurations, receipts and ledgers, and what the scripts say of them.
+"""`make fuzz`: mutated sources, catalogues, lists, settings, receipts and ledgers, and what the scripts say of them.
 
 Writes fuzz.md to the work folder, and keeps there the inputs for which a promise was broken; exits with 1 if there are
 any. Each case has a process of its own: the HDF5 library may crash on a file, which is a failure of the dataset.
