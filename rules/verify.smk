@@ -11,6 +11,7 @@ rule verify:
         "<results>/logs/verify/{dataset}.log",
     conda:
         "../envs/environment.yaml"
+    threads: config["threads"]
     resources:
         mem_mb=job_mem_mb,
         runtime=job_minutes,

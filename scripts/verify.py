@@ -5,6 +5,7 @@ With --audit STORE instead of a dataset: is a store, sealed once, still what its
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -66,6 +67,7 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
     and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
     inventory does not allow is a failure of kind `source`: the inventory is taken again.
     """
+    threads = min(args.threads, len(os.sched_getaffinity(0)))
     memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
     policy = proof.DEFAULTS | json.loads(args.policy)
     entries = ledger.read(home)
@@ -76,7 +78,7 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
     group = zarr_store.open_unsealed(home, checksums)
     try:
         store = proof.Unproven(home, group, raw, listed.project.identity, args.mode)
-        proven = proof.prove(store, inventory, left_out, policy, memory_bytes)
+        proven = proof.prove(store, inventory, left_out, policy, memory_bytes, threads)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
             audit.check(home, "chunks", book)  # names all objects that have changed, if it is that

@@ -39,7 +39,7 @@ The recipe is that of the code, and no option."""
 HOW = {
     "inventory": ("policy",),
     "convert": ("s3", "take_over", "memory_mib", "threads"),
-    "verify": ("digest", "s3", "policy", "memory_mib"),
+    "verify": ("digest", "s3", "policy", "memory_mib", "threads"),
     "size_report": ("s3",),
     "audit": ("s3",),
     "publish": ("s3", "take_over", "memory_mib"),

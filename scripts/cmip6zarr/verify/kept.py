@@ -8,6 +8,7 @@ import numpy as np
 from zarr.types import AnyArray
 
 from cmip6zarr.model.provenance import Provenance
+from cmip6zarr.verify.readers import Readers
 from cmip6zarr.verify.source import Files
 from cmip6zarr.verify.tally import Tally, bits
 from cmip6zarr.verify.values import Part, missing_numbers
@@ -43,7 +44,7 @@ def compare_converted(told: Provenance, arrays: dict[str, AnyArray], files: File
             for name, conversion in file.moves.items():
                 flips = kept.get(name, "")
                 if isinstance(flips, str):
-                    part = Part(arrays[name], source, file, files.time_name)
+                    part = Part(arrays[name], Readers(files.sources), number, file, files.time_name)
                     compare_times(part, conversion, flips, files.memory_bytes, tally)
                 elif flips is not None:
                     tally.wrong(f"provenance of {file.path}: {name!r}: found texts kept, expected bytes or none")

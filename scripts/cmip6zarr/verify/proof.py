@@ -24,6 +24,7 @@ from cmip6zarr.verify.metadata import compare_metadata
 from cmip6zarr.verify.opens import check_opens
 from cmip6zarr.verify.order import check_order
 from cmip6zarr.verify.origin import check_provenance
+from cmip6zarr.verify.readers import Readers
 from cmip6zarr.verify.row import ANEW
 from cmip6zarr.verify.source import FETCH, Files, Source
 from cmip6zarr.verify.static import drift
@@ -31,10 +32,13 @@ from cmip6zarr.verify.streams import compare_copied
 from cmip6zarr.verify.sums import Sums, compare_sums
 from cmip6zarr.verify.tally import MOST_NAMED, Policy, Tally, equal
 from cmip6zarr.verify.times import clocks
-from cmip6zarr.verify.values import CONVERT_AGAIN, Part, compare_variable, size_of
+from cmip6zarr.verify.values import BLOCK_BYTES, CONVERT_AGAIN, Part, compare_variable, size_of
 
 DEFAULTS = {"coordinate_tolerance": 1e-12}
 """Of a policy that says nothing; each reason to refuse is `refuse`."""
+
+LEAST_BYTES = 64 * 2**20
+"""Values of a dataset that are worth starting processes to read them."""
 
 LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinates": "first"}
 """Kind of disagreement between files -> the policy's choice that lets it be."""
@@ -68,10 +72,18 @@ class Unproven:
         return self.arrays.keys() - {key.rpartition("/")[0] for key, raw in chunks.items() if raw != COPIED}
 
 
-def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Policy, memory_bytes: int) -> Proof:
+def prove(
+    store: Unproven,
+    inventory: Inventory,
+    left_out: list[str],
+    policy: Policy,
+    memory_bytes: int,
+    threads: int = 1,
+) -> Proof:
     """Return the proof of a store.
 
-    `left_out` are the files of the row that are not in the store; `memory_bytes` bounds what is held at once. Raises
+    `left_out` are the files of the row that are not in the store; `memory_bytes` bounds what is held at once, by all
+    `threads`. Raises
     DatasetError: `chunks`, `source` where store or files cannot be read, `mismatch` with the first differences.
     """
     chunks_expected = prove_objects(store.home, store.arrays)
@@ -82,7 +94,7 @@ def prove(store: Unproven, inventory: Inventory, left_out: list[str], policy: Po
         check_order(files, files.time_name, tally)
     for path in left_out:
         check_left_out(path, files, policy, tally)
-    sums = compare_values(store.arrays, store.unseen, files, policy, tally)
+    sums = compare_values(store, files, policy, threads, tally)
     default_fill.note(tally)
     compare_consolidated(store.home, store.arrays, tally)
     if not tally.mismatches:
@@ -166,17 +178,19 @@ def check_agreement(header: Header, files: Files, policy: Policy, tally: Tally) 
             tally.wrong(f"{message} [{kind}]")
 
 
-def compare_values(
-    arrays: dict[str, AnyArray], unseen: set[str], files: Files, policy: Policy, tally: Tally
-) -> dict[str, Sums]:
+def compare_values(store: Unproven, files: Files, policy: Policy, threads: int, tally: Tally) -> dict[str, Sums]:
     """Compare every value of every file with the store, and return the sums of the arrays of numbers.
 
-    Of arrays that are `unseen`, values that were copied are compared compressed, and there is no sum.
+    Of arrays that are `unseen`, values that were copied are compared compressed, and there is no sum. One of `threads`
+    compares, the others read the files.
     """
+    arrays, unseen = store.arrays, store.unseen
     sums = {name: Sums(array) for name, array in arrays.items() if array.dtype.kind not in "OTU" and name not in unseen}
     ours = clocks({name: dict(array.attrs) for name, array in arrays.items()})
     total = sum(size_of(v) for h in files.headers for v in h.variables.values() if v.kind != USER_DEFINED)
-    with Progress("verify", total) as progress:
+    processes = threads - 1 if total >= LEAST_BYTES else 0
+    memory_bytes = files.memory_bytes * 2 // (2 + processes)  # each holds about half as much as this one
+    with Readers(files.sources, processes, 2 * BLOCK_BYTES) as readers, Progress("verify", total) as progress:
         for number, (source, file) in enumerate(zip(files.sources, files.ranges, strict=True)):
             theirs = clocks(plain_attributes(source.header))
             with source:
@@ -184,7 +198,7 @@ def compare_values(
                     if source.header.variables[name].kind == USER_DEFINED:
                         continue
                     pair = (ours[name], theirs[name]) if name in ours and name in theirs else None
-                    part = Part(arrays[name], source, file, files.time_name, pair)
+                    part = Part(arrays[name], readers, number, file, files.time_name, pair)
                     if name in unseen and (compared := compare_copied(part, tally, progress)) is not None:
                         tally.values_compared += compared
                         tally.covered[name] += part.size
@@ -192,12 +206,12 @@ def compare_values(
                     # What a later file says again of a static variable may drift, so that is judged apart.
                     judged = Tally() if number and part.axis is None else tally
                     summed = sums.get(name) if judged is tally else None
-                    count = compare_variable(part, files.memory_bytes, judged, progress, summed)
+                    count = compare_variable(part, memory_bytes, judged, progress, summed)
                     tally.values_compared += count
                     if judged is tally:
                         tally.covered[name] += count
                     elif judged.mismatches:
-                        judge_drift(part, judged, policy, files.memory_bytes, tally)
+                        judge_drift(part, judged, policy, memory_bytes, tally)
     for name, array in arrays.items():
         tally.same(f"{name}: values compared", tally.covered[name], array.size)
     return sums

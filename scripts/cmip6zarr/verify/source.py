@@ -51,7 +51,7 @@ class Source:
         try:
             if inside == region:
                 return self._read(name, region)
-            values = np.full([r.stop - r.start for r in region], self._fill(name), self._dtype(name))
+            values = np.full([r.stop - r.start for r in region], self._fill(name), self.dtype(name))
             if all(r.start < r.stop for r in inside):
                 part = tuple(slice(0, r.stop - r.start) for r in inside)
                 values[part] = self._read(name, inside)
@@ -66,7 +66,7 @@ class Source:
         chunks = self.header.variables[name].chunks
         if not chunks or not region or touched(region, chunks) <= MOST_CHUNKS_AT_ONCE:
             return self._piece(name, region)
-        values = np.empty([r.stop - r.start for r in region], self._dtype(name))
+        values = np.empty([r.stop - r.start for r in region], self.dtype(name))
         for piece in pieces(region, chunks):
             target = tuple(slice(p.start - r.start, p.stop - r.start) for p, r in zip(piece, region, strict=True))
             values[target] = self._piece(name, piece)
@@ -88,7 +88,8 @@ class Source:
             self._nc = nc
         return self._nc
 
-    def _dtype(self, name: str) -> np.dtype:
+    def dtype(self, name: str) -> np.dtype:
+        """Return the dtype of what `read` returns of a variable."""
         kind = self.header.variables[name].kind
         return np.dtype({"char": "S1", "string": "O"}.get(kind, kind))
 
@@ -98,7 +99,7 @@ class Source:
         if "_FillValue" in variable.attributes:
             return variable.value("_FillValue")
         defaults = netCDF4.default_fillvals | {"S1": b"\0", "O": ""}
-        return defaults.get(self._dtype(name).str[1:])
+        return defaults.get(self.dtype(name).str[1:])
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def compare_copied(part: Part, tally: Tally, progress: Progress) -> int | None:
             compare_object(copy, chunks, place, data, seen)
     seen.left += samples(copy)
     tally.blocks_compared += seen.blocks
-    count = compare_blocks(part, iter(seen.left), tally, progress, None)
+    count = compare_blocks(part, seen.left, tally, progress, None)
     # Of some of the values, so it tells nothing.
     tally.default_fill.pop((part.name, part.source.header.path), None)
     return count

@@ -1,6 +1,6 @@
 """Every value of a variable in one file against its place in the store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +14,7 @@ from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.inventory import SourceFile
 from cmip6zarr.verify import default_fill, times
 from cmip6zarr.verify.header import Variable
+from cmip6zarr.verify.readers import Readers
 from cmip6zarr.verify.source import Source
 from cmip6zarr.verify.sums import Sums
 from cmip6zarr.verify.tally import Tally, bits
@@ -34,14 +35,20 @@ Clocks = tuple[Clock, Clock]
 class Part:
     """What one file has of a variable, and where that lies in an array of the store.
 
-    `time_name` is the time coordinate of the dataset. `clocks` are those of what counts time, else None.
+    `readers` read the file, which is the one of that `number`. `time_name` is the time coordinate of the dataset.
+    `clocks` are those of what counts time, else None.
     """
 
     array: AnyArray
-    source: Source
+    readers: Readers
+    number: int
     file: SourceFile
     time_name: str | None
     clocks: Clocks | None = None
+
+    @property
+    def source(self) -> Source:
+        return self.readers.sources[self.number]
 
     @property
     def name(self) -> str:
@@ -94,26 +101,27 @@ def compare_variable(part: Part, memory_bytes: int, tally: Tally, progress: Prog
     """Compare all values of a part with its place in the store, as `compare_blocks` does."""
     if len(part.region) != part.array.ndim or not part.lies_within:
         return 0  # the difference in shape has been noted
-    return compare_blocks(part, part.blocks(memory_bytes), tally, progress, sums)
+    return compare_blocks(part, list(part.blocks(memory_bytes)), tally, progress, sums)
 
 
 def compare_blocks(
-    part: Part, blocks: Iterable[tuple[slice, ...]], tally: Tally, progress: Progress, sums: Sums | None
+    part: Part, blocks: Sequence[tuple[slice, ...]], tally: Tally, progress: Progress, sums: Sums | None
 ) -> int:
     """Compare the values of a part in some regions of the array, and return how many there were.
 
-    The store is read by another thread while the netCDF library reads the file; `sums` takes what it reads. Raises
-    DatasetError (`source`, `chunks`) where either cannot be read.
+    The store is read ahead by another thread; `sums` takes what it reads. Raises DatasetError (`source`, `chunks`)
+    where either cannot be read.
     """
     array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
     declared = missing_numbers(variable)
     count = 0
+    values = part.readers.read(part.number, name, [part.in_file(region) for region in blocks])
     with ThreadPoolExecutor(1) as store_reader:
-        for region in blocks:
-            reading = store_reader.submit(array.__getitem__, region or ...)
-            expected = part.source.read(name, part.in_file(region))
+        ahead = [store_reader.submit(array.__getitem__, region or ...) for region in blocks[:1]]
+        for number, (region, expected) in enumerate(zip(blocks, values, strict=True), 1):
             try:
-                found = np.asarray(reading.result())
+                found = np.asarray(ahead.pop().result())
+                ahead += [store_reader.submit(array.__getitem__, next_ or ...) for next_ in blocks[number : number + 1]]
             except (OSError, RuntimeError, ValueError) as error:
                 message = f"{name!r} at {[(r.start, r.stop) for r in region]}: zarr cannot read it: {error}."
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
