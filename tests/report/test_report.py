@@ -14,7 +14,7 @@ from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, WITH_FINDINGS
 from cmip6zarr.core import files
 from cmip6zarr.job import in_progress, receipts
-from cmip6zarr.report import report
+from cmip6zarr.report import looks, report
 
 NOTHING = pl.DataFrame(schema=finished.SIZED)
 NOW = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
@@ -199,12 +199,12 @@ def test_outliers_are_at_both_ends():
 def test_pictures_are_within_up_to_a_limit(tmp_path, monkeypatch):
     """Looks are within the file as far as they fit, unlike ones first; others are a link."""
     states, sized, _ = make_campaign(tmp_path, 60)
-    done, known = report.told(sized), report.titles(states, ())
-    shown, within = report.pictures(done, known, tmp_path)
-    assert (len(shown), len(within)) == (report.MOST_SHOWN, sum(state in SEALED for state in states.values()))
-    assert len({tuple(name.split(".")[6:8]) for name in shown}) == report.MOST_SHOWN
-    monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
-    assert len(report.pictures(done, known, tmp_path)[1]) == 3
+    done, known = report.told(sized), looks.titles(states, ())
+    shown, within = looks.pictures(done, known, tmp_path)
+    assert (len(shown), len(within)) == (looks.MOST_SHOWN, sum(state in SEALED for state in states.values()))
+    assert len({tuple(name.split(".")[6:8]) for name in shown}) == looks.MOST_SHOWN
+    monkeypatch.setattr(looks, "MOST_PICTURES_BYTES", 3.5 * len(LOOK))
+    assert len(looks.pictures(done, known, tmp_path)[1]) == 3
 
 
 def test_dataset_at_work_is_told(tmp_path):

@@ -3,12 +3,10 @@
 Figures and pictures are within the file; receipts, logs and further pictures are links beside it.
 """
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import polars as pl
 from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.campaign.status import rerun
-from cmip6zarr.catalogue import projects
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
@@ -26,10 +23,10 @@ from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import RULES
 from cmip6zarr.report.figures import AHEAD, figures
+from cmip6zarr.report.looks import pictures, title, titles
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_PICTURES_BYTES = 2_500_000  # within the file: some 200 looks
-MOST_SHOWN = 6  # looks at once, outliers
+MOST_OUTLIERS = 6  # of either kind
 MOST_MESSAGES = 3  # of a class of failure
 
 COLUMNS = (
@@ -150,47 +147,8 @@ def examples(kind: str, names: list[str], results: Results) -> JSON:
 def outliers(done: pl.DataFrame) -> tuple[list[JSON], list[JSON]]:
     """Return the verified datasets with the largest ratios of Zarr to NetCDF, and those with the smallest."""
     order = done.select("ratio").with_row_index().sort("ratio", descending=True, maintain_order=True)["index"]
-    most = min(MOST_SHOWN, done.height // 2)
+    most = min(MOST_OUTLIERS, done.height // 2)
     return done[order.head(most or 1)].to_dicts(), done[order.tail(most).reverse()].to_dicts()
-
-
-def titles(names: Iterable[str], own: Sequence[Project]) -> dict[str, JSON]:
-    """Return {first word of ids: how many words they have, and which are the `variable`, its `kind`, the `run`}."""
-    found = {}
-    for word, name in {name.split(".", 1)[0]: name for name in names}.items():
-        project = projects.of(name, own)
-        places = list(project.facets)
-        *kind, variable = (places.index(facet) for facet in project.said["kind"])
-        run = [places.index(facet) for facet in project.said["run"]]
-        found[word] = {"words": len(places), "variable": variable, "kind": kind, "run": run}
-    return found
-
-
-def title(name: str, known: Mapping[str, JSON]) -> tuple[str, str, str] | None:
-    """Return variable, kind and run of a dataset, by `titles`; None where its id has another number of words."""
-    words = name.split(".")
-    told = known.get(words[0])
-    if not told or len(words) != told["words"]:
-        return None
-    kind, run = (" ".join(words[place] for place in told[key]) for key in ("kind", "run"))
-    return words[told["variable"]], kind, run
-
-
-def pictures(done: pl.DataFrame, known: Mapping[str, JSON], results: Results) -> tuple[list[str], dict[str, str]]:
-    """Return the datasets whose looks are shown, as unlike as can be, and {dataset: SVG} of those within the file."""
-    seen = done.select("id", "look", "raw_bytes").drop_nulls("look")
-    seen = seen.sort("raw_bytes", descending=True, maintain_order=True).drop("raw_bytes")
-    kinds: dict[tuple[str, ...], tuple[str, str]] = {}
-    for name, look in seen.iter_rows():
-        kinds.setdefault((title(name, known) or (name,))[:2], (name, look))
-    within, left = {}, MOST_PICTURES_BYTES
-    for name, look in chain(kinds.values(), seen.iter_rows()):
-        path = f"{results}/{look}"
-        with suppress(OSError):
-            if name not in within and os.stat(path).st_size <= left:  # noqa: PTH116
-                within[name] = Path(path).read_text(encoding="utf-8")
-                left -= len(within[name])
-    return list(within)[:MOST_SHOWN], within
 
 
 def render(
@@ -209,24 +167,16 @@ def render(
     import vl_convert
     from markupsafe import Markup
 
+    loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["human"] = human
     named = titles(states, own)
     environment.filters["title"] = lambda name: title(name, named)
     done = told(sized)
-    counts = Counter(states.values())
+    counts = counted(states, at_work)
     failed = {name: state for name, state in states.items() if state not in (*SEALED, *AHEAD)}
-    for name, rule in at_work.items():
-        if states.get(name) == "waiting":
-            counts.subtract(["waiting"])
-            counts[at_work_on(rule)] += 1
-    counts = +counts
     largest, smallest = outliers(done)
     shown, within = pictures(done, named, results)
     parts = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
@@ -249,6 +199,16 @@ def render(
         vega=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]  # its types lack a default
         **parts,
     )
+
+
+def counted(states: Mapping[str, str], at_work: Mapping[str, str]) -> Counter[str]:
+    """Return {state: datasets}; one that waits and has a rule at work on it is counted by what that does."""
+    counts = Counter(states.values())
+    for name, rule in at_work.items():
+        if states.get(name) == "waiting":
+            counts.subtract(["waiting"])
+            counts[at_work_on(rule)] += 1
+    return +counts
 
 
 def rank(state: str) -> int:

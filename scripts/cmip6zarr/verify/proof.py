@@ -9,28 +9,26 @@ from zarr.types import AnyArray
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
-from cmip6zarr.model.inventory import Inventory, SourceFile
+from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import zarr_store
 from cmip6zarr.store.interface import Home
 from cmip6zarr.store.ledger import COPIED
 from cmip6zarr.verify import default_fill
-from cmip6zarr.verify import header as headers
-from cmip6zarr.verify.classic import check_whole
-from cmip6zarr.verify.header import USER_DEFINED, Header
+from cmip6zarr.verify.agreement import read_files
+from cmip6zarr.verify.header import USER_DEFINED
 from cmip6zarr.verify.left_out import check_left_out
-from cmip6zarr.verify.meaning import POLICY, RULE, disagreements, plain_attributes, time_axis
+from cmip6zarr.verify.meaning import plain_attributes
 from cmip6zarr.verify.metadata import compare_metadata
 from cmip6zarr.verify.opens import check_opens
 from cmip6zarr.verify.order import check_order
 from cmip6zarr.verify.origin import check_provenance
 from cmip6zarr.verify.readers import Readers
-from cmip6zarr.verify.row import ANEW
-from cmip6zarr.verify.source import FETCH, Files, Source
+from cmip6zarr.verify.source import Files
 from cmip6zarr.verify.static import drift
 from cmip6zarr.verify.streams import compare_copied
 from cmip6zarr.verify.sums import Sums, compare_sums
-from cmip6zarr.verify.tally import MOST_NAMED, Policy, Tally, equal
+from cmip6zarr.verify.tally import MOST_NAMED, Policy, Tally
 from cmip6zarr.verify.times import clocks
 from cmip6zarr.verify.values import BLOCK_BYTES, CONVERT_AGAIN, Part, compare_variable, size_of
 
@@ -39,9 +37,6 @@ DEFAULTS = {"coordinate_tolerance": 1e-12}
 
 LEAST_BYTES = 64 * 2**20
 """Values of a dataset that are worth starting processes to read them."""
-
-LIFTED = {"identity": "allow", "encoding": "first", "unseen": "drop", "coordinates": "first"}
-"""Kind of disagreement between files -> the policy's choice that lets it be."""
 
 
 @dataclass(frozen=True)
@@ -122,60 +117,9 @@ def prove(
     )
 
 
-def read_files(
-    inventory: Inventory, policy: Policy, memory_bytes: int, identity: tuple[str, ...], tally: Tally
-) -> Files:
-    """Return the files of an inventory, of which each has been judged by what its header says.
-
-    Raises DatasetError (`source`) where one cannot be read, or is not the one of which the inventory was taken.
-    """
-    found = [read_header(file.path) for file in inventory.files]
-    time_name = time_axis(found[0])
-    tally.same("time axis in the inventory", inventory.time.variable if inventory.time else None, time_name)
-    files = Files(tuple(map(Source, found)), inventory.files, time_name, memory_bytes, identity)
-    for header, file in zip(found, inventory.files, strict=True):
-        check_tracking_id(header, file, inventory)
-        check_agreement(header, files, policy, tally)
-    return files
-
-
 def is_other_policy(taken: Policy, policy: Policy) -> bool:
     """Tell whether an inventory was taken with a policy that says other things than this one."""
     return any(policy.get(kind, choice) != choice for kind, choice in taken.items())
-
-
-def read_header(path: str) -> Header:
-    """Return the header of a source file; raises DatasetError (`source`) if it cannot be read or is cut off."""
-    try:
-        header = headers.read(path)
-    except (RuntimeError, OSError, UnicodeDecodeError) as error:
-        raise DatasetError("source", f"{path}: the netCDF library cannot read it: {error}.", FETCH) from error
-    check_whole(header)
-    return header
-
-
-def check_tracking_id(header: Header, file: SourceFile, inventory: Inventory) -> None:
-    """Raise DatasetError (`source`) if a file has another tracking_id than when the inventory was taken."""
-    expected = inventory.attributes.get("tracking_id")
-    for differing in inventory.differing_attributes:
-        if (differing.variable, differing.attribute) == ("", "tracking_id"):
-            expected = next((v.value for v in differing.values if v.start <= file.start < v.stop), None)
-    expected = expected[1] if expected else None
-    found = header.attributes["tracking_id"].value if "tracking_id" in header.attributes else None
-    if not equal(found, expected.rstrip("\0") if isinstance(expected, str) else expected):
-        message = f"{header.path}: found tracking_id {found!r}, expected {expected!r} as in the inventory."
-        raise DatasetError("source", message, ANEW)
-
-
-def check_agreement(header: Header, files: Files, policy: Policy, tally: Tally) -> None:
-    """Note a mismatch, or a finding where the policy or a rule lets it be, where a file is not as the first one."""
-    for kind, lets_pass, message in disagreements(header, files.first, files.time_name, files.identity):
-        if lets_pass == RULE:
-            tally.note(kind, "accept", message, file=header.path)
-        elif lets_pass == POLICY and policy.get(kind) == LIFTED[kind]:
-            tally.note(kind, LIFTED[kind], message, file=header.path)
-        else:
-            tally.wrong(f"{message} [{kind}]")
 
 
 def compare_values(store: Unproven, files: Files, policy: Policy, threads: int, tally: Tally) -> dict[str, Sums]:
