@@ -9,7 +9,7 @@ from campaigns import HOSTILE, make_campaign
 from playwright.sync_api import expect, sync_playwright
 
 from cmip6zarr.campaign.findings import WITH_FINDINGS
-from cmip6zarr.report import report
+from cmip6zarr.report import looks, report
 
 pytestmark = pytest.mark.browser
 
@@ -140,7 +140,7 @@ def test_dataset_has_its_look_and_links(browser, campaign):
 
 def test_look_beside_the_report_is_loaded(browser, monkeypatch, tmp_path):
     """A picture that is not within the file is read from the folder beside it."""
-    monkeypatch.setattr(report, "MOST_PICTURES_BYTES", 0)
+    monkeypatch.setattr(looks, "MOST_PICTURES_BYTES", 0)
     states, sized, at_work = make_campaign(tmp_path, 3)
     path = report.write(states, sized, at_work, tmp_path)
     with opened(browser, path, f"#{next(iter(states))}") as page:
