@@ -85,6 +85,25 @@ def commands_on(page: Path) -> str:
     return re.sub(r"\s*\\\n\s*", " ", code_and_text(page)[0])
 
 
+def swallowed(page: Path) -> list[str]:
+    """Return commands whose target Snakemake takes for one more value of the option before it."""
+    option = r"--(?:configfiles?|config)(?: (?!-)[\w./-]+(?:=\S+)?)+"
+    return re.findall(rf"snakemake [^\n`]*{option} (?:{'|'.join(RULES)}|audits|published)\b", commands_on(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_targets_are_no_values_of_options(page):
+    """`--config` and `--configfile` take all words that follow: a target comes after `--`."""
+    assert swallowed(page) == []
+
+
+def test_target_that_is_swallowed_is_found(tmp_path):
+    """The same command without and with `--`."""
+    page = tmp_path / "page.md"
+    page.write_text("`snakemake --configfile a.yaml plan` `snakemake --config a=1 b=2 -- plan`\n")
+    assert swallowed(page) == ["snakemake --configfile a.yaml plan"]
+
+
 def options_of(script: str) -> set[str]:
     """Return the options that a script's source declares, and those that all scripts share."""
     sources = [REPOSITORY / script, REPOSITORY / "scripts" / "cmip6zarr" / "job" / "cli.py"]
