@@ -15,9 +15,8 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import zarr_store
 from cmip6zarr.store.provenance import CONVERT_AGAIN, Original
 from cmip6zarr.verify.frames import Form, blocks_of, chunks_of, form_of
-
-DEFLATE, SHUFFLE, FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
-COPIED = ([DEFLATE], [SHUFFLE, DEFLATE], [DEFLATE, FLETCHER32], [SHUFFLE, DEFLATE, FLETCHER32])
+from cmip6zarr.verify.raw_chunks import DEFLATE, FLETCHER32, SHUFFLE
+from cmip6zarr.verify.streams import COPIED
 
 Index = tuple[int, ...]
 
