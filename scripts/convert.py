@@ -9,6 +9,8 @@ from cmip6zarr.convert import writer
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
@@ -49,24 +51,27 @@ def convert(args) -> dict:
     compute = writer.scheduler(threads)
     store_format = writer.StoreFormat(args.zarr_format, args.codec)
     owner = Owner(args.results, args.take_over)
-    done = writer.write_store(inventory, home, plan, store_format, compute, owner)
+    written = writer.write_store(inventory, home, plan, store_format, compute, owner)
     objects = home.list()
-    return {
-        "store": args.store,
-        "zarr_format": args.zarr_format,
-        "source_bytes": inventory.source_bytes,
-        "raw_bytes": inventory.raw_bytes,
-        "stored_bytes": sum(objects.values()),
-        "objects": len(objects),
-        "planned_objects": plan.objects,
-        "planned_mib": plan.planned_bytes // chunks.MIB,
-        "read_amplification": round(plan.read_amplification, 3),
-        "codec": args.codec,
-        "chunks": {cut.array.name: list(cut.chunks) for cut in plan.cuts},
-        "shards": {cut.array.name: list(cut.shards) for cut in plan.cuts},
-        "slabs": {cut.array.name: list(cut.slab) for cut in plan.cuts},
-        "threads": threads,
-    } | done
+    conversion = Conversion(
+        dataset=args.dataset,
+        store=args.store,
+        zarr_format=args.zarr_format,
+        source_bytes=inventory.source_bytes,
+        raw_bytes=inventory.raw_bytes,
+        stored_bytes=sum(objects.values()),
+        objects=len(objects),
+        planned_objects=plan.objects,
+        planned_mib=plan.planned_bytes // chunks.MIB,
+        read_amplification=round(plan.read_amplification, 3),
+        codec=args.codec,
+        chunks={cut.array.name: cut.chunks for cut in plan.cuts},
+        shards={cut.array.name: cut.shards for cut in plan.cuts},
+        slabs={cut.array.name: cut.slab for cut in plan.cuts},
+        threads=threads,
+        **vars(written),
+    )
+    return to_json(conversion)
 
 
 def main(argv=None) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cmip6zarr.core import chunks
 from cmip6zarr.job import cli, receipts
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import backend, publish
 from cmip6zarr.store.ledger_writer import Owner
@@ -13,13 +14,13 @@ from cmip6zarr.store.ledger_writer import Owner
 def published(args) -> dict:
     """Copy the store and return the facts of the receipt."""
     verified = receipts.load(Proof, args.results, args.dataset)
-    converted = receipts.read(args.results, "convert", args.dataset)
+    converted = receipts.load(Conversion, args.results, args.dataset)
     source = backend.at(verified.store, args.s3, cli.draft_of(args))
     target = backend.at(args.to, args.s3, Path(args.results, "ledger", f"{args.dataset}.published.jsonl"))
     target.reach()
     memory_bytes = args.memory_mib * chunks.MIB // 2
     owner = Owner(args.results, args.take_over)
-    done = publish.copy(source, target, args.dataset, converted["zarr_format"], memory_bytes, owner)
+    done = publish.copy(source, target, args.dataset, converted.zarr_format, memory_bytes, owner)
     return {"store": args.to, "source": verified.store} | done
 
 

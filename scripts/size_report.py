@@ -9,6 +9,7 @@ from cmip6zarr.catalogue.dataset import handed_over
 from cmip6zarr.core import files
 from cmip6zarr.job import cli, receipts
 from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.model.size_report import Picture, SizeReport
@@ -20,8 +21,8 @@ def size_report(args) -> dict:
     """Measure the sealed store and return the facts of the receipt."""
     inventory = receipts.load(Inventory, args.results, args.dataset)
     verified = receipts.load(Proof, args.results, args.dataset)
-    converted = receipts.read(args.results, "convert", args.dataset)
-    home = backend.at(converted["store"], args.s3, cli.draft_of(args))
+    converted = receipts.load(Conversion, args.results, args.dataset)
+    home = backend.at(converted.store, args.s3, cli.draft_of(args))
     objects = home.list()
     with zarr_store.quiet():
         group = zarr_store.open_sealed(home)
@@ -30,20 +31,20 @@ def size_report(args) -> dict:
         seen = see(args, group, inventory, main)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory.source_bytes
     causes = sizes.causes(arrays, inventory, zarr_bytes)
-    reason = sizes.reason(causes, arrays, inventory, main, converted["codec"])
+    reason = sizes.reason(causes, arrays, inventory, main, converted.codec)
     time = inventory.time
     report = SizeReport(
         dataset=args.dataset,
-        store=converted["store"],
+        store=converted.store,
         files=len(inventory.files),
         nc_path=os.path.commonpath([Path(file.path).parent for file in inventory.files]),
         time_range=f"{time.start}/{time.end}" if time else None,
         shape=" x ".join(map(str, inventory.variables[main].shape)),
-        chunks=" x ".join(map(str, converted["chunks"][main])),
-        codec=converted["codec"],
-        zarr_format=converted["zarr_format"],
-        convert_planned_mib=converted["planned_mib"],
-        convert_peak_rss_mib=converted["peak_rss_mib"],
+        chunks=" x ".join(map(str, converted.chunks[main])),
+        codec=converted.codec,
+        zarr_format=converted.zarr_format,
+        convert_planned_mib=converted.planned_mib,
+        convert_peak_rss_mib=converted.peak_rss_mib,
         verified=verified.mode,
         values_compared=verified.values_compared,
         raw_bytes=inventory.raw_bytes,

@@ -14,6 +14,7 @@ from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts, request
 from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import audit, backend, ledger, zarr_store
@@ -33,8 +34,8 @@ def parse(argv):
 def verify(args) -> dict:
     """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
     inventory = receipts.load(Inventory, args.results, args.dataset)
-    converted = receipts.read(args.results, "convert", args.dataset)
-    home = backend.at(converted["store"], args.s3, cli.draft_of(args))
+    converted = receipts.load(Conversion, args.results, args.dataset)
+    home = backend.at(converted.store, args.s3, cli.draft_of(args))
     home.reach()
     for file in inventory.files:
         row.check_unchanged(file)
@@ -48,8 +49,8 @@ def verify(args) -> dict:
             proven = prove(args, home, inventory, listed, left_out, book)
         for file in inventory.files:
             row.check_unchanged(file)
-        zarr_store.seal(home, converted["zarr_format"])
-    return to_json(replace(proven, store=converted["store"], sealed=True))
+        zarr_store.seal(home, converted.zarr_format)
+    return to_json(replace(proven, store=converted.store, sealed=True))
 
 
 def prove_by_checksums(home, dataset: str, book: LedgerWriter) -> Proof:

@@ -5,11 +5,12 @@ import json
 import pytest
 from builders import make_dataset
 from chain import ID, take
-from inventories import make_file, make_inventory, make_proof, make_time, make_variable
+from inventories import make_conversion, make_file, make_inventory, make_proof, make_time, make_variable
 
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import from_json, to_json
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Finding, Inventory, SourceFile
 from cmip6zarr.model.proof import Proof
 
@@ -90,6 +91,22 @@ def test_proof_of_what_differs_is_none(change):
     assert from_json(Proof, to_json(make_proof())) == make_proof()
     with pytest.raises(ValueError, match="expected"):
         make_proof(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"zarr_format": 4}, "zarr_format: found 4, expected 2 or 3"),
+        ({"objects": 0}, "objects: found 0, expected at least 1"),
+        ({"slabs": {}}, r"slabs: found variables \[\], expected \['tas'\]"),
+        ({"codecs": {"pr": "zlib"}}, r"codecs: found variables \['pr'\], expected \['tas'\]"),
+    ],
+)
+def test_conversion_that_contradicts_itself_is_none(change, said):
+    """What was written is of a known format, has the objects that were planned, and tells the same of each variable."""
+    assert from_json(Conversion, to_json(make_conversion())) == make_conversion()
+    with pytest.raises(ValueError, match=said):
+        make_conversion(**change)
 
 
 def test_types_are_closed():

@@ -6,6 +6,7 @@ import polars as pl
 import yaml
 import zarr
 from builders import FACETS, dataset_id
+from inventories import make_conversion
 from repository import REPOSITORY
 
 import campaign
@@ -98,7 +99,8 @@ def leave_receipts(results, facts, store, zarr_format):
     if (str(results), ID) not in ROWS:
         ROWS[str(results), ID] = Dataset(ID, tuple(file["path"] for file in facts["files"]))
     receipts.write(receipts.path_of(results, "inventory", ID), facts | {"row": ROWS[str(results), ID].digest})
-    receipts.write(receipts.path_of(results, "convert", ID), {"store": str(store), "zarr_format": zarr_format})
+    converted = to_json(make_conversion(store=str(store), zarr_format=zarr_format))
+    receipts.write(receipts.path_of(results, "convert", ID), converted)
 
 
 def failed_verify(results, policy=None):

@@ -2,6 +2,7 @@
 
 from builders import dataset_id
 
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory, SourceFile, TimeAxis, Variable
 from cmip6zarr.model.proof import Proof
 
@@ -36,3 +37,13 @@ def make_proof(**fields):
     """Return the proof of a sealed store without findings."""
     known = {"dataset": dataset_id(), "store": "s.zarr", "mode": "full", "values_compared": 1, "mismatches": 0}
     return Proof(**known | {"chunks_expected": 1, "chunks_missing": 0, "findings": (), "sealed": True} | fields)
+
+
+def make_conversion(**fields):
+    """Return how the one variable of a dataset was written."""
+    known = {"dataset": dataset_id(), "store": "s.zarr", "zarr_format": 3, "codec": "balanced", "threads": 1}
+    sizes = {"source_bytes": 9, "raw_bytes": 8, "stored_bytes": 7, "objects": 3, "planned_objects": 1}
+    figures = {"planned_mib": 100, "read_amplification": 1.0, "trials": {}, "resumed_shards": 0}
+    cuts = {what: {"tas": (1,)} for what in ("chunks", "shards", "slabs")}
+    written = {"reader": {"tas": "direct"}, "codecs": {"tas": "blosc zstd-2"}}
+    return Conversion(**known | sizes | figures | cuts | written | fields)

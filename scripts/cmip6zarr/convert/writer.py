@@ -20,6 +20,7 @@ from cmip6zarr.core.chunks import STRING_BYTES
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.as_json import to_json
+from cmip6zarr.model.conversion import Written
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.provenance import Provenance
 from cmip6zarr.plan import planning
@@ -82,15 +83,13 @@ def write_store(
     store_format: StoreFormat,
     compute: Compute,
     owner: Owner | None = None,
-) -> JSON:
+) -> Written:
     """Write all variables of a source to an unsealed store at `path`, replacing one of ours that is there.
 
     What an earlier run of the same sources, plan and codecs has written is kept, as far as the ledger and checksums
-    confirm it. `compute` does the work, from `scheduler`. Returns how each variable was read and compressed, the
-    figures of the codec trials, how many shards were kept, and why preset native has not copied what it has not. Raises
-    DatasetError if the source has changed since its inventory, before or while it was read (`source`), if another
-    process has the store (`busy`), if it is not ours (`store`), if there is no room for it (`space`), and if it was
-    written for another owner (`owner`).
+    confirm it. `compute` does the work, from `scheduler`. Raises DatasetError if the source has changed since its
+    inventory, before or while it was read (`source`), if another process has the store (`busy`), if it is not ours
+    (`store`), if there is no room for it (`space`), and if it was written for another owner (`owner`).
     """
     for file in inventory.files:
         check_unchanged(file)
@@ -115,13 +114,13 @@ def write_store(
             check_unchanged(file)
         ledger.complete()
     reasons = {cut.array.name: cut.array.not_copied for cut in plan.cuts}
-    return {
-        "reader": {name: "+".join(sorted(ways)) for name, ways in reader.used.items()},
-        "codecs": {name: codec.name for name, (codec, _) in chosen.items()},
-        "trials": {name: figures for name, (_, figures) in chosen.items() if figures},
-        "resumed_shards": len(kept),
-        "not_copied": {name: reason for name, reason in reasons.items() if reason not in (None, chunks.ANEW)},
-    }
+    return Written(
+        reader={name: "+".join(sorted(ways)) for name, ways in reader.used.items()},
+        codecs={name: codec.name for name, (codec, _) in chosen.items()},
+        trials={name: figures for name, (_, figures) in chosen.items() if figures},
+        resumed_shards=len(kept),
+        not_copied={name: reason for name, reason in reasons.items() if reason and reason != chunks.ANEW},
+    )
 
 
 def codec_of(preset: str, reader: Reader, cut: planning.Cut) -> tuple[Blosc | Pcodec, JSON]:

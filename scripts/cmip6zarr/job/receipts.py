@@ -7,6 +7,7 @@ from typing import TypeVar
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.files import JSON, digest, text_of, write_text
 from cmip6zarr.model.as_json import from_json
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 
@@ -15,7 +16,7 @@ REMEDY = "Delete it; the next run makes it."
 Results = str | Path
 """The folder of the receipts of a campaign, one folder in it for each rule."""
 
-Receipt = TypeVar("Receipt", bound=Inventory | Proof)
+Receipt = TypeVar("Receipt", bound=Inventory | Conversion | Proof)
 
 
 def path_of(results: Results, rule: str, dataset: str) -> Path:

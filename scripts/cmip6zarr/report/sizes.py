@@ -6,8 +6,8 @@ from math import ceil, prod
 import zarr
 
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
+from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.size_report import ArraySize, Remark
 from cmip6zarr.store import zarr_store
@@ -38,13 +38,12 @@ def source_storage(inventory: Inventory) -> dict[str, int]:
 
 
 def array_sizes(
-    objects: dict[str, int], group: zarr.Group, source: dict[str, int], converted: JSON
+    objects: dict[str, int], group: zarr.Group, source: dict[str, int], converted: Conversion
 ) -> dict[str, ArraySize]:
     """Return for each array of a store what its chunks take and what its values take in the files, `source`.
 
-    `objects` are those of the store, {key: bytes}; `converted` is the receipt of convert.
+    `objects` are those of the store, {key: bytes}.
     """
-    ways, reasons = converted["reader"], converted.get("not_copied", {})
     count: Counter[str] = Counter()
     stored: Counter[str] = Counter()
     for key, size in objects.items():
@@ -61,8 +60,8 @@ def array_sizes(
             raw_bytes=array.size * array.dtype.itemsize,
             padding_bytes=(padded - array.size) * array.dtype.itemsize,
             source_bytes=source[name],
-            copied="copied" in ways.get(name, "").split("+"),
-            not_copied=reasons.get(name),
+            copied="copied" in converted.reader[name].split("+"),
+            not_copied=converted.not_copied.get(name),
         )
     return sizes
 
