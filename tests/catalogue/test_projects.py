@@ -233,13 +233,6 @@ def test_version_may_come_without_its_letter(tmp_path):
     assert list(read(tmp_path, CMIP7_ROW | {"version": 20190429}).datasets) == [CMIP7]
 
 
-def test_start_of_a_prediction_stands_in_its_member():
-    cmip7, cmip6 = BY_NAME["CMIP7"], BY_NAME["CMIP6"]
-    assert cmip7.start_year({"variant_label": "r1i196011ap1f1"}) == 1960
-    assert cmip7.start_year({"variant_label": "r1i1p1f1"}) is None
-    assert cmip6.start_year({"member_id": "s1960-r2i1p1f1"}) == 1960
-
-
 def test_climatologies_of_cmip7_are_told_by_the_branding():
     assert BY_NAME["CMIP7"].is_climatology(CMIP7.replace("tavg", "tclm"))
     assert not BY_NAME["CMIP7"].is_climatology(CMIP7)

@@ -120,7 +120,7 @@ def _date(step: int, frequency: str, calendar: str) -> cftime.datetime:
 
 def _values(facets: dict[str, str], step: int, shape: tuple[int, int], dtype: str) -> np.ndarray:
     """Return the field of one step, as stored: one value in eight is fill, and no other dataset has the same."""
-    random = np.random.default_rng([step, zlib.crc32(dataset_id(**facets).encode())])
+    random = np.random.default_rng([step % 2**32, zlib.crc32(dataset_id(**facets).encode())])
     values = random.normal(280, 10, shape).astype(dtype)
     return np.where(random.random(shape) < 1 / 8, fill_of(dtype), values)
 

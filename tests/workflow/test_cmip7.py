@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import netCDF4
+import numpy as np
 import polars as pl
 import pytest
+from builders import dataset_id, make_dataset
 from chain import run_convert, run_inventory, run_verify
-from cmip7_twins import renamed, twin, words_of
+from cmip7_twins import Renamed, renamed, twin, words_of
 from real_datasets import DATASETS
 
 import catalogue as cli
@@ -119,3 +121,65 @@ def test_mean_maximum_and_minimum_stay_three(table, real_data, tmp_path):
     message = receipts.read(tmp_path / "one", "failed", dataset)["message"]
     assert "branding_suffix is 'tm" in message
     assert "expected 'tavg-h2m-hxy-u'" in message or "expected 'tmin" in message
+
+
+def made(root: Path, branding: str, frequency: str = "mon", member: str = "r1i1p1f1", **how) -> tuple[list[Path], str]:
+    """Write made-up files of CMIP7 below `root`, and return them and the id of their dataset."""
+    said = Renamed("tas", branding, "glb", frequency, "atmos")
+    facets = words_of(dataset_id(), said) | {"variant_label": member}
+    paths = [twin(path, root / "nc", facets, said) for path in make_dataset(root / "old", **how)]
+    return paths, ".".join(facets.values())
+
+
+def listed(root: Path, left_out: list[Path]) -> Path:
+    """Return the catalogue of the files below `root` but some."""
+    for path in left_out:
+        path.unlink()
+    rows, aside = build([root / "nc"])
+    assert aside == {}
+    write(rows, root / "x.json")
+    return root / "x.json"
+
+
+@pytest.mark.parametrize(
+    ("branding", "frequency", "refused"),
+    [("tavg-h2m-hxy-u", "mon", True), ("tclm-h2m-hxy-u", "mon", False), ("tclmdc-h2m-hxy-u", "1hr", False)],
+)
+def test_steps_of_a_climatology_do_not_follow(tmp_path, branding, frequency, refused):
+    """Its id says that it is one; of a mean the same steps have a gap."""
+    paths, dataset = made(tmp_path, branding, frequency)
+    code = convert(dataset, listed(tmp_path, [paths[1]]), tmp_path)
+    assert code == (3 if refused else 0)
+    if refused:
+        assert "policy.gap" in receipts.read(tmp_path, "failed", dataset)["remedy"]
+
+
+def test_steps_within_an_hour_only_increase(tmp_path):
+    """`subhr` says of no step how long it is: 20 minutes here, an hour left out."""
+    paths, dataset = made(tmp_path, "tpt-h2m-hs-u", "subhr", files=1, steps=6)
+    with netCDF4.Dataset(paths[0], "a") as nc:
+        nc["time"][:] = np.array([0, 20, 40, 60, 140, 160]) / 1440
+    assert convert(dataset, listed(tmp_path, []), tmp_path) == 0
+
+
+def test_decadal_prediction(tmp_path):
+    """The start stands in the second index of the member, and is the column `dcpp_init_year` of the catalogue."""
+    _, dataset = made(tmp_path, "tavg-h2m-hxy-u", member="r1i196011ap1f1")
+    rows, _ = build([tmp_path / "nc"])
+    assert set(rows["dcpp_init_year"]) == {1960}
+    assert convert(dataset, listed(tmp_path, []), tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("calendar", "units", "start"),
+    [
+        ("noleap", "days since -6000-01-01", -7850 * 12),
+        ("360_day", "days since -21000-01-01", -22850 * 12),
+        ("proleptic_gregorian", "days since 0000-01-01", -1851 * 12),
+    ],
+)
+def test_time_of_the_past(tmp_path, calendar, units, start):
+    """Years before the first, which no datetime64 of nanoseconds has."""
+    _, dataset = made(tmp_path, "tavg-h2m-hxy-u", calendar=calendar, units=units, start=start)
+    assert convert(dataset, listed(tmp_path, []), tmp_path) == 0
+    assert receipts.read(tmp_path, "inventory", dataset)["time"]["start"].startswith("-")

@@ -148,12 +148,6 @@ class Project:
         # A word that has a value is that value, however a folder spells it.
         return {name: known.get(name) or told[name] for name in self.facets}
 
-    def start_year(self, facets: Mapping[str, str]) -> int | None:
-        """Return the year in which a decadal prediction starts, None of others."""
-        told = self.said.get("start")
-        match = told and re.match(told["pattern"], facets[told["facet"]])
-        return int(match[1]) if match else None
-
     def is_climatology(self, dataset: str) -> bool:
         """Tell whether the id of a dataset says that it is a climatology."""
         told = self.said.get("climatology")

@@ -18,6 +18,7 @@ from cmip6zarr.source.continuity import check_order
 from cmip6zarr.source.fill_values import check_fill_values
 from cmip6zarr.source.headers import File, Header, Variable, read_header
 from cmip6zarr.source.policy import Judge, remedy, without_leave_out
+from cmip6zarr.source.rounding import note_rounding
 from cmip6zarr.source.statics import check_static
 from cmip6zarr.source.time_axis import calendar_of, no_time_axis, read_time, time_axis
 from cmip6zarr.source.time_conversion import clocks, common_dtypes, conversion_of, convert_times, note_conversions
@@ -111,6 +112,7 @@ def inventory_from(
     """Return the inventory of files that are fit to become one store, in the order of time."""
     first, forms = sources[0].header, [file_form.form(file.header, time_name) for file in sources]
     dropped = check_fill_values(first, judge)
+    note_rounding(sources, judge)
     file_form.keep_static(sources, judge.findings)
     counts = [len(file.time) - file.skip for file in sources]
     stops = np.cumsum(counts).tolist()
