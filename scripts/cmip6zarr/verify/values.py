@@ -109,19 +109,26 @@ def compare_blocks(
 ) -> int:
     """Compare the values of a part in some regions of the array, and return how many there were.
 
-    The store is read ahead by another thread; `sums` takes what it reads. Raises DatasetError (`source`, `chunks`)
-    where either cannot be read.
+    The store is read ahead by another thread, and `sums` takes there what it reads. Raises DatasetError (`source`,
+    `chunks`) where either cannot be read.
     """
+
+    def read(region: tuple[slice, ...]) -> np.ndarray:
+        found = np.asarray(array[region or ...])
+        if sums:
+            sums.add(region, found)
+        return found
+
     array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
     declared = missing_numbers(variable)
     count = 0
     values = part.readers.read(part.number, name, [part.in_file(region) for region in blocks])
     with ThreadPoolExecutor(1) as store_reader:
-        ahead = [store_reader.submit(array.__getitem__, region or ...) for region in blocks[:1]]
+        ahead = [store_reader.submit(read, region) for region in blocks[:1]]
         for number, (region, expected) in enumerate(zip(blocks, values, strict=True), 1):
             try:
-                found = np.asarray(ahead.pop().result())
-                ahead += [store_reader.submit(array.__getitem__, next_ or ...) for next_ in blocks[number : number + 1]]
+                found = ahead.pop().result()
+                ahead += [store_reader.submit(read, following) for following in blocks[number : number + 1]]
             except (OSError, RuntimeError, ValueError) as error:
                 message = f"{name!r} at {[(r.start, r.stop) for r in region]}: zarr cannot read it: {error}."
                 raise DatasetError("chunks", message, CONVERT_AGAIN) from error
@@ -129,8 +136,6 @@ def compare_blocks(
             if fills := default_fill.count(expected, declared):
                 tally.default_fill[name, path] += fills
             progress.add(expected.size * variable.itemsize)
-            if sums:
-                sums.add(region, found)
             compare_block(part, region, found, expected, tally)
     return count
 
