@@ -45,7 +45,7 @@ def put(rows: pl.DataFrame, root: str, settings) -> None:
     """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results."""
     home = backend.at(f"{root.rstrip('/')}/catalogue", settings)
     # By its URL: beside its JSON intake-esm finds a table on a file system alone.
-    described, listed = build.texts(rows, "stores", f"{home}/stores.csv", tables.STORES)
+    described, listed = build.texts(rows, "stores", f"{home}/stores.csv", tables.assets(rows))
     home.put("stores.csv", [listed.encode()])
     home.put("stores.json", [described.encode()])
 
@@ -63,7 +63,7 @@ def write(args) -> None:
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
     for (name, _), rows in rows_of.items():
-        build.write(rows, results / "catalogue" / f"{name}.json", tables.STORES)
+        build.write(rows, results / "catalogue" / f"{name}.json", tables.assets(rows))
     audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))

@@ -49,7 +49,7 @@ def kill_verify(folder: Path, count: int) -> Outcome:
     told, bench = Outcome("verify, size_report killed -9"), Bench(folder)
     if bench.run("convert").returncode:
         raise SystemExit("convert failed")
-    chunk, seconds = bench.store / "tas" / "c.7.0.0", 0.0
+    chunk, seconds = bench.store / "tas" / "c/7/0/0", 0.0
     right = chunk.read_bytes()
     wrong = bytes([*right[:50], right[50] ^ 1, *right[51:]])
     chance, whole = random.Random(2), bench.seconds("verify")

@@ -180,7 +180,7 @@ def test_limits_are_warned_of(campaign, capsys, monkeypatch):
     monkeypatch.setattr(forecast, "FOLDER_FILES", 2)
     said = told(capsys, config, chunks={"time": 1})
     assert "Each folder of receipts would hold 3 files, of at most 2" in said
-    assert "a folder of its store would hold 7 files, of at most 2" in said
+    assert "a folder of its store would hold 6 files, of at most 2" in said
     assert "100% of the objects would be smaller than 64,000 bytes" in said
     monkeypatch.setattr(forecast, "FOLDER_FILES", 3)
     monkeypatch.setattr(estimates, "SMALL_FILE_BYTES", 1)

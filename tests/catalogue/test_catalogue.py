@@ -701,11 +701,11 @@ def test_intake_esm_keys_are_dataset_ids(real_data, tmp_path):
 
 def test_intake_esm_opens_a_catalogue_of_stores(tmp_path):
     rows = pl.DataFrame([row(path=None, zstore="/stores/x.zarr", time_range=None)])
-    write(rows, tmp_path / "x.json", Assets(description="Stores", column="zstore", format="zarr"))
+    write(rows, tmp_path / "x.json", Assets(description="Stores", column="zstore", format="zarr3"))
     opened = intake_esm.core.esm_datastore(str(tmp_path / "x.json"))
     assert list(opened.keys()) == [ID]
-    assert opened.esmcat.assets.format.value == "zarr"
-    assert refused(tmp_path / "x.json").endswith("{'format zarr': 1}")
+    assert opened.esmcat.assets.format.value == "zarr3"
+    assert refused(tmp_path / "x.json").endswith("{'format zarr3': 1}")
 
 
 def test_write_leaves_no_half_catalogue(tmp_path, monkeypatch):

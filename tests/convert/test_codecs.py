@@ -90,13 +90,13 @@ def test_a_flipped_bit_is_found(tmp_path, codec):
         group = zarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=3)
         array = encoding.create_array(group, "v", variable, (1000,), (1000,), codec)
         form = encoding.form_of(array, codec)
-        backend.at(tmp_path / "s.zarr").put("v/c.0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
+        backend.at(tmp_path / "s.zarr").put("v/c/0", form.encode_values(np.linspace(0, 1, 1000, dtype="f4"), RawSum(4)))
         assert array[:].shape == (1000,)
         store = tmp_path / "s.zarr"
         checksums = {key: zarr_store.digest(store, key)[1] for key in zarr_store.list_objects(store)}
         if isinstance(codec, codecs.Blosc) and not codec.crc32c:
             array = zarr.open_group(zarr_store.strict(zarr_store.open_store(store), checksums), mode="r")["v"]
-        chunk = tmp_path / "s.zarr" / "v" / "c.0"
+        chunk = tmp_path / "s.zarr" / "v" / "c/0"
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
@@ -113,9 +113,9 @@ def test_a_flipped_bit_in_a_shard_is_found_without_the_rest(tmp_path):
         form = encoding.form_of(array, codec)
         values = np.linspace(0, 1, 1000, dtype="f4")
         encoded = form.encode((1000,), lambda part: form.encode_values(values[part], RawSum(4)))
-        backend.at(tmp_path / "s.zarr").put("v/c.0", encoded)
+        backend.at(tmp_path / "s.zarr").put("v/c/0", encoded)
         assert array[:].tobytes() == values.tobytes()
-        shard = tmp_path / "s.zarr" / "v" / "c.0"
+        shard = tmp_path / "s.zarr" / "v" / "c/0"
         data = bytearray(shard.read_bytes())
         data[100] ^= 1
         shard.write_bytes(data)

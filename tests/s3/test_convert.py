@@ -1,6 +1,7 @@
 """A dataset becomes a store in a bucket: proven, sealed, read by others; killed, it goes on."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import h5py
 import intake
 import pytest
+import s3fs
 import xarray as xr
 from builders import DEFLATED, make_dataset
 from chain import ID, list_files, run_campaign, run_convert, run_inventory, run_verify
@@ -105,11 +107,11 @@ def test_a_changed_copy_in_a_bucket_is_not_sealed(results, url):
     assert run_convert(results, url, *RULE, "--codec", "native") == 0
     assert run_verify(results, "--mode", "streams") == 0
     home = backend.at(url)
-    data = bytearray(home.read("tas/c.1.0.0"))
+    data = bytearray(home.read("tas/c/1/0/0"))
     data[len(data) // 2] ^= 1
-    home.put("tas/c.1.0.0", [bytes(data)])
+    home.put("tas/c/1/0/0", [bytes(data)])
     assert run_verify(results, "--mode", "streams") == 1
-    assert "tas/c.1.0.0" in said(results)["message"]
+    assert "tas/c/1/0/0" in said(results)["message"]
     assert not zarr_store.is_sealed(url)
 
 
@@ -136,7 +138,7 @@ def test_objects_are_those_of_a_folder(results, url, tmp_path):
     assert ledger.read(tmp_path / "s.zarr") == there
 
 
-def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path):
+def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path, monkeypatch):
     """Beside the stores in a bucket lies their catalogue; intake-esm needs nothing else to open them."""
     root = f"s3://{bucket}/zarr"
     assert run_convert(results, drs.store_place(root, ID), *RULE) == 0
@@ -144,7 +146,10 @@ def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path):
     assert size_report.main([ID, "--results", str(results)]) == 0
     assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", root) == 0
     found = intake.open_esm_datastore(f"{root}/catalogue/stores.json")
-    (one,) = found.to_dataset_dict(progressbar=False).values()
+    options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "remote_options": {}}
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    s3fs.S3FileSystem.clear_instance_cache()
+    (one,) = found.to_dataset_dict(progressbar=False, storage_options=options).values()
     with xr.open_mfdataset(paths, data_vars="minimal", coords="minimal", compat="override") as other:
         xr.testing.assert_equal(one.load(), other)
 
@@ -192,12 +197,12 @@ def test_object_that_is_lost_or_rots_is_told_and_mended(results, paths, url, ser
     assert run_convert(results, url, *RULE) == 0
     assert run_verify(results) == 0
     prefix = url.removeprefix(f"s3://{bucket}/")
-    server.client.delete_object(Bucket=bucket, Key=f"{prefix}/tas/c.1.0.0")
-    size = keys(server, bucket)[f"{prefix}/tas/c.2.0.0"]
-    server.client.put_object(Bucket=bucket, Key=f"{prefix}/tas/c.2.0.0", Body=bytes(size))
+    server.client.delete_object(Bucket=bucket, Key=f"{prefix}/tas/c/1/0/0")
+    size = keys(server, bucket)[f"{prefix}/tas/c/2/0/0"]
+    server.client.put_object(Bucket=bucket, Key=f"{prefix}/tas/c/2/0/0", Body=bytes(size))
     server.client.put_object(Bucket=bucket, Key=f"{prefix}/tas/stray", Body=b"x")
     found = {(problem["key"], problem["kind"]) for problem in audits.problems(url)}
-    assert found == {("tas/c.1.0.0", "missing"), ("tas/c.2.0.0", "changed"), ("tas/stray", "extra")}
+    assert found == {("tas/c/1/0/0", "missing"), ("tas/c/2/0/0", "changed"), ("tas/stray", "extra")}
     assert audit.main([ID, "--results", str(results)]) == 1
     assert said(results)["class"] == "rot"
     assert run_convert(results, url, *RULE) == 0
@@ -210,10 +215,10 @@ def test_object_that_verify_doubts_is_read_before_it_is_kept(results, paths, url
     """What verify has found changed is read by the next convert, whatever its ETag is, and what is not is not."""
     assert run_convert(results, url, *RULE) == 0
     with FaultProxy(server) as proxy:
-        proxy.rule("corrupt_response", "GET", "/tas/c.2.0.0")
+        proxy.rule("corrupt_response", "GET", "/tas/c/2/0/0")
         assert run_verify(results, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 1
     assert said(results)["class"] == "chunks"
-    assert "'tas/c.2.0.0' is changed" in said(results)["message"]
+    assert "'tas/c/2/0/0' is changed" in said(results)["message"]
     assert not zarr_store.is_sealed(url)
     with FaultProxy(server) as proxy:
         assert run_convert(results, url, *RULE, "--s3", json.dumps({"endpoint_url": proxy.endpoint})) == 0
@@ -223,7 +228,7 @@ def test_object_that_verify_doubts_is_read_before_it_is_kept(results, paths, url
     compare(url, paths)
 
 
-@pytest.mark.parametrize("key", ["tas/c.2.0.0", "tas/zarr.json", "time/c.0"])
+@pytest.mark.parametrize("key", ["tas/c/2/0/0", "tas/zarr.json", "time/c/0"])
 def test_object_that_does_not_arrive_is_never_fill(results, url, server, key):
     """A 404 for an object that is there fails verify, whichever request it answers."""
     assert run_convert(results, url, *RULE) == 0

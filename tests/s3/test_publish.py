@@ -66,7 +66,7 @@ def test_copy_goes_on(paths, url, tmp_path, server):
 def test_copy_that_is_not_right_is_not_sealed(paths, url, tmp_path, server, action):
     """An object that is lost or damaged on its way is found by the audit there, or sent again."""
     with FaultProxy(server) as proxy:
-        proxy.rule(action, "PUT", "/tas/c.3", times=1)
+        proxy.rule(action, "PUT", "/tas/c/3", times=1)
         code = run_publish(tmp_path, url, endpoint_url=proxy.endpoint)
         assert proxy.faults()[action] == 1
     if action == "swallow":

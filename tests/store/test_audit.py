@@ -41,9 +41,16 @@ def flip(path):
     path.write_bytes(data)
 
 
+def beside(path, number):
+    """Return the place of another chunk of the same array."""
+    other = path.parents[2] / str(number) / "0" / "0"
+    other.parent.mkdir(parents=True, exist_ok=True)
+    return other
+
+
 def swap(path):
     """Give two objects of one length each other's place: chunks of an array have the same form of checksum inside."""
-    other = path.with_name("c.2.0.0")
+    other = beside(path, 2)
     ours, theirs = path.read_bytes(), other.read_bytes()
     assert ours != theirs
     path.write_bytes(theirs)
@@ -56,7 +63,7 @@ SPOILED = {
     "grown": (lambda path: path.write_bytes(path.read_bytes() + b"x"), {"long"}),
     "gone": (lambda path: path.unlink(), {"missing"}),
     "swapped": (swap, {"changed", "short", "long"}),
-    "joined": (lambda path: path.with_name("c.7.0.0").write_bytes(path.read_bytes()), {"extra"}),
+    "joined": (lambda path: beside(path, 7).write_bytes(path.read_bytes()), {"extra"}),
 }
 
 
@@ -65,16 +72,16 @@ def test_what_is_wrong_is_named(store, spoil, kinds, capsys):
     """Each fault is found, with the kind and the key of the object, and the exit code is 1."""
     assert verify.main(["--audit", str(store)]) == 0
     assert "every object is what the ledger says" in capsys.readouterr().err
-    spoil(store / "tas" / "c.1.0.0")
+    spoil(store / "tas" / "c/1/0/0")
     assert verify.main(["--audit", str(store)]) == 1
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {problem["kind"] for problem in told} <= kinds
     named = {problem["key"] for problem in told}
-    assert ("tas/c.7.0.0" if kinds == {"extra"} else "tas/c.1.0.0") in named
+    assert ("tas/c/7/0/0" if kinds == {"extra"} else "tas/c/1/0/0") in named
     assert len(named) == (2 if spoil is swap else 1)
 
 
-@pytest.mark.parametrize("key", ["zarr.json", "tas/zarr.json", "time/c.0", "lat_bnds/c.0.0"])
+@pytest.mark.parametrize("key", ["zarr.json", "tas/zarr.json", "time/c/0", "lat_bnds/c/0/0"])
 def test_metadata_and_coordinates_are_audited_too(store, key):
     """One bit of any object is found."""
     flip(store / key)
@@ -104,8 +111,8 @@ def test_every_bit_is_found(store):
 
 
 def linked_chunk(store):
-    (store / "tas" / "c.1.0.0").rename(store.parent / "elsewhere")
-    (store / "tas" / "c.1.0.0").symlink_to(store.parent / "elsewhere")
+    (store / "tas" / "c/1/0/0").rename(store.parent / "elsewhere")
+    (store / "tas" / "c/1/0/0").symlink_to(store.parent / "elsewhere")
 
 
 def linked_array(store):
@@ -114,8 +121,8 @@ def linked_array(store):
 
 
 STRANGERS = {
-    "chunk is a link": (linked_chunk, {("tas/c.1.0.0", "link")}),
-    "array is a link": (linked_array, {("tas", "link"), ("tas/c.1.0.0", "missing"), ("tas/zarr.json", "missing")}),
+    "chunk is a link": (linked_chunk, {("tas/c/1/0/0", "link")}),
+    "array is a link": (linked_array, {("tas", "link"), ("tas/c/1/0/0", "missing"), ("tas/zarr.json", "missing")}),
     "link to nowhere": (lambda store: (store / "x").symlink_to("nowhere"), {("x", "link")}),
     "link to the folder": (lambda store: (store / "x").symlink_to(store), {("x", "link")}),
     "pipe": (lambda store: os.mkfifo(store / "tas" / "x"), {("tas/x", "neither file nor folder")}),
@@ -148,7 +155,7 @@ def test_resumed_store_is_not_written_through_a_link(tmp_path, spoil):
     assert run_convert(tmp_path, path, *rule) == 0
     spoil(path)
     elsewhere = tmp_path / "elsewhere"
-    before = {p: p.read_bytes() for p in (elsewhere.iterdir() if elsewhere.is_dir() else [elsewhere])}
+    before = {p: p.read_bytes() for p in (elsewhere.rglob("*") if elsewhere.is_dir() else [elsewhere]) if p.is_file()}
     (before_first, *_) = before
     before_first.write_bytes(b"")
     assert run_convert(tmp_path, path, *rule) == 0
@@ -274,7 +281,7 @@ def test_verify_finds_what_changed_since_convert(tmp_path):
     take(make_dataset(tmp_path), tmp_path)
     path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
     assert run_convert(tmp_path, path, *rule) == 0
-    flip(path / "tas" / "c.1.0.0")
+    flip(path / "tas" / "c/1/0/0")
     assert run_verify(tmp_path) == 1
     assert run_convert(tmp_path, path, *rule) == 0
     assert receipts.read(tmp_path, "convert", ID)["resumed_shards"] == 8
@@ -286,13 +293,13 @@ def test_verify_names_a_shard_that_changed(tmp_path):
     take(make_dataset(tmp_path), tmp_path)
     path = tmp_path / "s.zarr"
     assert run_convert(tmp_path, path, "--chunks", '{"time": 1}', "--shard-mib", "64") == 0
-    data = (path / "tas" / "c.0.0.0").read_bytes()
+    data = (path / "tas" / "c/0/0/0").read_bytes()
     for at in (0, len(data) // 3, len(data) - 1):  # of a chunk, of another, of the index
         spoiled = bytearray(data)
         spoiled[at] ^= 1
-        (path / "tas" / "c.0.0.0").write_bytes(spoiled)
+        (path / "tas" / "c/0/0/0").write_bytes(spoiled)
         leave_receipts(tmp_path, receipts.read(tmp_path, "inventory", ID), path, 3)
-        assert "'tas/c.0.0.0' is changed" in failed_verify(tmp_path)["message"]
+        assert "'tas/c/0/0/0' is changed" in failed_verify(tmp_path)["message"]
 
 
 def test_verify_gives_up_a_ledger_that_is_wrong(tmp_path):
@@ -301,7 +308,7 @@ def test_verify_gives_up_a_ledger_that_is_wrong(tmp_path):
     facts = take(paths, tmp_path)
     path, rule = tmp_path / "s.zarr", ("--chunks", '{"time": 4}')
     assert run_convert(tmp_path, path, *rule) == 0
-    one, two = (path / "tas" / f"c.{i}.0.0" for i in (0, 1))
+    one, two = (path / "tas" / f"c/{i}/0/0" for i in (0, 1))
     one.write_bytes(two.read_bytes())
     accept(path)
     assert audit.problems(path) == []
@@ -329,7 +336,7 @@ def test_verify_reads_an_object_once(tmp_path, monkeypatch, cut):
     monkeypatch.setattr(folder.Folder, "digest", lambda self, key: (read.update([key]), digest(self, key))[1])
     assert run_verify(tmp_path) == 0
     assert {key: read[key] for key in zarr_store.list_objects(tmp_path / "s.zarr") if "tas/c" in key} == dict.fromkeys(
-        [f"tas/c.{i}.0.0" for i in range(1 if cut else 12)], 1
+        [f"tas/c/{i}/0/0" for i in range(1 if cut else 12)], 1
     )
 
 
@@ -337,7 +344,7 @@ def test_checksums_seal_without_the_values(tmp_path):
     """Mode `checksums` seals what the ledger confirms and says so; what it does not confirm stays unsealed."""
     take(make_dataset(tmp_path), tmp_path)
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
-    flip(tmp_path / "s.zarr" / "tas" / "c.0.0.0")
+    flip(tmp_path / "s.zarr" / "tas" / "c/0/0/0")
     assert run_verify(tmp_path, "--mode", "checksums") == 1
     assert not zarr_store.is_sealed(tmp_path / "s.zarr")
     assert run_convert(tmp_path, tmp_path / "s.zarr") == 0
@@ -356,11 +363,11 @@ def test_rule_leaves_a_receipt_or_names_the_rot(tmp_path):
     receipt = receipts.read(tmp_path, "audit", ID)
     listed = zarr_store.list_objects(path)
     assert (receipt["objects"], receipt["stored_bytes"]) == (len(listed), sum(listed.values()))
-    flip(path / "tas" / "c.1.0.0")
+    flip(path / "tas" / "c/1/0/0")
     assert script.main([ID, "--results", str(tmp_path)]) == 1
     record = receipts.read(tmp_path, "failed", ID)
     assert (record["rule"], record["class"]) == ("audit", "rot")
-    assert "'tas/c.1.0.0' is changed" in record["message"]
+    assert "'tas/c/1/0/0' is changed" in record["message"]
     answer = receipts.read(tmp_path, "audit", ID)
     assert (answer["verdict"], answer["objects"], answer["message"]) == ("rot", len(listed), record["message"])
     assert not receipts.path_of(tmp_path, "convert", ID).exists()

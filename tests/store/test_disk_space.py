@@ -32,7 +32,7 @@ def test_store_takes_half_as_much_again_as_its_files_at_most():
     ("free_bytes", "free_files", "files", "said"),
     [
         (10**8, 10**6, 10**6, r"may take another 600 MB, and .* has room for 100 MB"),
-        (10**9, 5, 10**6, r"takes another 10 files, and .* has room for 5"),
+        (10**9, 5, 10**6, r"takes another 10 files and folders, and there is room for 5"),
         (10**9, 10**6, 10**6, None),
         (10**9, 0, 0, None),
     ],
@@ -54,6 +54,15 @@ def test_what_is_there_already_needs_no_room(tmp_path, monkeypatch):
     file_system(monkeypatch, 10**8, 5)
     kept = {str(i): SimpleNamespace(bytes=10**8) for i in range(6)}
     disk_space.check(tmp_path / "s.zarr", INVENTORY, 10, kept)
+
+
+def test_folders_of_chunks_count(tmp_path, monkeypatch):
+    """A store of nested keys needs room for its folders too, and not for those that are there."""
+    file_system(monkeypatch, 10**10, 30)
+    kept = {f"tas/c/{i}/0": SimpleNamespace(bytes=1) for i in range(6)}
+    disk_space.check(tmp_path / "s.zarr", INVENTORY, 43, kept)
+    with pytest.raises(DatasetError, match="another 31 files and folders"):
+        disk_space.check(tmp_path / "s.zarr", INVENTORY, 44, kept)
 
 
 def test_store_is_not_begun_on_a_full_disk(tmp_path, monkeypatch):

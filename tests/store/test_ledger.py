@@ -184,12 +184,14 @@ def test_resumed_run_rewrites_only_what_is_lost(tmp_path):
     assert run_convert(tmp_path, path, *rule) == 0
     before = {key: (path / key).read_bytes() for key in zarr_store.list_objects(path)}
     times = {key: (path / key).stat().st_mtime_ns for key in before}
-    (path / "tas" / "c.1.0.0").unlink()
-    (path / "tas" / "c.9.0.0.part").touch()
+    (path / "tas" / "c/1/0/0").unlink()
+    stray = path / "tas" / "c/9/0/0.part"
+    stray.parent.mkdir(parents=True)
+    stray.touch()
     assert run_convert(tmp_path, path, *rule) == 0
     assert {key: (path / key).read_bytes() for key in zarr_store.list_objects(path)} == before
     written = {key for key in before if zarr_store.is_chunk(key) and (path / key).stat().st_mtime_ns != times[key]}
-    assert written == {"tas/c.1.0.0"}
+    assert written == {"tas/c/1/0/0"}
     (receipt,) = tmp_path.glob("convert/*.json")
     assert receipts.read(tmp_path, "convert", receipt.stem)["resumed_shards"] == len(times) - 8 - 1
 

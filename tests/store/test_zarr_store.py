@@ -13,7 +13,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.store import backend, folder, zarr_store
 
 BOTH = pytest.mark.parametrize("zarr_format", [2, 3])
-CHUNK = {2: "tas/1.0.0", 3: "tas/c.1.0.0"}
+CHUNK = {2: "tas/1.0.0", 3: "tas/c/1/0/0"}
 
 
 @pytest.fixture
@@ -189,7 +189,9 @@ def test_sweep_removes_a_store_of_ours(unsealed, zarr_format):
 def test_sweep_keeps_what_is_named(unsealed, zarr_format):
     """Only named objects stay; metadata, and what was cut off while it was written, go."""
     zarr_store.seal(unsealed, zarr_format)
-    (unsealed / "tas" / "c.0.0.0.77.part").write_text("cut off")
+    cut_off = unsealed / "tas" / "c/0/0/0.77.part"
+    cut_off.parent.mkdir(parents=True, exist_ok=True)
+    cut_off.write_text("cut off")
     kept = {CHUNK[zarr_format]: content(unsealed)[CHUNK[zarr_format]]}
     zarr_store.sweep(unsealed, kept)
     assert content(unsealed) == kept

@@ -1,6 +1,7 @@
 """Mode `streams`: what was copied is proven compressed, and each thing that can be wrong with it is found."""
 
 import json
+import re
 import shutil
 import struct
 import zlib
@@ -72,9 +73,7 @@ def objects(store):
     """Return the objects of the field, in order."""
     names = zarr_store.list_objects(store)
     keys = [key for key in names if key.startswith("tas/") and zarr_store.is_chunk(key)]
-    return [
-        store / key for key in sorted(keys, key=lambda key: int(key.split("/")[1].removeprefix("c.").split(".")[0]))
-    ]
+    return [store / key for key in sorted(keys, key=lambda key: int(re.search(r"\d+", key)[0]))]
 
 
 def file_of(store, number):

@@ -336,7 +336,7 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     assert "audit: read 2 stores, " in clone.snakemake("audits")
     table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
     assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "sound"}
-    chunk = next((clone.stores / drs.store_folder(B)).glob("tas/c.*"))
+    chunk = next((clone.stores / drs.store_folder(B)).glob("tas/c/*/*/*"))
     right = chunk.read_bytes()
     chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
     said = clone.snakemake("audits", expect=1)
@@ -346,7 +346,7 @@ def test_audit_of_a_campaign(campaign, tmp_path):
     assert not zarr_store.is_sealed(clone.stores / drs.store_folder(B))
     table = pl.read_csv(clone.results / "audit.tsv", separator="\t")
     assert dict(zip(table["dataset"], table["verdict"], strict=True)) == {A: "sound", B: "rot"}
-    assert chunk.name in table["message"].to_list()[1]
+    assert "'tas/c/" in table["message"].to_list()[1]
     assert clone.plan() == chain(B, rules=RULES[1:])
     clone.snakemake()
     assert chunk.read_bytes() == right
@@ -360,7 +360,7 @@ def test_rot_is_mended_by_the_next_run(campaign, tmp_path, gone):
     clone = campaign.copy(tmp_path / "clone")
     write_rows(clone.catalogue, read_rows(clone.catalogue)[:2])
     clone.snakemake()
-    chunk = next((clone.stores / drs.store_folder(A)).glob("tas/c.*"))
+    chunk = next((clone.stores / drs.store_folder(A)).glob("tas/c/*/*/*"))
     right = chunk.read_bytes()
     chunk.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
     clone.snakemake("audits", expect=1)

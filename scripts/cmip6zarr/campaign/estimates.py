@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cmip6zarr.catalogue import drs, row_files
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.convert.writer import arrays_of
-from cmip6zarr.core.chunks import MIB
+from cmip6zarr.core.chunks import MIB, folders_of
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts
 from cmip6zarr.job.request import RULES, Config
@@ -92,6 +92,13 @@ class Estimate:
     problem: str | None = None
 
 
+class Chunks(NamedTuple):
+    """The objects of an array: how many there are along each axis, and whether they are below SMALL_FILE_BYTES."""
+
+    grid: tuple[int, ...]
+    is_small: bool
+
+
 def assumed(config: Config) -> Figures:
     """Return the figures of the benchmark for a configuration."""
     codec = config["codec"]
@@ -158,7 +165,7 @@ def by_plan(row: Dataset, inventory: Inventory, config: Config, figures: Figures
     except planning.PlanError as error:
         return replace(known, problem=str(error))
     stored_per_raw = figures.stored_per_source * source_bytes / max(1, raw_bytes)
-    chunks = [(cut.objects, cut.array.bytes_of(cut.shards) * stored_per_raw < SMALL_FILE_BYTES) for cut in plan.cuts]
+    chunks = [Chunks(cut.grid, cut.array.bytes_of(cut.shards) * stored_per_raw < SMALL_FILE_BYTES) for cut in plan.cuts]
     if config["codec"] == "native":
         fields = ((cut.array.name, cut.array.not_copied) for cut in plan.cuts if cut.array.field)
         known = replace(known, fields=tuple(fields))
@@ -179,28 +186,32 @@ def by_size(estimate: Estimate, config: Config, figures: Figures) -> Estimate:
         return estimate
     size = max(config["chunk_mib"], config["shard_mib"]) * MIB
     object_bytes = min(size, raw_bytes) * figures.stored_per_source / figures.raw_per_source
-    others = [few(1)] * OTHER_ARRAYS
-    return store(estimate, [(ceil(raw_bytes / size), object_bytes < SMALL_FILE_BYTES), *others], config)
+    # As most are: time, latitude and longitude, cut along time; and coordinates of one chunk.
+    field = Chunks((ceil(raw_bytes / size), 1, 1), object_bytes < SMALL_FILE_BYTES)
+    return store(estimate, [field, *[few(1)] * OTHER_ARRAYS], config)
 
 
-def few(number: int) -> tuple[int, bool]:
-    """Return a number of objects of FEW_BYTES each, and whether they are small."""
-    return number, FEW_BYTES < SMALL_FILE_BYTES
+def few(number: int) -> Chunks:
+    """Return a number of objects of FEW_BYTES each."""
+    return Chunks((number,), FEW_BYTES < SMALL_FILE_BYTES)
 
 
-def store(estimate: Estimate, chunks: list[tuple[int, bool]], config: Config, planned_bytes: int = 0) -> Estimate:
-    """Return an estimate with the files of a store: (number, whether they are small) of each array's chunks."""
-    arrays = len(chunks)
+def store(estimate: Estimate, chunks: list[Chunks], config: Config, planned_bytes: int = 0) -> Estimate:
+    """Return an estimate with the files of a store, of the chunks of each array."""
+    arrays, is_nested = len(chunks), config["zarr_format"] == 3
     # zarr.json of the root and each array; .zgroup, .zattrs and .zmetadata, and .zarray and .zattrs of each array.
     metadata = arrays + 1 if config["zarr_format"] == 3 else 2 * arrays + 3
-    objects = sum(number for number, _ in chunks) + metadata
+    objects = sum(prod(array.grid) for array in chunks) + metadata
+    folders = sum(folders_of(array.grid) for array in chunks) if is_nested else 0
+    beside = 0 if is_nested else metadata // (arrays + 1)
+    most = (max(array.grid, default=1) if is_nested else prod(array.grid) + beside for array in chunks)
     return replace(
         estimate,
         objects=objects,
         # A folder for the store and each array; ledger and provenance beside the store.
-        inodes=objects + arrays + 1 + 2,
-        folder_files=max((number for number, _ in chunks), default=0) + metadata // (arrays + 1),
-        small_objects=sum(number for number, is_small in (*chunks, few(metadata)) if is_small),
+        inodes=objects + folders + arrays + 1 + 2,
+        folder_files=max(most, default=0),
+        small_objects=sum(prod(grid) for grid, is_small in [*chunks, few(metadata)] if is_small),
         planned_bytes=planned_bytes,
     )
 

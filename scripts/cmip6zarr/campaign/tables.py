@@ -28,10 +28,6 @@ AUDIT: Columns = {
 }
 """The table of the last audit, one row a store that was asked."""
 
-STORES = Assets(
-    description="Zarr stores that were compared with their NetCDF files bit by bit", column="zstore", format="zarr"
-)
-
 MOST_PRINTED = 50  # rows of the table on a terminal
 
 
@@ -123,6 +119,8 @@ def audited(table: pl.DataFrame) -> str:
 def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
     """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof.
 
+    `format` is the version of Zarr in the words of intake-esm, `zarr2` or `zarr3`.
+
     `own` are the projects that are not built in.
     """
     table = build.by_ids(sized["dataset"], own)
@@ -131,7 +129,17 @@ def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFram
         *("findings", "files_left_out", "steps_missing"),
     )
     stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
-    return table.with_columns(sized["time_range"], stores, *(sized[column] for column in told))
+    kind = sized.select(format=pl.format("zarr{}", "zarr_format"))["format"]
+    return table.with_columns(sized["time_range"], stores, kind, *(sized[column] for column in told))
+
+
+def assets(table: pl.DataFrame) -> Assets:
+    """Return what intake-esm is told of a catalogue of stores: their version of Zarr, of each where they are of two."""
+    kinds = table["format"].unique().to_list()
+    told = {"format_column": "format"} if len(kinds) > 1 else {"format": kinds[0] if kinds else "zarr3"}
+    return Assets(
+        description="Zarr stores that were compared with their NetCDF files bit by bit", column="zstore", **told
+    )
 
 
 def _url(store: str) -> str:

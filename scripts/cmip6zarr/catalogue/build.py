@@ -24,12 +24,14 @@ SUMS = ("checksum", "checksum_type")
 class Assets:
     """What a catalogue lists: in words, the column that says where each is, their format, and how they are joined.
 
+    `format` is one of intake-esm's; where they are of several, `format_column` is the column that says which.
     `aggregations` are those of intake-esm, for the assets of one dataset.
     """
 
     description: str
     column: str
-    format: str
+    format: str | None = None
+    format_column: str | None = None
     aggregations: tuple[JSON, ...] = ()
 
 
@@ -168,13 +170,14 @@ def texts(rows: pl.DataFrame, name: str, table: str, assets: Assets = NETCDF_FIL
     The rows begin as those of `by_ids`, of which the keys in intake-esm are made (a key is a dataset's id), and have
     the column that says where an asset is.
     """
+    kind = {"format": assets.format} if assets.format else {"format_column_name": assets.format_column}
     described = {
         "esmcat_version": "0.1.0",
         "id": name,
         "description": assets.description,
         "catalog_file": table,
         "attributes": [{"column_name": name, "vocabulary": ""} for name in rows.columns if name != assets.column],
-        "assets": {"column_name": assets.column, "format": assets.format},
+        "assets": {"column_name": assets.column} | kind,
         "aggregation_control": {
             "variable_column_name": next(
                 (n for n in ("variable_id", "variable") if n in rows.columns), rows.columns[0]

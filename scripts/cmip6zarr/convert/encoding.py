@@ -21,6 +21,13 @@ from cmip6zarr.source.fill_values import fill_of
 TEXT = np.dtype(object)
 """The dtype of texts of variable length in memory."""
 
+SEPARATOR = "/"
+"""Between the numbers in the key of a chunk of Zarr v3, as is its default; dots are that of v2.
+
+There are readers that look for slashes only, and take all else for chunks that are not there. Stores that were made
+before have dots, and are read as their metadata say.
+"""
+
 
 def plain(attribute: Attribute) -> Any:
     """Return a typed attribute as JSON has it: text, number, list; the type of a number is lost."""
@@ -73,10 +80,7 @@ def create_array(
     shards: tuple[int, ...],
     codec: Blosc | Pcodec,
 ) -> zarr.Array[Any]:
-    """Create the array of a variable; every chunk of it will be written: an absent one is a lost one.
-
-    Chunk keys have dots: slashes would make a folder for each chunk and dimension.
-    """
+    """Create the array of a variable; every chunk of it will be written: an absent one is a lost one."""
     dtype, fill, zarr_format = dtype_of(variable.dtype), fill_value(variable), group.metadata.zarr_format
     text = dtype == TEXT
     if zarr_format == 2:
@@ -88,7 +92,7 @@ def create_array(
         own |= {
             "dimension_names": variable.dims,
             "fill_value": fill if fill is not None else "" if text else dtype.type(),
-            "chunk_key_encoding": {"name": "default", "separator": "."},
+            "chunk_key_encoding": {"name": "default", "separator": SEPARATOR},
             "shards": shards if shards != chunks else None,
         }
     return group.create_array(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import dask.local
 import dask.threaded
@@ -75,6 +75,16 @@ class StoreFormat:
     zarr_format: Literal[2, 3]
     preset: str
 
+    def made_of(self, cuts: list[list[Any]]) -> JSON:
+        """Return what decides, beside the sources, which objects a store has."""
+        # What was begun with other keys is written anew.
+        keys = {"separator": encoding.SEPARATOR} if self.zarr_format == 3 else {}
+        return {"zarr_format": self.zarr_format, "cuts": cuts} | keys
+
+    def folders(self, plan: planning.Plan) -> int:
+        """Return how many folders the chunks of a plan take in a file system."""
+        return plan.folders if self.zarr_format == 3 else 0
+
 
 def write_store(
     inventory: Inventory,
@@ -98,9 +108,9 @@ def write_store(
     with LedgerWriter(home, owner) as ledger, zarr_store.quiet(), Reader(inventory) as reader:
         chosen = {cut.array.name: codec_of(store_format.preset, reader, cut) for cut in plan.cuts}
         cuts = [[cut.array.name, cut.chunks, cut.shards, chosen[cut.array.name][0].name] for cut in plan.cuts]
-        kept = ledger.begin(ledger_head(inventory, {"zarr_format": store_format.zarr_format, "cuts": cuts}))
+        kept = ledger.begin(ledger_head(inventory, store_format.made_of(cuts)))
         zarr_store.sweep(home, kept)
-        disk_space.check(home, inventory, plan.objects, kept)
+        disk_space.check(home, inventory, plan.objects + store_format.folders(plan), kept)
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
         group = encoding.create_group(root, inventory.attributes, store_format.zarr_format)

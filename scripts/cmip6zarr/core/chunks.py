@@ -197,3 +197,12 @@ def amplifications(array: Array, axis: int, steps: list[int]) -> list[float]:
 def amplification_of(array: Array, shape: tuple[int, ...]) -> float:
     """Return how much more is inflated than needed when an array is read in blocks of a shape."""
     return prod(amplifications(array, axis, [n])[0] for axis, n in enumerate(shape))
+
+
+def folders_of(grid: Sequence[int]) -> int:
+    """Return how many folders hold the chunks of a grid, so many along each axis, if their keys are such as c/4/0/0.
+
+    >>> folders_of((12, 1, 1)), folders_of((3,)), folders_of(())
+    (25, 1, 0)
+    """
+    return sum(prod(grid[:axis]) for axis in range(len(grid)))

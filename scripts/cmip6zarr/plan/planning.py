@@ -19,6 +19,7 @@ from cmip6zarr.core.chunks import (
     amplification_of,
     amplifications,
     chunk_shapes,
+    folders_of,
     regions,
     shard_shape,
 )
@@ -76,8 +77,17 @@ class Cut:
         return self.independent and (self.array.not_copied is None or streams(self.array, self.chunks))
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """How many shards there are along each axis."""
+        return tuple(ceil(size / shard) for size, shard in zip(self.array.shape, self.shards, strict=True))
+
+    @property
     def objects(self) -> int:
-        return prod(ceil(size / shard) for size, shard in zip(self.array.shape, self.shards, strict=True))
+        return prod(self.grid)
+
+    @property
+    def folders(self) -> int:
+        return folders_of(self.grid)
 
     def slabs(self) -> Iterator[tuple[slice, ...]]:
         """Yield the regions of the array that are in memory at once, in order; together they are the array."""
@@ -107,6 +117,10 @@ class Plan:
     @property
     def objects(self) -> int:
         return sum(cut.objects for cut in self.cuts)
+
+    @property
+    def folders(self) -> int:
+        return sum(cut.folders for cut in self.cuts)
 
     @property
     def read_amplification(self) -> float:

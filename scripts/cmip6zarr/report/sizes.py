@@ -48,7 +48,7 @@ def array_sizes(
     stored: Counter[str] = Counter()
     for key, size in objects.items():
         if zarr_store.is_chunk(key):
-            name = key.split("/", 1)[0]
+            name = zarr_store.array_of(key)
             count[name] += 1
             stored[name] += size
     sizes = {}

@@ -1,6 +1,6 @@
 """Is a store still what its ledger says? Checksums prove it without the sources, as long as the store lives."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
@@ -38,7 +38,7 @@ def problems(store: Place, unread: Container[str] = (), dataset: str | None = No
     """
     home = backend.at(store)
     first, entries = ledger.load(home)
-    strangers = home.strangers()
+    strangers = without_hollow(home.strangers(), entries)
     listed = {zarr_store.sealed_name(key): size for key, size in home.list().items()}
 
     def fault(key: str) -> Problem | None:
@@ -57,6 +57,17 @@ def problems(store: Place, unread: Container[str] = (), dataset: str | None = No
     with ThreadPoolExecutor(home.threads) as pool:
         faults = pool.map(fault, sorted(entries.keys() | listed.keys() | strangers.keys()))
         return beside(home, first, dataset) + [fault for fault in faults if fault]
+
+
+def without_hollow(strangers: dict[str, str], entries: Iterable[str]) -> dict[str, str]:
+    """Return strangers but for the empty folders that objects should lie in: it is these that are missing.
+
+    >>> without_hollow({"tas/c/1": "empty folder", "x": "empty folder"}, ["tas/c/1/0", "tas/c/2/0"])
+    {'x': 'empty folder'}
+    """
+    hollow = {key for key, kind in strangers.items() if kind == "empty folder"}
+    missed = {key for key in hollow if any(each.startswith(f"{key}/") for each in entries)}
+    return {key: kind for key, kind in strangers.items() if key not in missed}
 
 
 def beside(home: Home, first: JSON, dataset: str | None) -> list[Problem]:
@@ -131,8 +142,8 @@ def check(
 def told(found: list[Problem]) -> str:
     """Return problems in words, the first few by name.
 
-    >>> told([{"key": "ta/c.0", "kind": "short", "found": 3, "expected": 9}])
-    "1 of its objects are not what the ledger says: 'ta/c.0' is short (found 3, expected 9)"
+    >>> told([{"key": "ta/c/0", "kind": "short", "found": 3, "expected": 9}])
+    "1 of its objects are not what the ledger says: 'ta/c/0' is short (found 3, expected 9)"
     """
     words = [f"{p['key']!r} is {p['kind']} (found {p['found']}, expected {p['expected']})" for p in found[:MOST_NAMED]]
     more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []

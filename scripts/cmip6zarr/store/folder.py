@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import xxhash
@@ -55,23 +55,21 @@ class Folder(Home):
         return LocalStore(self.path, read_only=read_only)
 
     def list(self) -> dict[str, int]:
-        return {key: entry.stat().st_size for key, entry in self._walk() if kind_of(entry) == "file"}
+        return {key: entry.stat().st_size for key, kind, entry in self._walk() if kind == "file"}
 
     def strangers(self) -> dict[str, str]:
-        return {key: kind for key, entry in self._walk() if (kind := kind_of(entry)) != "file"}
+        return {key: kind for key, kind, _ in self._walk() if kind != "file"}
 
-    def _walk(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield keys and entries of all that is no folder with something in it; no link is followed."""
-        waiting = [""] if self.path.is_dir() else []
+    def _walk(self) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
+        """Yield keys, kinds and entries of all that is no folder with something in it; no link is followed."""
+        waiting = list(_entries(self.path)) if self.path.is_dir() else []
         while waiting:
-            folder = waiting.pop()
-            with os.scandir(self.path / folder) as entries:
-                for entry in entries:
-                    key = f"{folder}{entry.name}"
-                    if kind_of(entry) == "folder":
-                        waiting.append(f"{key}/")
-                    else:
-                        yield key, entry
+            entry = waiting.pop()
+            key, kind = entry.path[len(str(self.path)) + 1 :], kind_of(entry)
+            if kind == "folder" and (within := _entries(entry)):
+                waiting += within
+            else:
+                yield key, "empty folder" if kind == "folder" else kind, entry
 
     def md5s(self) -> dict[str, str | None]:
         return {}
@@ -123,6 +121,15 @@ class Folder(Home):
         for key in keys:
             path = self.path / key
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        for folder in {(self.path / key).parent for key in keys}:
+            self._remove_if_empty(folder)
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        """Remove a folder in the store, and those it lies in, as far as nothing else does."""
+        with suppress(FileNotFoundError):
+            while folder != self.path and not _entries(folder):
+                folder.rmdir()
+                folder = folder.parent
 
     def clear(self) -> None:
         self.fence()
@@ -163,14 +170,18 @@ class Folder(Home):
         pass
 
 
+def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
 def kind_of(entry: os.DirEntry[str]) -> str:
     """Return what a thing in a folder is, without following it.
 
-    "file", "folder" (with something in it), "link", "empty folder", or "neither file nor folder", such as a pipe.
+    "file", "folder", "link", or "neither file nor folder", such as a pipe.
     """
     if entry.is_symlink():
         return "link"
     if entry.is_dir(follow_symlinks=False):
-        with os.scandir(entry) as within:
-            return "folder" if any(True for _ in within) else "empty folder"
+        return "folder"
     return "file" if entry.is_file(follow_symlinks=False) else "neither file nor folder"

@@ -3,7 +3,7 @@
 It lies beside the store as lines of JSON. The first says what the store is made of, each other what an object holds:
 
     {"ledger": 1, "dataset": ..., "recipe": ..., "made_of": digest of sources, plan and codecs}
-    {"key": "ta/c.0.0.0.0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
+    {"key": "ta/c/0/0/0/0", "array": "ta", "bytes": 12345, "xxh3": "...", "raw_xxh3": "..."}
     {"store": "CMIP6/.../v20190406.zarr", "provenance": {"bytes": 12345, "xxh3": "..."}, "owner": {"results": ...}}
 
 The last says, when all is written, which store this is the ledger of, what the provenance beside it holds, for which

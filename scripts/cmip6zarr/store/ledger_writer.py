@@ -169,7 +169,7 @@ class LedgerWriter:
         for key in sorted(self.store.list()):
             name = zarr_store.sealed_name(key)
             if name not in entries:
-                entries[name] = Entry(name, name.rpartition("/")[0], *zarr_store.digest(self.store, key))
+                entries[name] = Entry(name, zarr_store.array_of(name), *zarr_store.digest(self.store, key))
                 self.add(entries[name])
         kept = digest_of(self.store.read_beside(zarr_store.PROVENANCE) or b"") if proven else None
         last = {"store": places(self.store, first["dataset"])[0], "provenance": kept, "owner": self.owner}

@@ -215,6 +215,16 @@ def digest(path: Place, key: str) -> tuple[int, str]:
         return home.digest(held(key))
 
 
+def array_of(key: str) -> str:
+    """Return the name of the array that an object belongs to, "" for those of the root.
+
+    >>> array_of("tas/c/0/0/0"), array_of("tas/c.0.0.0"), array_of("tas/zarr.json"), array_of("zarr.json")
+    ('tas', 'tas', 'tas', '')
+    """
+    name, slash, _ = key.partition("/")
+    return name if slash else ""
+
+
 def is_chunk(key: str) -> bool:
     """Tell whether an object's key is that of a chunk and not of metadata."""
     return key.rsplit("/", 1)[-1].removesuffix(UNSEALED) not in METADATA_NAMES

@@ -64,7 +64,7 @@ class Unproven:
         if self.mode != "streams":
             return set()
         chunks = {key: raw for key, raw in self.raw.items() if zarr_store.is_chunk(key)}
-        return self.arrays.keys() - {key.rpartition("/")[0] for key, raw in chunks.items() if raw != COPIED}
+        return self.arrays.keys() - {zarr_store.array_of(key) for key, raw in chunks.items() if raw != COPIED}
 
 
 def prove(
