@@ -63,8 +63,14 @@ def build(
     for entry in (*_in_trees(roots, reading), *(each for file, read in lists for each in read(file, reading))):
         if not isinstance(entry, Listed):
             aside.add(*entry)
-        elif (before := found.setdefault(entry.path, entry)) is not entry and before.facets != entry.facets:
+            continue
+        before = found.setdefault(entry.path, entry)
+        if before.facets != entry.facets:
             aside.add("file of another dataset too", f"{entry.path}: listed for two datasets, the first was taken")
+        elif before.checksum is None:
+            found[entry.path] = entry
+        elif before.checksum_type == entry.checksum_type and before.checksum != entry.checksum:
+            aside.add("file with another checksum too", f"{entry.path}: listed with two, the first was taken")
     if not found:
         where = ", ".join(map(str, (*roots, *(file for file, _ in lists))))
         raise CatalogueError(f"no NetCDF file lies in a DRS folder, or is listed, in {where}: {aside.reasons}")

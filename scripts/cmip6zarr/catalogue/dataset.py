@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from cmip6zarr.catalogue import projects
@@ -17,16 +17,31 @@ FOLDER = "datasets"
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What an archive has published of the bytes of a file: a checksum, in hexadecimal digits, and how many they are.
+
+    `kind` is SHA256 or MD5; `bytes` is None where it is not told. A number of bytes alone proves nothing: without a
+    checksum there is none of this.
+    """
+
+    kind: str
+    checksum: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A dataset's id and its files: absolute paths in order, or one glob pattern; their bytes, where all are told.
 
-    `own` is the file of its project, where that is none of the built-in ones.
+    `own` is the file of its project, where that is none of the built-in ones. `published` has what the archive says of
+    the bytes of each file; it is empty where no file has a checksum.
     """
 
     id: str
     files: tuple[str, ...]
     source_bytes: int | None = None
     own: str | None = None
+    published: tuple[Published | None, ...] = ()
 
     @property
     def project(self) -> Project:
@@ -40,8 +55,9 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change when the id or the list of files does, and only then."""
-        return hashlib.sha256("\n".join((self.id, *self.files)).encode()).hexdigest()[:16]
+        """Sixteen hex digits that change when the id, the list of files or a published checksum does, and only then."""
+        words = (self.id, *self.files, *(str(said and astuple(said)) for said in self.published))
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def path_of(results: str | Path, name: str) -> Path:
@@ -59,7 +75,8 @@ def hand_over(results: str | Path, rows: Iterable[Dataset]) -> None:
     for row in rows:
         path = path_of(results, row.id)
         told = {"dataset": row.id, "files": row.files, "source_bytes": row.source_bytes, "project": row.own}
-        text = json.dumps(told) + "\n"
+        published = {"published": [said and astuple(said) for said in row.published]} if row.published else {}
+        text = json.dumps(told | published) + "\n"
         if path.is_file() and path.read_bytes() == text.encode():
             continue
         with files.writing(path):
@@ -73,7 +90,8 @@ def handed_over(results: str | Path, name: str, digest: str | None = None) -> Da
     path = path_of(results, name)
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        row = Dataset(told["dataset"], tuple(told["files"]), told["source_bytes"], told.get("project"))
+        published = tuple(said and Published(*said) for said in told.get("published", ()))
+        row = Dataset(told["dataset"], tuple(told["files"]), told["source_bytes"], told.get("project"), published)
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{path}: not the file of a dataset, which a run writes when it begins: {error!r}."
         raise DatasetError("catalogue", message, "Run again.") from error

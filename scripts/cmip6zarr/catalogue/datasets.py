@@ -1,26 +1,41 @@
 """The datasets of a catalogue, in columns: a million of files as Python objects takes three times the memory."""
 
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 
 import polars as pl
 
+from cmip6zarr.catalogue.checksums import parse
 from cmip6zarr.catalogue.dataset import Dataset
+
+COLUMNS = ("files", "source_bytes", "sums", "sizes")
+"""Of the table of datasets, without the id; the last two are there where the catalogue has checksums."""
 
 
 class Datasets(Mapping[str, Dataset]):
-    """Datasets by id, in order: each is made when it is asked for, of a table of id, files and source_bytes.
+    """Datasets by id, in order: each is made when it is asked for, of a table of id and COLUMNS.
 
     `own` has the files of projects that are not built in, by the first word of their ids in lower case.
     """
 
     def __init__(self, table: pl.DataFrame, own: Mapping[str, str]) -> None:
-        self._table = table.select("files", "source_bytes")
+        self._table = table.select(*(name for name in COLUMNS if name in table.columns))
         self._own = own
         self._place = {name: place for place, name in enumerate(table["id"])}
 
     def __getitem__(self, name: str) -> Dataset:
-        files, source_bytes = self._table.row(self._place[name])
-        return Dataset(name, tuple(files), source_bytes, self._own_of(name))
+        return self._dataset(name, *self._table.row(self._place[name]))
+
+    def _dataset(
+        self,
+        name: str,
+        files: Sequence[str],
+        source_bytes: int | None,
+        sums: Sequence[str | None] = (),
+        sizes: Sequence[int | None] = (),
+    ) -> Dataset:
+        told = zip(sums, sizes, strict=True) if any(sums) else ()
+        published = tuple(parse(said, size) if said else None for said, size in told)
+        return Dataset(name, tuple(files), source_bytes, self._own_of(name), published)
 
     def _own_of(self, name: str) -> str | None:
         return self._own.get(name.split(".", 1)[0].lower()) if self._own else None
@@ -37,8 +52,8 @@ class Datasets(Mapping[str, Dataset]):
 
     def rows(self) -> Iterator[Dataset]:
         """Yield all datasets."""
-        for name, (files, source_bytes) in zip(self._place, self._table.iter_rows(), strict=True):
-            yield Dataset(name, tuple(files), source_bytes, self._own_of(name))
+        for name, row in zip(self._place, self._table.iter_rows(), strict=True):
+            yield self._dataset(name, *row)
 
 
 class _Rows(ValuesView[Dataset]):

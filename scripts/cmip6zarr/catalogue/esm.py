@@ -55,10 +55,10 @@ def read_catalogue(
         if None not in counts:
             raise CatalogueError(f"none of its rows is a NetCDF file on this file system: {left_aside}")
         chosen, refused = selecting.select(rows.filter(pl.col("reason").is_null()), select, of)
-        datasets, mixed = _datasets(chosen, limit, own)
+        datasets, wrong = _datasets(chosen, limit, own)
         if not datasets:
-            raise CatalogueError("; ".join(refused | mixed))
-        return Catalogue(datasets, left_aside | refused | mixed, sum(counts.values()))
+            raise CatalogueError("; ".join(refused | wrong))
+        return Catalogue(datasets, left_aside | refused | wrong, sum(counts.values()))
     except (CatalogueError, selecting.SelectError, naming.NoColumn) as error:
         raise CatalogueError(f"{path}: {error}") from None
     except ProjectError as error:
@@ -149,20 +149,30 @@ def _scan(file: Path) -> pl.LazyFrame:
 
 
 def _datasets(rows: pl.DataFrame, limit: int | None, own: Sequence[str]) -> tuple[Datasets, dict[str, int]]:
-    """Return the first datasets of rows in order, a repeated row once; and those that mix files and patterns."""
+    """Return the first datasets of rows in order, a repeated row once; and those whose rows contradict one another."""
     if limit is not None and not (isinstance(limit, int) and limit > 0):
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
     # Of a path that is listed again, the last row.
     again = pl.col("place").eq(pl.col("place").shift(-1)) & pl.col("path").eq(pl.col("path").shift(-1))
-    told = pl.when(pl.col("size").null_count() == 0).then(pl.col("size").sum())
-    each = rows.filter(~again.fill_null(False)).group_by("id").agg(files="path", source_bytes=told)
+    told = {
+        "files": pl.col("path"),
+        "source_bytes": pl.when(pl.col("size").null_count() == 0).then(pl.col("size").sum()),
+    }
+    contradicting: dict[str, str] = {}
+    if "sum" in rows.columns:
+        told |= {"sums": pl.col("sum"), "sizes": pl.col("size")}
+        twice = rows.filter(again & pl.col("sum").ne_missing(pl.col("sum").shift(-1)))
+        contradicting = dict(twice.select(pl.col("id").cast(pl.String), "path").iter_rows())
+    each = rows.filter(~again.fill_null(False)).group_by("id").agg(**told)
     each = each.with_columns(pl.col("id").cast(pl.String)).sort("id")
+    each = each.filter(~pl.col("id").is_in(list(contradicting)))
     each = each.head(limit) if limit else each
     is_mixed = (pl.col("files").list.len() > 1) & pl.col("files").list.eval(
         pl.element().str.contains("[*?]")
     ).list.any()
-    mixed = {
+    wrong = {f"{name} lists {path!r} twice, with two checksums; correct one": 1 for name, path in contradicting.items()}
+    wrong |= {
         f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern": len(files)
-        for name, files, _ in each.filter(is_mixed).iter_rows()
+        for name, files in each.filter(is_mixed).select("id", "files").iter_rows()
     }
-    return Datasets(each.filter(~is_mixed), {projects.load(path).first_word: path for path in own}), mixed
+    return Datasets(each.filter(~is_mixed), {projects.load(path).first_word: path for path in own}), wrong

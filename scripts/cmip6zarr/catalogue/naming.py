@@ -26,9 +26,12 @@ COMMON = {
     "init_year": ("dcpp_init_year", "dcpp_start_year"),
     "format": ("format", "data_format"),
     "path": ("path", "nc_path", "location"),
-    "size": ("size",),
+    "size": ("size", "file:size"),
 }
 """What catalogues call what is no word of an id, the first name found being used."""
+
+SUMS = {"checksum": ("checksum", "file:checksum"), "checksum_type": ("checksum_type",)}
+"""The same of what an archive has published of a file's bytes; most catalogues have no such columns."""
 
 EMPTY = ("", "nan", "NaN", "NA", "<NA>", "None")
 REMOTE = r"^[A-Za-z][A-Za-z0-9+.:-]*://"
@@ -64,6 +67,12 @@ class Table:
         ]
 
     @cached_property
+    def sums(self) -> dict[str, str]:
+        """The columns of SUMS that there are; none where there is no checksum."""
+        found = {word: next((name for name in names if name in self.columns), "") for word, names in SUMS.items()}
+        return {word: name for word, name in found.items() if name} if found["checksum"] else {}
+
+    @cached_property
     def complete(self) -> list[Project]:
         """The projects whose facets all have columns."""
         return [project for project in self.projects if not self.lacking(project)]
@@ -77,7 +86,7 @@ class Table:
 def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     """Return every row's number and what is needed of it, as text; null where the catalogue says nothing.
 
-    Columns of COMMON have our names, others theirs behind `in:`. Raises NoColumn where there is no path.
+    Columns of COMMON and SUMS have our names, others theirs behind `in:`. Raises NoColumn where there is no path.
     """
     known: dict[str, Sequence[str]] = dict(COMMON)
     known["path"] = tuple(dict.fromkeys((str(of.assets.get("column_name", "path")), *COMMON["path"])))
@@ -91,6 +100,8 @@ def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     if missing := [word for word in wanted if not names[word]]:
         raise NoColumn(no_column([known[word] for word in missing], of.columns))
     values = {word: pl.col(name) if name else pl.lit(implied.get(word)) for word, name in names.items()}
+    kinds = table.collect_schema()
+    values |= {w: pl.col(n).list.join(" ") if kinds[n] == pl.List else pl.col(n) for w, n in of.sums.items()}
     asked = {name for p in of.projects for facet in p.facets.values() for name in facet.columns} | KNOWN_BY.keys()
     values |= {f"in:{name}": pl.col(name) for name in of.columns if name in asked}
     rows = table.select(**values).cast(pl.String).with_row_index("row", offset=1)
@@ -138,7 +149,7 @@ def named(rows: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     relative = pl.lit(f"{Path.cwd()}/") + path.str.strip_prefix("./")
     rows = rows.with_columns(reason=_reason(of), path=pl.when(path.str.starts_with("/")).then(path).otherwise(relative))
     facets = {name: _facet(name, of) for name in of.facets}
-    rows = rows.select("row", "path", "size", "project", "reason", **facets)
+    rows = rows.select("row", "path", "size", *of.sums, "project", "reason", **facets)
     ids = {project.name: pl.concat_str(list(project.facets), separator=".") for project in of.complete}
     return rows.with_columns(id=choose([(tuple(p.facets), p, ids[p.name]) for p in of.complete], True))
 

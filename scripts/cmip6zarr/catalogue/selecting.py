@@ -1,13 +1,14 @@
 """Rows that are selected by their facets, checked: what could not be part of a file name or a command is refused."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from cmip6zarr.catalogue import drs, naming, templates
+from cmip6zarr.catalogue import checksums, drs, naming, templates
 from cmip6zarr.catalogue.naming import Table
 from cmip6zarr.core.files import JSON
 
@@ -19,7 +20,8 @@ class SelectError(ValueError):
 def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return id, path and size of the rows whose facets are among the wanted values, checked, dataset by dataset.
 
-    Ids are categories, `place` is the number of each; the paths of one are in order.
+    Ids are categories, `place` is the number of each; the paths of one are in order. Where the table has
+    checksums there is `sum` too, as `checksums.sums` makes it.
 
     The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
     whole: the others of its rows would be a part of it.
@@ -36,7 +38,8 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
     size = pl.when(size >= 0).then(size)
     # Ids as numbers: as text they are a third of the memory, and to sort by two texts takes twice as much again.
     number = pl.col("id").cast(pl.Categorical)
-    chosen = selected.select("row", "path", id=number, size=size, is_sound=_is_sound(of)).collect(engine="streaming")
+    told = {"id": number, "size": size, "is_sound": _is_sound(of)} | checksums.sums(of)
+    chosen = selected.select("row", "path", **told).collect(engine="streaming")
     if chosen.is_empty():
         for facet, match in matches.items():
             if rows.filter(match).select("row").collect().is_empty():
@@ -48,15 +51,19 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
     if not bad.is_empty():
         refused = _refused(selected.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
         chosen = chosen.join(bad.select("id"), on="id", how="anti", nulls_equal=True)
-    chosen = chosen.select("id", "path", "size", place=pl.col("id").to_physical())
+    chosen = chosen.drop("row", "is_sound").with_columns(place=pl.col("id").to_physical())
     return chosen.sort("path").sort("place", maintain_order=True), refused
 
 
 def _is_sound(of: Table) -> pl.Expr:
-    """Return whether the id of a row is one of its project, and fits into a file name, and the path into a line."""
+    """Return whether a row can be used.
+
+    Its id is one of its project and fits into a file name, its path into a line, and its checksum can be compared.
+    """
     is_id = [((p.id_pattern,), p, pl.col("id").str.contains(f"^(?:{p.id_pattern})$")) for p in of.complete]
     is_short = pl.col("id").str.len_bytes() <= drs.MOST_ID_BYTES
-    return (naming.choose(is_id, True) & is_short).fill_null(False) & ~pl.col("path").str.contains(r"\p{Cc}")
+    is_id_sound = (naming.choose(is_id, True) & is_short).fill_null(False)
+    return is_id_sound & ~pl.col("path").str.contains(r"\p{Cc}") & ~checksums.unsound(of)
 
 
 def _refused(rows: pl.DataFrame, of: Table) -> dict[str, int]:
@@ -66,7 +73,7 @@ def _refused(rows: pl.DataFrame, of: Table) -> dict[str, int]:
     for row in rows.iter_rows(named=True):
         facets = next(project for project in of.complete if project.name == row["project"]).facets
         wrong = (name for name, facet in facets.items() if not re.fullmatch(facet.pattern, row[name] or ""))
-        column = next(wrong, None) or ("id" if len(row["id"]) > drs.MOST_ID_BYTES else "path")
+        column = next(wrong, None) or _column_of(row)
         pattern = facets[column].pattern if column in facets else ""
         numbers[column, pattern] += 1
         if (column, pattern) not in first:
@@ -74,8 +81,18 @@ def _refused(rows: pl.DataFrame, of: Table) -> dict[str, int]:
     return {first[key]: number for key, number in numbers.items()}
 
 
+def _column_of(row: JSON) -> str:
+    """Return which column of a row that cannot be used is to blame, where each facet is sound."""
+    if len(row["id"]) > drs.MOST_ID_BYTES:
+        return "id"
+    return "path" if any(unicodedata.category(letter) == "Cc" for letter in row["path"]) else "checksum"
+
+
 def _why(row: JSON, column: str, pattern: str) -> str:
     """Return what is wrong with a column of a row, and what to do about it."""
+    if column == "checksum":
+        wrong = checksums.problem(row["path"], row["checksum"], row.get("checksum_type"))
+        return f"row {row['row']}: {wrong}; correct it, or leave it empty"
     if column == "id":
         found, expected = f"has {len(row['id'])} characters", f"at most {drs.MOST_ID_BYTES}, to fit into a file name"
     else:
