@@ -12,13 +12,19 @@ def audited(args, read: dict) -> dict:
     """Compare all objects of the store with its ledger and return the facts of the receipt.
 
     A store that is not what its ledger says, or has no whole ledger, is taken from its readers at once; `read` gets the
-    objects and bytes of it that were read.
+    objects and bytes of it that were read. The digest of all objects is to be that of the proof too.
     """
-    path = receipts.load(Proof, args.results, args.dataset).store
+    proven = receipts.load(Proof, args.results, args.dataset)
+    path = proven.store
     home = backend.at(path, args.s3, cli.draft_of(args))
     home.reach()
     try:
-        return {"store": path, "verdict": "sound"} | audit.check(home, "rot", dataset=args.dataset)
+        found = audit.check(home, "rot", dataset=args.dataset)
+        if proven.store_digest not in (None, found["store_digest"]):
+            digests = f"found {found['store_digest']}, expected {proven.store_digest} as when it was proven"
+            message = f"{path}: its ledger is another one, and so is the digest of all objects: {digests}."
+            raise DatasetError("rot", message, "Run again: what is not right is converted again.")
+        return {"store": path, "verdict": "sound"} | found
     except DatasetError as error:
         if error.kind in ("rot", "ledger"):
             zarr_store.unseal(home)

@@ -9,6 +9,7 @@ import os
 import sys
 from dataclasses import replace
 
+from cmip6zarr.catalogue import row_files
 from cmip6zarr.catalogue.dataset import Dataset, handed_over
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
@@ -19,7 +20,8 @@ from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.store import audit, backend, ledger, zarr_store
 from cmip6zarr.store.ledger_writer import LedgerWriter
-from cmip6zarr.verify import proof, row
+from cmip6zarr.verify import proof, published, row
+from cmip6zarr.verify.tally import Tally
 
 BASE_BYTES = 220 * chunks.MIB
 """What Python, the libraries and xarray take before anything is compared."""
@@ -31,8 +33,13 @@ def parse(argv):
     return cli.parser(__doc__, "verify").parse_args(argv)
 
 
-def verify(args) -> dict:
-    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed."""
+def verify(args, files: list[dict]) -> dict:
+    """Prove the store, seal it, and return the facts of the receipt; a store that is not proven is not sealed.
+
+    What there is of the source files before one is read is added to `files`.
+    """
+    listed = handed_over(args.results, args.dataset, args.digest)
+    files += row_files.seen(listed.files)
     inventory = receipts.load(Inventory, args.results, args.dataset)
     converted = receipts.load(Conversion, args.results, args.dataset)
     home = backend.at(converted.store, args.s3, cli.draft_of(args))
@@ -41,24 +48,41 @@ def verify(args) -> dict:
         row.check_unchanged(file)
     with LedgerWriter(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
-        listed = handed_over(args.results, args.dataset, args.digest)
         left_out = row.check_files(listed, inventory)
-        if args.mode == "checksums":
-            proven = prove_by_checksums(home, args.dataset, book)
-        else:
-            proven = prove(args, home, inventory, listed, left_out, book)
+        by = prove_by_checksums if args.mode == "checksums" else prove
+        proven = by(args, home, inventory, listed, left_out, book)
         for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted.zarr_format)
     return to_json(replace(proven, store=converted.store, sealed=True))
 
 
-def prove_by_checksums(home, dataset: str, book: LedgerWriter) -> Proof:
-    """Return the proof that a store has all chunks of its arrays, and each object is what the ledger says."""
-    audit.check(home, "chunks", book, dataset=dataset)
+def prove_by_checksums(
+    args, home, inventory: Inventory, listed: Dataset, left_out: list[str], book: LedgerWriter
+) -> Proof:
+    """Return the proof that a store has all chunks of its arrays, and each object is what the ledger says.
+
+    Of the files nothing is compared but checksums that were published.
+    """
+    sums, tally = published.published(listed, inventory, left_out, json.loads(args.policy)), Tally()
+    told = audit.check(home, "chunks", book, dataset=inventory.dataset)
     chunks_expected = proof.prove_objects(home, dict(zarr_store.open_unsealed(home).arrays()))
-    figures = {"values_compared": 0, "mismatches": 0, "chunks_expected": chunks_expected, "chunks_missing": 0}
-    return Proof(dataset=dataset, store=str(home), mode="checksums", **figures, findings=(), sealed=False)
+    for file in inventory.files:
+        with published.as_published(file.path, sums, tally):
+            pass
+    return Proof(
+        dataset=inventory.dataset,
+        store=str(home),
+        mode="checksums",
+        values_compared=0,
+        files_as_published=tally.files_as_published,
+        mismatches=0,
+        chunks_expected=chunks_expected,
+        chunks_missing=0,
+        store_digest=told["store_digest"],
+        findings=(),
+        sealed=False,
+    )
 
 
 def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str], book: LedgerWriter) -> Proof:
@@ -71,6 +95,7 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
     threads = min(args.threads, len(os.sched_getaffinity(0)))
     memory_bytes = max(args.memory_mib * chunks.MIB - BASE_BYTES, LEAST_BYTES)
     policy = proof.DEFAULTS | json.loads(args.policy)
+    sums = published.published(listed, inventory, left_out, policy)
     entries = ledger.read(home)
     checksums = {key: entry.xxh3 for key, entry in entries.items()}
     raw = {key: entry.raw_xxh3 for key, entry in entries.items()}
@@ -78,7 +103,7 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        store = proof.Unproven(home, group, raw, listed.project.identity, args.mode)
+        store = proof.Unproven(home, group, raw, listed.project.identity, args.mode, sums)
         proven = proof.prove(store, inventory, left_out, policy, memory_bytes, threads)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):
@@ -89,8 +114,8 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
         if error.kind in ("chunks", "mismatch"):
             book.forget()
         raise
-    audit.check(home, "chunks", book, unread=group.store.checked)
-    return proven
+    told = audit.check(home, "chunks", book, unread=group.store.checked)
+    return replace(proven, store_digest=told["store_digest"])
 
 
 def audit_store(argv) -> int:
@@ -103,14 +128,15 @@ def audit_store(argv) -> int:
         home = backend.at(store, args.s3)
         home.reach()
         found = audit.problems(home)
-        proven = ledger.load(home)[0].get("provenance")
+        first, entries = ledger.load(home)
     except DatasetError as error:
         print(f"audit: {error}", file=sys.stderr)
         return cli.FAILED
     for problem in found:
         print(json.dumps(problem))
-    print(f"{store}: {audit.told(found) if found else 'every object is what the ledger says'}.", file=sys.stderr)
-    if not proven:
+    sound = f"every object is what the ledger says; digest of all {ledger.digest_of_all(entries)}"
+    print(f"{store}: {audit.told(found) if found else sound}.", file=sys.stderr)
+    if not first.get("provenance"):
         print(f"{store}: its provenance is not proven: the ledger has no checksum of it.", file=sys.stderr)
     return cli.FAILED if found else cli.OK
 
@@ -120,7 +146,9 @@ def main(argv=None) -> int:
     if any(word.startswith("--audit") for word in argv):
         return audit_store(argv)
     args = parse(argv)
-    return cli.attempt("verify", args, lambda: verify(args))
+    files: list[dict] = []
+    context = {"row": args.digest, "policy": json.loads(args.policy), "files": files}
+    return cli.attempt("verify", args, lambda: verify(args, files), **context)
 
 
 if __name__ == "__main__":

@@ -220,6 +220,8 @@ def test_summary_of_a_campaign(tmp_path, halves, capsys):
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
     assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(finished.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
+    digest = receipts.read(tmp_path, "verify", NAMES[1])["store_digest"]
+    assert (row["files_as_published"], row["store_digest"]) == (0, digest)
     assert (row["findings"], row["files_left_out"], row["steps_missing"]) == (0, 0, 0)
     assert (row["zstore"], row["variable_id"], row["zarr_format"]) == (f"local://{tmp_path / 's.zarr'}", "tas", 3)
     assert "<title>1 of 2 datasets verified" in (tmp_path / "report.html").read_text()

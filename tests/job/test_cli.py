@@ -61,21 +61,20 @@ def test_success_leaves_a_receipt(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "kind"),
+    ("error", "code", "words"),
     [
-        pytest.param(DatasetError("source", "it changed.", "Run again."), 1, "source", id="failed"),
-        pytest.param(Refused("gap", "a gap.", "Fetch it."), 3, "refused", id="refused"),
+        pytest.param(DatasetError("source", "it changed.", "Run again."), 1, {"class": "source"}, id="failed"),
+        pytest.param(Refused("gap", "a gap.", "Fetch it."), 3, {"class": "refused", "kind": "gap"}, id="refused"),
     ],
 )
-def test_known_reason_is_recorded(tmp_path, capsys, error, code, kind):
+def test_known_reason_is_recorded(tmp_path, capsys, error, code, words):
     """A reason that is known is an exit code, a record with message, remedy and context, one line, and no receipt."""
     receipts.write(receipt(tmp_path), {"old": True})
     assert attempt(tmp_path, failing(error), row="abc") == code
     assert not receipt(tmp_path).exists()
-    assert receipts.read(tmp_path, "failed", ID) == {
+    assert receipts.read(tmp_path, "failed", ID) == words | {
         "dataset": ID,
         "rule": "verify",
-        "class": kind,
         "message": error.message,
         "remedy": error.remedy,
         "row": "abc",

@@ -103,9 +103,17 @@ def table(*rows):
 
 def test_figures_sum_what_is_verified():
     """The figures are sums of the verified datasets; what is above its plan or not as planned is counted."""
-    small = row(netcdf_bytes=90_000, zarr_bytes=25_000, peak_mib=150, planned_objects=8, verify_seconds=1.0, ratio=0.28)
+    small = row(
+        files_as_published=2,
+        netcdf_bytes=90_000,
+        zarr_bytes=25_000,
+        peak_mib=150,
+        planned_objects=8,
+        verify_seconds=1.0,
+        ratio=0.28,
+    )
     found = {name: (value, more) for name, value, more in report.figures(table(row(), small), 0)}
-    assert found["NetCDF in"] == ("100 kB", "6 files, 1.15 kB of values")
+    assert found["NetCDF in"] == ("100 kB", "6 files, 1.15 kB of values; 2 files as published, by their checksums")
     assert found["Zarr out"] == ("50 kB", "1 of 2 stores are bigger than their files")
     assert found["Ratio"] == ("0.50", "median 1.39")
     assert found["Objects"] == ("38", "1.32 kB each; 1 stores not as planned")
@@ -121,6 +129,7 @@ def test_speed_and_proof_are_of_what_is_known():
     found = {name: (value, more) for name, value, more in report.figures(table(*rows), 0)}
     assert found["Convert, verify"][0] == "5 and ?"
     assert found["Values compared"][1].endswith("; 1 stores by their checksums alone")
+    assert "published" not in found["NetCDF in"][1]
     streamed = {name: more for name, _, more in report.figures(table(row(verified="streams")), 0)}
     assert streamed["Values compared"].endswith("; 1 stores by streams where chunks were copied")
 

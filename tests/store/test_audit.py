@@ -1,5 +1,6 @@
 """What rots in a store is found without its sources, by name."""
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
 from builders import dataset_id, make_dataset
 from chain import ID, ROWS, accept, failed_verify, leave_receipts, run_convert, run_verify, take
 from zarr.storage import LocalStore
@@ -241,6 +243,27 @@ def test_provenance_that_has_rotted_is_found_and_written_again(tmp_path, capsys)
     assert beside.read_text() == text
     beside.unlink()
     assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(zarr_store.PROVENANCE, "missing")]
+
+
+def test_digest_of_all_objects_is_that_of_their_checksums(store, tmp_path, capsys):
+    """As documented, of the files alone; an audit says it, and finds a ledger that was made anew for other objects."""
+    files = sorted(path.relative_to(store).as_posix().encode() for path in store.rglob("*") if path.is_file())
+    each = (f"{xxhash.xxh3_128_hexdigest((store / key.decode()).read_bytes())}  {key.decode()}\n" for key in files)
+    digest = hashlib.sha256("".join(each).encode()).hexdigest()
+    assert receipts.read(tmp_path, "verify", ID)["store_digest"] == digest
+    assert verify.main(["--audit", str(store)]) == 0
+    assert f"digest of all {digest}." in capsys.readouterr().err
+    assert script.main([ID, "--results", str(tmp_path)]) == 0
+    assert receipts.read(tmp_path, "audit", ID)["store_digest"] == digest
+    zarr_store.unseal(store)
+    flip(store / "tas/c/1/0/0")
+    accept(store)
+    zarr_store.seal(store, 3)
+    assert verify.main(["--audit", str(store)]) == 0
+    assert script.main([ID, "--results", str(tmp_path)]) == 1
+    record = receipts.read(tmp_path, "failed", ID)
+    assert (record["class"], f"expected {digest} as when it was proven" in record["message"]) == ("rot", True)
+    assert not zarr_store.is_sealed(store)
 
 
 def test_older_ledger_says_that_the_provenance_is_not_proven(store, tmp_path, capsys):

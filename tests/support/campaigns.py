@@ -25,6 +25,7 @@ ROW = {
     "ratio": 2.5,
     "objects": 19,
     "values_compared": 63,
+    "files_as_published": 0,
     "findings": 3,
     "files_left_out": 1,
     "steps_missing": 12,

@@ -20,7 +20,8 @@ from cmip6zarr.verify import header, source
 
 # What verify shares with the rest: command line, receipts, where stores lie, the catalogue. None of it reads a source.
 SHARED = {
-    *("catalogue", "catalogue.dataset", "catalogue.drs", "catalogue.projects", "catalogue.templates"),
+    *("catalogue", "catalogue.dataset", "catalogue.drs", "catalogue.projects", "catalogue.row_files"),
+    "catalogue.templates",
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
     "core.text",
     *("job", "job.cli", "job.due", "job.in_progress", "job.receipts", "job.request", "job.slurm"),

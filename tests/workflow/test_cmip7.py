@@ -61,6 +61,27 @@ def test_pair_of_esgf_converts(real_cmip7, tmp_path, how):
     assert len(receipts.read(tmp_path, "inventory", PAIR)["files"]) == 2
 
 
+@pytest.mark.parametrize("sizes", [True, False])
+def test_pair_of_esgf_through_its_own_mapfile(real_cmip7, tmp_path, sizes):
+    """Its sizes are of files that were not cut, its checksums of those that are here.
+
+    So by its sizes the pair is refused, before it is read; without them it is what was published.
+    """
+    [published] = real_cmip7.glob("*.map")
+    text = published.read_text()
+    (tmp_path / "x.map").write_text(text if sizes else text.replace(" | 134894358", ""))
+    argv = ["--mapfiles", str(tmp_path / "x.map"), "--moved", f"$TEST_DATA={real_cmip7}"]
+    assert cli.main(["build", *argv, "--out", str(tmp_path / "x.json")]) == 0
+    assert convert(PAIR, tmp_path / "x.json", tmp_path) == (3 if sizes else 0)
+    if sizes:
+        record = receipts.read(tmp_path, "failed", PAIR)
+        assert (record["class"], record["kind"]) == ("refused", "checksum")
+        assert "_185001-185002.nc: found 121013 bytes, expected 134894358 as published" in record["message"]
+        assert "c251811ba162f72fb8d84736565c97205d70f307ad994fc2824dfec526156060" in record["message"]
+    else:
+        assert receipts.read(tmp_path, "verify", PAIR)["files_as_published"] == 2
+
+
 @pytest.fixture(scope="session")
 def table(real_cmip7):
     return renamed(real_cmip7)

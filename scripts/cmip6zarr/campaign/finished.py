@@ -43,6 +43,7 @@ COLUMNS: Columns = {
     "ratio": pl.Float64,
     "objects": pl.Int64,
     "values_compared": pl.Int64,
+    "files_as_published": pl.Int64,
     "findings": pl.Int64,
     "files_left_out": pl.Int64,
     "steps_missing": pl.Int64,
@@ -50,7 +51,7 @@ COLUMNS: Columns = {
     "convert_peak_rss_mib": pl.Int64,
     "reason": pl.String,
 }
-"""The size table: what a size_report receipt says, one row a dataset."""
+"""The size table: what a size_report receipt says, one row a dataset; that of verify says `files_as_published`."""
 
 SIZED: Columns = COLUMNS | {
     "store": pl.String,
@@ -63,6 +64,7 @@ SIZED: Columns = COLUMNS | {
     "let_pass": pl.String,
     "kinds": pl.List(pl.String),
     "planned_objects": pl.Int64,
+    "store_digest": pl.String,
     "convert_seconds": pl.Float64,
     "verify_seconds": pl.Float64,
     "cpu_seconds": pl.Float64,
@@ -122,6 +124,8 @@ def told(found: Mapping[str, JSON]) -> JSON:
         "let_pass": findings.words(sized["let_pass"]),
         "kinds": list(sized["let_pass"]["kinds"]),
         "planned_objects": converted.get("planned_objects"),
+        "files_as_published": verified.get("files_as_published", 0),
+        "store_digest": verified.get("store_digest"),
         # What an earlier run had left took no time, nor do values that are not read.
         "convert_seconds": None if converted.get("resumed_shards") else converted.get("seconds"),
         "verify_seconds": verified.get("seconds") if sized.get("verified") == "full" else None,

@@ -126,7 +126,7 @@ def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFram
     table = build.by_ids(sized["dataset"], own)
     told = (
         *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
-        *("findings", "files_left_out", "steps_missing"),
+        *("files_as_published", "findings", "files_left_out", "steps_missing", "store_digest"),
     )
     stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
     kind = sized.select(format=pl.format("zarr{}", "zarr_format"))["format"]

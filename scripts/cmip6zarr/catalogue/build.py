@@ -107,7 +107,7 @@ def table(entries: Sequence[Listed]) -> pl.DataFrame:
     told = {
         "time_range": [entry.project.time_range(entry.path.rpartition("/")[2]) for entry in entries],
         "path": [entry.path for entry in entries],
-        "size": [_size(entry.path) if entry.size is None else entry.size for entry in entries],
+        "size": [_size(entry) for entry in entries],
     }
     if any(entry.checksum for entry in entries):
         told |= {name: [getattr(entry, name) for entry in entries] for name in SUMS}
@@ -144,10 +144,15 @@ def by_ids(names: pl.Series, own: Sequence[Project] = ()) -> pl.DataFrame:
     return years if len(sets) > 1 or any(project.path for project in own) else years.drop(DATASET)
 
 
-def _size(path: str) -> int | None:
-    """Return the bytes of a file, None of one that cannot be reached."""
+def _size(entry: Listed) -> int | None:
+    """Return the bytes of a file, None of one that cannot be reached.
+
+    Where a list has a checksum alone, the size of what lies here is not that of what was published.
+    """
+    if entry.size is not None or entry.checksum:
+        return entry.size
     try:
-        return Path(path).stat().st_size
+        return Path(entry.path).stat().st_size
     except OSError:
         return None
 

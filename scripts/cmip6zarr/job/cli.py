@@ -20,7 +20,8 @@ from cmip6zarr.job.request import ASKED, RULES, add_options
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
 
-UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert") | {"source": "inventory"}
+UNTRUE = dict.fromkeys(("chunks", "mismatch", "store", "ledger", "rot"), "convert")
+UNTRUE |= dict.fromkeys(("source", "checksum"), "inventory")
 """Kind of failure -> the rule whose receipt it proves wrong: it is removed, so that the next run begins there.
 
 What is only asked of a sealed store, or copied, proves nothing wrong but by `rot` and `ledger`: a store that does not
@@ -134,9 +135,9 @@ def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], cont
         receipts.path_of(args.results, void, args.dataset).unlink(missing_ok=True)
     start = time.perf_counter()
 
-    def record(kind: str, message: str, remedy: str) -> None:
-        facts = {"dataset": args.dataset, "rule": rule, "class": kind, "message": message, "remedy": remedy}
-        receipts.write(failed, facts | context)
+    def record(word: str, message: str, remedy: str, **more: str) -> None:
+        facts = {"dataset": args.dataset, "rule": rule, "class": word, "message": message, "remedy": remedy}
+        receipts.write(failed, facts | more | context)
 
     def give_up(error: DatasetError) -> NoReturn:
         print(f"{rule}: {args.dataset} failed: {error}", file=sys.stderr, flush=True)
@@ -158,7 +159,10 @@ def _attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], cont
     except DatasetError as error:
         refused = isinstance(error, Refused)
         print(f"{rule}: {args.dataset} {'refused' if refused else 'failed'}: {error}", file=sys.stderr)
-        record("refused" if refused else error.kind, error.message, error.remedy)
+        if refused:
+            record("refused", error.message, error.remedy, kind=error.kind)
+        else:
+            record(error.kind, error.message, error.remedy)
         if error.kind in UNTRUE and (rule in RULES or error.kind in ("rot", "ledger")):
             receipts.path_of(args.results, UNTRUE[error.kind], args.dataset).unlink(missing_ok=True)
         return REFUSED if refused else FAILED

@@ -12,8 +12,10 @@ class Proof:
 
     In mode `full` that is proven value by value. In mode `streams` too, but for values that were copied: of them
     `blocks_compared` blocks were compared compressed, and a sample of values. In mode `checksums` nothing is compared
-    but the ledger's checksums. `values_compared` counts values of all files, `chunks_expected` objects of the store.
-    `findings` are what the policy or a tolerance lets pass; None in older receipts, which do not list them.
+    but checksums. `values_compared` counts values of all files, `chunks_expected` objects of the store.
+    `files_as_published` counts the source files whose checksum is the one that their archive has published.
+    `store_digest` is the digest of all objects, see `ledger.digest_of_all`; None in older receipts. `findings` are what
+    the policy or a tolerance lets pass; None in older receipts, which do not list them.
     """
 
     RULE: ClassVar[str] = "verify"
@@ -23,9 +25,11 @@ class Proof:
     mode: str
     values_compared: int
     blocks_compared: int = 0
+    files_as_published: int = 0
     mismatches: int
     chunks_expected: int
     chunks_missing: int
+    store_digest: str | None = None
     findings: tuple[Finding, ...] | None = None
     sealed: bool
 

@@ -5,7 +5,10 @@ import polars as pl
 from cmip6zarr.core.chunks import MIB
 from cmip6zarr.core.text import human
 
-SUMMED = ("files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "objects", "values_compared", "cpu_seconds")
+SUMMED = (
+    *("files", "files_as_published", "netcdf_bytes", "zarr_bytes", "raw_bytes"),
+    *("objects", "values_compared", "cpu_seconds"),
+)
 AHEAD = ("waiting", "converting", "verifying", "at work")
 """States of datasets that will become something yet."""
 
@@ -28,8 +31,14 @@ def figures(done: pl.DataFrame, ahead: int) -> list[tuple[str, str, str]]:
         over=(peak > planned).sum(),
     ).row(0, named=True)
     by_checksums, by_streams = (done.filter(pl.col("verified") == mode).height for mode in ("checksums", "streams"))
+    as_published = total["files_as_published"]
     told = [
-        ("NetCDF in", human(total["netcdf_bytes"]), f"{total['files']:,} files, {human(total['raw_bytes'])} of values"),
+        (
+            "NetCDF in",
+            human(total["netcdf_bytes"]),
+            f"{total['files']:,} files, {human(total['raw_bytes'])} of values"
+            + (f"; {as_published:,} files as published, by their checksums" if as_published else ""),
+        ),
         (
             "Zarr out",
             human(total["zarr_bytes"]),

@@ -33,7 +33,7 @@ COLUMNS = (
     *("id", "state", "rule", "text", "files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio"),
     *("objects", "chunk_objects", "planned_objects", "planned_mib", "peak_mib"),
     *("convert_seconds", "verify_seconds", "cpu_seconds", "shape", "chunks", "codec", "values_compared", "look"),
-    *("verified", "findings", "files_left_out", "steps_missing", "let_pass", "kinds"),
+    *("verified", "files_as_published", "findings", "files_left_out", "steps_missing", "let_pass", "kinds"),
 )
 """What the report knows of a dataset; None where it is not known (yet)."""
 

@@ -18,6 +18,7 @@ from cmip6zarr.source.continuity import check_order
 from cmip6zarr.source.fill_values import check_fill_values
 from cmip6zarr.source.headers import File, Header, Variable, read_header
 from cmip6zarr.source.policy import Judge, remedy, without_leave_out
+from cmip6zarr.source.published import check_published
 from cmip6zarr.source.rounding import note_rounding
 from cmip6zarr.source.statics import check_static
 from cmip6zarr.source.time_axis import calendar_of, no_time_axis, read_time, time_axis
@@ -48,6 +49,7 @@ def take_inventory(row: Dataset, policy: Mapping[str, str | float]) -> Inventory
 
 def inventory_of(row: Dataset, paths: list[str], judge: Judge) -> Inventory:
     """Return the inventory of a dataset's files, as far as the judge lets them pass."""
+    check_published(row, paths, judge)
     headers = judge.keep(paths, lambda path: look(path, judge), str)
     if not headers:
         raise judge.none_left()

@@ -27,6 +27,7 @@ POLICY: dict[str, str | float] = {
     "coordinates": "refuse",
     "coordinate_tolerance": 1e-12,
     "inflation": "refuse",
+    "no_checksum": "allow",
 }
 """What may be done about each kind of refusal; the choices are in config/config.schema.yaml."""
 

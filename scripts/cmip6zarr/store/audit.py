@@ -120,9 +120,9 @@ def check(
 ) -> JSON:
     """Return how many objects and bytes of a store are right; raises DatasetError (`kind`) that names what is wrong.
 
-    `provenance` tells whether its checksum is known and right: `proven` or `not proven`. The ledger of a store that is
-    not sealed yet, `book`, is told what is wrong, and that it is the one to seal by. `unread` and `dataset` are as in
-    `problems`.
+    `provenance` tells whether its checksum is known and right: `proven` or `not proven`; `store_digest` is the digest
+    of all objects. The ledger of a store that is not sealed yet, `book`, is told what is wrong, and that it is the one
+    to seal by. `unread` and `dataset` are as in `problems`.
     """
     if book:
         book.witness()
@@ -136,6 +136,7 @@ def check(
         "objects": len(entries),
         "stored_bytes": sum(entry.bytes for entry in entries.values()),
         "provenance": "proven" if first.get("provenance") else "not proven",
+        "store_digest": ledger.digest_of_all(entries),
     }
 
 

@@ -16,6 +16,7 @@ makes it. Of two lines with one key the last counts.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ class Entry:
     xxh3: str
     md5: str | None = None
     raw_xxh3: str | None = None
+
+
+def digest_of_all(entries: Mapping[str, Entry]) -> str:
+    """Return the digest of all objects of a sealed store: the SHA-256, in hexadecimal digits, of a line for each.
+
+    A line is the XXH3-128 of the object, two spaces and its key, as `xxh128sum` prints it; they are in the order of the
+    bytes of the keys.
+    """
+    lines = (f"{entries[key].xxh3}  {key}\n" for key in sorted(entries, key=str.encode))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def path_of(store: Place) -> Path:

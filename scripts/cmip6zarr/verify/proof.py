@@ -1,12 +1,14 @@
 """Prove that a store holds what its source files hold, bit by bit."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import zarr
 from zarr.types import AnyArray
 
+from cmip6zarr.catalogue.dataset import Published
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.model.inventory import Inventory
@@ -23,6 +25,7 @@ from cmip6zarr.verify.metadata import compare_metadata
 from cmip6zarr.verify.opens import check_opens
 from cmip6zarr.verify.order import check_order
 from cmip6zarr.verify.origin import check_provenance
+from cmip6zarr.verify.published import as_published
 from cmip6zarr.verify.readers import Readers
 from cmip6zarr.verify.source import Files
 from cmip6zarr.verify.static import drift
@@ -45,7 +48,7 @@ class Unproven:
 
     `raw` has what the ledger says of the values of each object, {key: raw_xxh3}; `identity` are the attributes that
     name a dataset of its project. `mode` is how it is to be proven: by all values (`full`), or by `streams` where
-    chunks were copied.
+    chunks were copied. `published` has the checksums that were published of source files, by path.
     """
 
     home: Home
@@ -53,6 +56,7 @@ class Unproven:
     raw: dict[str, str | None]
     identity: tuple[str, ...]
     mode: str = "full"
+    published: Mapping[str, Published] = field(default_factory=dict)
 
     @cached_property
     def arrays(self) -> dict[str, AnyArray]:
@@ -79,7 +83,8 @@ def prove(
 
     `left_out` are the files of the row that are not in the store; `memory_bytes` bounds what is held at once, by all
     `threads`. Raises
-    DatasetError: `chunks`, `source` where store or files cannot be read, `mismatch` with the first differences.
+    DatasetError: `chunks`, `source` where store or files cannot be read, `mismatch` with the first differences; Refused
+    (`checksum`) for a file that is not the published one.
     """
     chunks_expected = prove_objects(store.home, store.arrays)
     tally = Tally()
@@ -109,6 +114,7 @@ def prove(
         mode=store.mode,
         values_compared=tally.values_compared,
         blocks_compared=tally.blocks_compared,
+        files_as_published=tally.files_as_published,
         mismatches=tally.mismatches,
         chunks_expected=chunks_expected,
         chunks_missing=0,
@@ -137,7 +143,7 @@ def compare_values(store: Unproven, files: Files, policy: Policy, threads: int, 
     with Readers(files.sources, processes, 2 * BLOCK_BYTES) as readers, Progress("verify", total) as progress:
         for number, (source, file) in enumerate(zip(files.sources, files.ranges, strict=True)):
             theirs = clocks(plain_attributes(source.header))
-            with source:
+            with source, as_published(source.header.path, store.published, tally):
                 for name in sorted(source.header.variables.keys() & arrays.keys()):
                     if source.header.variables[name].kind == USER_DEFINED:
                         continue

@@ -24,11 +24,12 @@ class Tally:
 
     `covered` counts the values of each array that were compared, `findings` are what the policy or a tolerance
     lets pass. `default_fill` counts by variable and file the values of netCDF's default fill that no attribute
-    declares.
+    declares. `files_as_published` counts the files whose checksum is the published one.
     """
 
     values_compared: int = 0
     blocks_compared: int = 0
+    files_as_published: int = 0
     covered: Counter[str] = field(default_factory=Counter)
     mismatches: int = 0
     messages: list[str] = field(default_factory=list)

@@ -134,6 +134,7 @@ const FACTS = [
   ["Chunks, planned", row => `${whole(row.chunk_objects)}, ${whole(row.planned_objects)}`],
   ["Memory, planned", row => `${mib(row.peak_mib)}, ${mib(row.planned_mib)}`],
   ["Convert", row => speed(row.convert_mib_per_s)], ["Verify", row => speed(row.verify_mib_per_s)],
+  ["Files as published", row => whole(row.files_as_published)],
   ["Findings", row => whole(row.findings)], ["Files left out", row => whole(row.files_left_out)], ["Steps missing", row => whole(row.steps_missing)],
   ["CPU", row => `${two(row.cpu_seconds)} s`], ["Values compared", row => row.verified === "checksums" ? "checksums alone" : whole(row.values_compared)],
 ];
