@@ -1,11 +1,16 @@
 """NetCDF to Zarr, one CMIP6 dataset at a time: inventory, convert, verify, size_report; then the campaign's tables."""
 
+from os.path import exists
+
 from snakemake.utils import min_version
 
 min_version("9.12")
 
 
-configfile: "config/config.yaml"
+# In the folder of the campaign; in another one than this, all can be said on the command line.
+if exists("config/config.yaml"):
+
+    configfile: "config/config.yaml"
 
 
 report: "report/workflow.rst"
@@ -56,5 +61,7 @@ onsuccess:
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
-    shell("rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {CAMPAIGN}")
+    shell(
+        "rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {script('campaign')} {CAMPAIGN}"
+    )
     tell_end()

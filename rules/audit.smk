@@ -17,12 +17,12 @@ rule audit:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("audit"),
+        command=command_of("audit"),
     params:
         results=results_folder,
     shell:
         # A store that is not sound is an answer too, and must not keep the others from being read.
-        "python scripts/audit.py {wildcards.dataset} --results {params.results:q} {resources.how}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q}"
         " --attempt {resources.attempt} &> {log:q} || test -s {output:q}"
 
 
@@ -33,7 +33,9 @@ rule audits:
         "<results>/logs/audits.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        command=script("campaign"),
     params:
-        command=CAMPAIGN,
+        campaign=CAMPAIGN,
     shell:
-        "{params.command} 2> {log:q}"
+        "{resources.command} {params.campaign} 2> {log:q}"

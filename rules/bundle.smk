@@ -16,10 +16,11 @@ rule bundle:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
+        command=script("bundle"),
         # The id of a bundle changes with all that must not be done with another configuration.
         config=json.dumps(config),
     params:
         results=results_folder,
     shell:
-        "python scripts/bundle.py {wildcards.bundle} --results {params.results:q} --config {resources.config:q}"
+        "{resources.command} {wildcards.bundle} --results {params.results:q} --config {resources.config:q}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -27,11 +27,13 @@ rule campaign:
         "<results>/logs/campaign.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        command=script("campaign"),
     params:
-        command=CAMPAIGN,
+        campaign=CAMPAIGN,
         listed=LISTING,
     shell:
-        "{params.command} 2> {log:q}"
+        "{resources.command} {params.campaign} 2> {log:q}"
 
 
 # The last job of a run after which not all datasets are verified, also of one that has nothing else to do.
@@ -44,7 +46,9 @@ rule summary:
         "<results>/logs/summary.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        command=script("status"),
     params:
         results=results_folder,
     shell:
-        "python scripts/status.py {params.results:q} 2> {log:q} | tee {output:q}"
+        "{resources.command} {params.results:q} 2> {log:q} | tee {output:q}"

@@ -13,7 +13,9 @@ from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
+# Where these rules lie: `workflow.basedir` is another folder where they are a module of another workflow.
+HERE = Path(str(workflow.current_basedir)).parent
+sys.path.insert(0, str(HERE / "scripts"))
 
 from cmip6zarr import RECIPE
 from cmip6zarr.campaign import bundles, configuration, finished, listed, outdated, pending, replaced, tables
@@ -28,7 +30,7 @@ if workflow.is_main_process and signal.getsignal(signal.SIGHUP) is signal.SIG_DF
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 BUNDLES_BY_DEFAULT = "bundle" not in config
-if wrong := configuration.fault(config, load_configfile(Path(workflow.basedir, "config", "config.schema.yaml"))):
+if wrong := configuration.fault(config, load_configfile(HERE / "config" / "config.schema.yaml")):
     raise WorkflowError(wrong)
 validate(config, "../config/config.schema.yaml")
 if BUNDLES_BY_DEFAULT and workflow.is_main_process and option_named("executor") != "slurm":
@@ -58,9 +60,16 @@ if workflow.is_main_process:
             print(told, file=sys.stderr)
 
 S3 = s3_client.option(config["s3"])
+
+
+def script(name):
+    """Return the command that begins with a script of this workflow, wherever it is run."""
+    return join(["python", str(HERE / "scripts" / f"{name}.py")])
+
+
 CAMPAIGN = " ".join(
     [
-        *("python scripts/campaign.py --results", quote(config["results"])),
+        *("--results", quote(config["results"])),
         *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
         *("--s3", quote(S3)),
         *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
@@ -89,10 +98,10 @@ def request_of(rule):
     return lambda wildcards: join(request.words(request.asked(config, row_of(wildcards)).get(rule, {})))
 
 
-def how_of(rule):
-    """Return a function of a dataset: the other options. They stand among the resources: no reason to do it again."""
-    return lambda wildcards, threads: join(
-        request.words(request.how(rule, config | {"threads": threads}, row_of(wildcards)))
+def command_of(rule):
+    """Return a function of a dataset: script and other options. They are a resource, and no reason to do it again."""
+    return lambda wildcards, threads: " ".join(
+        (script(rule), join(request.words(request.how(rule, config | {"threads": threads}, row_of(wildcards)))))
     )
 
 

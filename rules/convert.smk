@@ -16,11 +16,11 @@ rule convert:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("convert"),
+        command=command_of("convert"),
     params:
         results=results_folder,
         request=request_of("convert"),
         recipe=RECIPE,
     shell:
-        "python scripts/convert.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q} {params.request}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -15,10 +15,10 @@ rule inventory:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("inventory"),
+        command=command_of("inventory"),
     params:
         results=results_folder,
         request=request_of("inventory"),
     shell:
-        "python scripts/inventory.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q} {params.request}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -6,7 +6,9 @@ rule plan:
         "<results>/logs/plan.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        command=script("plan"),
     params:
         config=json.dumps(config),
     shell:
-        "python scripts/plan.py --config {params.config:q} 2> {log:q}"
+        "{resources.command} --config {params.config:q} 2> {log:q}"

@@ -15,13 +15,13 @@ rule publish:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("publish"),
+        command=command_of("publish"),
     params:
         results=results_folder,
         to=published_path,
     shell:
-        "python scripts/publish.py {wildcards.dataset} --results {params.results:q} --to {params.to:q}"
-        " {resources.how} --attempt {resources.attempt} &> {log:q}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q} --to {params.to:q}"
+        " --attempt {resources.attempt} &> {log:q}"
 
 
 rule published:
@@ -34,7 +34,9 @@ rule published:
         "<results>/logs/published.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        command=script("campaign"),
     params:
-        command=CAMPAIGN,
+        campaign=CAMPAIGN,
     shell:
-        "{params.command} 2> {log:q}"
+        "{resources.command} {params.campaign} 2> {log:q}"

@@ -17,9 +17,9 @@ rule size_report:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("size_report"),
+        command=command_of("size_report"),
     params:
         results=results_folder,
     shell:
-        "python scripts/size_report.py {wildcards.dataset} --results {params.results:q} {resources.how}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -17,10 +17,10 @@ rule verify:
         runtime=job_minutes,
         qos=job_qos,
         attempt=job_attempt,
-        how=how_of("verify"),
+        command=command_of("verify"),
     params:
         results=results_folder,
         request=request_of("verify"),
     shell:
-        "python scripts/verify.py {wildcards.dataset} --results {params.results:q} {params.request} {resources.how}"
+        "{resources.command} {wildcards.dataset} --results {params.results:q} {params.request}"
         " --attempt {resources.attempt} &> {log:q}"

@@ -94,7 +94,8 @@ def handed_over(results: str | Path, name: str, digest: str | None = None) -> Da
         row = Dataset(told["dataset"], tuple(told["files"]), told["source_bytes"], told.get("project"), published)
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{path}: not the file of a dataset, which a run writes when it begins: {error!r}."
-        raise DatasetError("catalogue", message, "Run again.") from error
+        remedy = "Run again; a Snakefile that takes these rules as a module must call its onstart."
+        raise DatasetError("catalogue", message, remedy) from error
     if row.id != name or digest not in (None, row.digest):
         message = f"{path}: found the files of {row.id} with digest {row.digest}, expected {name} with {digest}."
         raise DatasetError("catalogue", message, "The catalogue changed after the start: run again.")
