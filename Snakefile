@@ -62,6 +62,7 @@ onsuccess:
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
     shell(
-        "rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {script('campaign')} {CAMPAIGN}"
+        "rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {command} {CAMPAIGN}",
+        command=script("campaign"),
     )
     tell_end()
