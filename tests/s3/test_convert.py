@@ -146,7 +146,7 @@ def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path, monke
     assert size_report.main([ID, "--results", str(results)]) == 0
     assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", root) == 0
     found = intake.open_esm_datastore(f"{root}/catalogue/stores.json")
-    options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "remote_options": {}}
+    options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     s3fs.S3FileSystem.clear_instance_cache()
     (one,) = found.to_dataset_dict(progressbar=False, storage_options=options).values()

@@ -119,7 +119,8 @@ def audited(table: pl.DataFrame) -> str:
 def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
     """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof.
 
-    `format` is the version of Zarr in the words of intake-esm, `zarr2` or `zarr3`.
+    `format` is the version of Zarr in the words of intake-esm, `zarr2` or `zarr3`; in a bucket plain `zarr`, since
+    intake-esm 2025.12.12 hands s3fs an option of the others that s3fs does not know, and opens none of them.
 
     `own` are the projects that are not built in.
     """
@@ -129,7 +130,9 @@ def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFram
         *("files_as_published", "findings", "files_left_out", "steps_missing", "store_digest"),
     )
     stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
-    kind = sized.select(format=pl.format("zarr{}", "zarr_format"))["format"]
+    in_bucket = pl.col("store").str.starts_with(SCHEME)
+    version = pl.when(in_bucket).then(pl.lit("zarr")).otherwise(pl.format("zarr{}", "zarr_format"))
+    kind = sized.select(format=version)["format"]
     return table.with_columns(sized["time_range"], stores, kind, *(sized[column] for column in told))
 
 
