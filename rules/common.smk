@@ -18,7 +18,7 @@ HERE = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(HERE / "scripts"))
 
 from cmip6zarr import RECIPE
-from cmip6zarr.campaign import bundles, configuration, finished, listed, outdated, pending, replaced, tables
+from cmip6zarr.campaign import bundles, configuration, finished, last_run, listed, outdated, pending, replaced, tables
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
 from cmip6zarr.job import receipts, request, slurm

@@ -71,6 +71,8 @@ def begin():
         dataset.hand_over(results, (LISTED[name] for name in planned.intersection(LISTED)))
         bundles.hand_over(results, LEFT.bundles)
         listed.keep(results, LISTED, LEFT_ASIDE)
+        if is_planned("campaign"):
+            last_run.keep(results, sys.argv[1:], config, last_run.version(Path(workflow.basedir)))
         if LEFT.table is not None:
             finished.keep(results, LEFT.table)
             LEFT = replace(LEFT, table=None)  # it is large, and the tables are made by another process

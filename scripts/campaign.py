@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import findings, finished, listed, tables
+from cmip6zarr.campaign import finished, listed, tables
 from cmip6zarr.catalogue import build, projects
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
@@ -61,6 +61,8 @@ def write(args) -> None:
     states, sized = tables.standings(names, table, results)
     sizes = sized.select(*finished.COLUMNS)
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
+    failed = tables.failed_table(states, results)
+    files.write_text(results / "failed.tsv", failed.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
     for (name, _), rows in rows_of.items():
         build.write(rows, results / "catalogue" / f"{name}.json", tables.assets(rows))
@@ -74,9 +76,8 @@ def write(args) -> None:
     for line in (*tables.bigger(sizes), *tables.with_findings(sized)):
         print(line)
     print(tables.counted(states))
-    for name, word in states.items():
-        if word not in (*findings.SEALED, "waiting"):
-            print(f"  {word}: {name}: see {receipts.path_of(results, 'failed', name)}")
+    for line in tables.failed(failed):
+        print(line)
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")

@@ -47,7 +47,7 @@ def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert script.main(["--results", str(tmp_path / "r*sults")]) == 1
-    assert "sizes.tsv: cannot be written: Disk quota exceeded. [space] Make room" in capsys.readouterr().err
+    assert "sizes.tsv) -> Make room, then run again: it goes on where it was." in capsys.readouterr().err
 
 
 def test_states_come_from_receipts(tmp_path):
@@ -216,7 +216,18 @@ def test_summary_of_a_campaign(tmp_path, halves, capsys):
     printed = capsys.readouterr().out
     assert "1 stores from 3 files: " in printed
     assert "2 datasets: 1 refused, 1 verified" in printed
-    assert f"  refused: {NAMES[0]}: see {tmp_path}/failed/{NAMES[0]}.json" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("  refused: "))
+    assert line.startswith("  refused: unreadable: the netCDF library cannot read it: ")
+    path = next((tmp_path / "data").rglob("pr_*.nc"))
+    assert line.endswith(f" ({path.name}) -> Fetch the file again. [{NAMES[0]}]")
+    assert "/" not in line
+    (told,) = pl.read_csv(tmp_path / "failed.tsv", separator="\t").iter_rows(named=True)
+    assert [told[column] for column in ("dataset", "class", "kind", "where")] == [
+        NAMES[0],
+        "refused",
+        "unreadable",
+        path.name,
+    ]
     sizes = pl.read_csv(tmp_path / "sizes.tsv", separator="\t")
     assert (sizes["dataset"].to_list(), sizes.columns) == ([NAMES[1]], list(finished.COLUMNS))
     (row,) = pl.read_csv(tmp_path / "catalogue" / "stores.csv").iter_rows(named=True)
@@ -267,7 +278,7 @@ def test_summary_before_any_run(tmp_path, halves, capsys):
 def test_summary_without_a_run(tmp_path, capsys):
     """Where no run has begun there is nothing to sum up: exit code 1, and why."""
     assert script.main(["--results", str(tmp_path)]) == 1
-    assert f"{tmp_path}: found no list of datasets, which a run leaves when it begins" in capsys.readouterr().err
+    assert "catalogue: found no list of datasets, which a run leaves when it begins" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rule", ["failed", "size_report", "audit"])

@@ -11,7 +11,7 @@ from builders import dataset_id
 from repository import REPOSITORY
 
 import status as script
-from cmip6zarr.campaign import listed, status
+from cmip6zarr.campaign import last_run, listed, status
 from cmip6zarr.job import in_progress, receipts, slurm
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABCDEFGH"]
@@ -82,7 +82,7 @@ def test_keys_of_json_are_stable(results, capsys):
     found = json.loads(told(results, capsys, "--json"))
     keys = ["results", "time", "datasets", "states", "classes", "rerun", "at_work", "newest_failures"]
     assert list(found) == keys
-    assert set(found["newest_failures"][0]) == {"dataset", "time", "rule", "class", "message", "remedy"}
+    assert set(found["newest_failures"][0]) == {"dataset", "time", "rule", "class", "kind", "message", "remedy"}
     assert set(found["at_work"][0]) >= {"dataset", "rule", "started", "slurm_job", "host", "pid", "alive"}
 
 
@@ -108,10 +108,34 @@ def test_nothing_in_a_message_reaches_the_terminal_as_a_command(results, capsys)
 
 
 def test_what_to_run_again(results, capsys):
-    """Classes that `rerun` knows are told with it; all of them are those of the configuration."""
+    """Each class has the command of the last run; `rerun` is added for those that the configuration knows."""
     said = told(results, capsys)
-    assert "1 memory     snakemake --cores 1 --profile lotus --config rerun=memory" in said
-    assert "1 rot        snakemake --cores 1 --profile lotus\n" in said
+    assert "1 memory     snakemake --cores 1 --config rerun=memory\n" in said
+    last_run.keep(results, ["--cores", "4", "--config", "results=a b", "--", "x"], {}, "1")
+    said = told(results, capsys)
+    assert "1 memory     snakemake --cores 4 --config rerun=memory 'results=a b'\n" in said
+    assert "1 rot        snakemake --cores 4 --config 'results=a b'\n" in said
+
+
+def test_reason_comes_before_the_place(results, capsys):
+    """What was found is read first, then the file by its name, then the remedy; the dataset has a line of its own."""
+    path = f"/archive/{'long/' * 40}tas_1.nc"
+    fail(results, FAILED, "source", f"{path}: is cut off: found 3 bytes, expected 9.", time=3e9)
+    lines = told(results, capsys).splitlines()
+    place = lines.index("  source: is cut off: found 3 bytes, expected 9 (tas_1.nc) -> Mend it.")
+    assert lines[place + 1] == f"      {FAILED}  (failed by convert, 2065-01-24T05:20)"
+
+
+def test_refusal_of_an_older_version_has_its_kind(results, capsys):
+    """Its record names the key of the policy in the remedy alone."""
+    record = {
+        "rule": "inventory",
+        "class": "refused",
+        "message": "/a/b.nc: a gap.",
+        "remedy": "Set policy.gap to allow.",
+    }
+    leave(results, "failed", REFUSED, **record)
+    assert "  gap: a gap (b.nc) -> Set policy.gap to allow.\n" in told(results, capsys)
 
 
 def test_classes_are_those_of_the_configuration():

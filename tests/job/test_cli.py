@@ -119,7 +119,7 @@ def test_an_answer_is_not_asked_for_again(tmp_path, capsys, kind, tries):
 
     codes = {attempt(tmp_path, work, attempt=number) for number in (1, 2)}
     assert (len(codes), len(tried)) == (1, tries)
-    assert "it changed." in capsys.readouterr().err
+    assert "it changed -> Run again." in capsys.readouterr().err
     assert receipts.read(tmp_path, "failed", ID)["class"] == kind
     attempt(tmp_path, work)
     assert len(tried) == tries + 1
@@ -180,7 +180,7 @@ def test_full_disk_is_told_in_a_line(tmp_path, capsys, monkeypatch, work):
     monkeypatch.setattr(os, "fsync", full)
     assert attempt(tmp_path, work) == 1
     said = capsys.readouterr().err
-    assert f"{receipt(tmp_path, 'failed')}: cannot be written: No space left on device. [space] Make room" in said
+    assert f"space: cannot be written: No space left on device ({receipt(tmp_path, 'failed')}) -> Make room" in said
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

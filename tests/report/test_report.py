@@ -269,10 +269,13 @@ def test_hostile_text_would_be_found(tmp_path, monkeypatch):
 def test_text_that_is_no_text_is_written(tmp_path):
     """Half a character, as a file name may have, does not keep the report from being written."""
     leave(
-        tmp_path, "failed", NAMES[0], **{"class": "source", "message": "caf\udce9.nc: cut off", "remedy": "Fetch it."}
+        tmp_path,
+        "failed",
+        NAMES[0],
+        **{"rule": "convert", "class": "source", "message": "/d/caf\udce9.nc: cut off.", "remedy": "Fetch it."},
     )
     text = report.write({NAMES[0]: "source"}, NOTHING, {}, tmp_path).read_text(encoding="utf-8")
-    assert "caf?.nc: cut off" in text
+    assert "source: cut off (caf?.nc)" in text
 
 
 def test_page_asks_for_nothing_from_outside(tmp_path):

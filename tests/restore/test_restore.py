@@ -584,7 +584,7 @@ def test_provenance_that_is_not_whole_is_an_error(tmp_path, text, capsys):
     if text is not None:
         backend.at(tmp_path / "s.zarr").beside(zarr_store.PROVENANCE).write_text(text)
     assert restore.main([str(tmp_path / "s.zarr"), "--all", "--to", str(tmp_path / "back")]) == 1
-    assert "s.zarr.provenance.json: " in capsys.readouterr().err
+    assert "s.zarr.provenance.json) -> " in capsys.readouterr().err
 
 
 def test_command_restores_one_file_or_all(tmp_path, capsys):
@@ -596,7 +596,7 @@ def test_command_restores_one_file_or_all(tmp_path, capsys):
     assert restore.main([store, "--all", "--to", str(folder)]) == 1
     said = capsys.readouterr()
     assert said.out.split() == [str(folder / path.name) for path in (paths[0], paths[2])]
-    assert f"{folder / paths[1].name}: exists" in said.err
+    assert f"restore: exists ({folder / paths[1].name})" in said.err
     for path in paths:
         assert_same(folder / path.name, path)
     assert restore.main([store, "--file", "none.nc", "--to", str(folder)]) == 1

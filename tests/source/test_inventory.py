@@ -225,7 +225,7 @@ def test_leave_out_is_not_offered_for_an_only_file(tmp_path):
 
 def test_pattern_without_a_file_is_refused(tmp_path):
     """A glob pattern that matches nothing is refused, and one that matches gives its files in order of time."""
-    with pytest.raises(Refused, match=r"\*\.nc: no file matches"):
+    with pytest.raises(Refused, match=r"no file matches.*\*\.nc"):
         inventory([tmp_path / "*.nc"])
     paths = make_dataset(tmp_path)
     paths[0].rename(paths[0].with_name("zz.nc"))

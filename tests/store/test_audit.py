@@ -234,7 +234,7 @@ def test_provenance_that_has_rotted_is_found_and_written_again(tmp_path, capsys)
     beside.write_text(text.replace("days since 1850", "days since 1851"))
     assert [(p["key"], p["kind"]) for p in audit.problems(path)] == [(zarr_store.PROVENANCE, "changed")]
     assert restore.main([str(path), "--all", "--to", str(tmp_path / "back")]) == 1
-    assert "by the ledger. [provenance]" in capsys.readouterr().err
+    assert "provenance: found " in capsys.readouterr().err
     assert not (tmp_path / "back").exists()
     assert script.main([ID, "--results", str(tmp_path)]) == 1
     assert run_convert(tmp_path, path, *rule) == 0
@@ -293,7 +293,7 @@ def test_store_without_a_whole_ledger_is_no_proof(store, data, capsys):
     path = ledger.path_of(store)
     path.unlink() if data is None else path.write_bytes(data)
     assert verify.main(["--audit", str(store)]) == 1
-    assert "ledger.jsonl: " in capsys.readouterr().err
+    assert "ledger.jsonl) -> " in capsys.readouterr().err
     with pytest.raises(DatasetError) as error:
         audit.check(store, "chunks")
     assert error.value.kind == "ledger"

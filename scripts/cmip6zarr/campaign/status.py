@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cmip6zarr.campaign import findings, listed
+from cmip6zarr.campaign import findings, last_run, listed
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import printable
-from cmip6zarr.job import in_progress, receipts, slurm
+from cmip6zarr.job import failures, in_progress, receipts, slurm
+from cmip6zarr.job.receipts import Results
 
 FOLDERS = ("inventory", "size_report", "failed", findings.FOLDER, in_progress.FOLDER)
 
@@ -25,8 +26,6 @@ STATES = (*findings.SEALED, "at work", "gone", "waiting", "refused", "failed")
 CLASSES = ("refused", "memory", "walltime", "node", "cancelled", "killed", "space", "store", "source", "busy", "bug")
 """The classes that the config key `rerun` knows; any run does the others again."""
 
-COMMAND = "snakemake --cores 1 --profile lotus"
-
 
 def look(results: Path) -> JSON:
     """Return what there is to know, ready for JSON: counts by state and class, what is at work, the newest failures."""
@@ -35,10 +34,10 @@ def look(results: Path) -> JSON:
     work = _at_work(results, there[in_progress.FOLDER] & names)
     states = Counter("gone" if note["alive"] is False else "at work" for note in work)
     idle = names - {note["dataset"] for note in work}
-    failures = [failure for name in there["failed"] & idle if (failure := _failure(results, name))]
-    failures.sort(key=lambda failure: (failure["time"], failure["dataset"]), reverse=True)
-    classes = Counter(failure["class"] for failure in failures)
-    states["refused"], states["failed"] = classes["refused"], len(failures) - classes["refused"]
+    failed = [failure for name in there["failed"] & idle if (failure := _failure(results, name))]
+    failed.sort(key=lambda failure: (failure["time"], failure["dataset"]), reverse=True)
+    classes = Counter(failure["class"] for failure in failed)
+    states["refused"], states["failed"] = classes["refused"], len(failed) - classes["refused"]
     sealed = there["size_report"] & idle - there["failed"]
     states[findings.WITH_FINDINGS] = len(sealed & there[findings.FOLDER])
     states[findings.VERIFIED] = len(sealed - there[findings.FOLDER])
@@ -49,19 +48,15 @@ def look(results: Path) -> JSON:
         "datasets": len(names),
         "states": {state: states[state] for state in STATES},
         "classes": dict(classes.most_common()),
-        "rerun": {kind: rerun(kind) for kind, _ in classes.most_common()},
+        "rerun": {kind: rerun(kind, results) for kind, _ in classes.most_common()},
         "at_work": work,
-        "newest_failures": failures[:MOST_PRINTED],
+        "newest_failures": failed[:MOST_PRINTED],
     }
 
 
-def rerun(kind: str) -> str:
-    """Return the command that does datasets of a class of failure again.
-
-    >>> rerun("memory"), rerun("rot")
-    ('snakemake --cores 1 --profile lotus --config rerun=memory', 'snakemake --cores 1 --profile lotus')
-    """
-    return f"{COMMAND} --config rerun={kind}" if kind in CLASSES else COMMAND
+def rerun(kind: str, results: Results) -> str:
+    """Return the command that does datasets of a class of failure again, in the folder where the last run was begun."""
+    return last_run.again(results, kind if kind in CLASSES else None)
 
 
 def lines(status: JSON, width: int) -> Iterator[str]:
@@ -92,8 +87,9 @@ def _lines(status: JSON) -> Iterator[str]:
     if status["newest_failures"]:
         yield "Newest failures"
     for failure in status["newest_failures"]:
-        head = "  {time:.16} {rule} {class}: ".format_map(failure)
-        yield f"{head}{failure['dataset']}: {failure['message']}"
+        yield f"  {failures.told(failure)}"
+        word = "refused" if failure["class"] == "refused" else "failed"
+        yield f"      {failure['dataset']}  ({word} by {failure['rule']}, {failure['time']:.16})"
 
 
 def _names(folder: Path) -> set[str]:
@@ -109,14 +105,14 @@ def _listed(results: Path) -> set[str]:
 
 def _failure(results: Path, name: str) -> JSON | None:
     """Return a record of failure and when it was written; None where a job has just taken it away."""
-    unread = {"rule": "?", "class": "receipt", "message": "It is not as it was written.", "remedy": "Run again."}
-    record = receipts.find(results, "failed", name) or unread
+    record = failures.read(results, name)
     try:
         written = receipts.path_of(results, "failed", name).stat().st_mtime
     except FileNotFoundError:
         return None
     time = datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
-    return {"dataset": name, "time": time} | {key: record[key] for key in unread}
+    told = {key: record[key] for key in failures.UNREAD} | {"kind": failures.kind_of(record)}
+    return {"dataset": name, "time": time} | told
 
 
 def _at_work(results: Path, names: set[str]) -> list[JSON]:

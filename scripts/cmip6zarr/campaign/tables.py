@@ -1,7 +1,7 @@
 """The campaign as a whole, from the receipts of its datasets: states, the size table, the catalogue of stores."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +13,9 @@ from cmip6zarr.catalogue import build, projects, row_files
 from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.projects import Project
-from cmip6zarr.core.text import human
-from cmip6zarr.job import receipts
+from cmip6zarr.core.errors import reason
+from cmip6zarr.core.text import human, printable
+from cmip6zarr.job import failures, receipts
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.store.backend import SCHEME
 
@@ -27,6 +28,9 @@ AUDIT: Columns = {
     "message": pl.String,
 }
 """The table of the last audit, one row a store that was asked."""
+
+FAILED: Columns = dict.fromkeys(("dataset", "class", "kind", "rule", "found", "where", "remedy"), pl.String)
+"""The table of what was refused and what failed."""
 
 MOST_PRINTED = 50  # rows of the table on a terminal
 
@@ -96,7 +100,29 @@ def audit_table(names: Iterable[str], results: Results) -> pl.DataFrame:
     for name in names:
         if name in asked and (facts := receipts.find(results, "audit", name)):
             rows.append({"verdict": "sound"} | facts)
+            if facts.get("message"):
+                rows[-1]["message"] = reason(facts["verdict"], *failures.parts(facts["message"]))
     return pl.DataFrame([{column: row.get(column) for column in AUDIT} for row in rows], AUDIT)
+
+
+def failed_table(states: Mapping[str, str], results: Results) -> pl.DataFrame:
+    """Return the table FAILED of {dataset: state}, in the same order."""
+    rows = []
+    for name, state in states.items():
+        if state not in (*SEALED, "waiting"):
+            record = failures.read(results, name)
+            what = (record["class"], failures.kind_of(record), record["rule"], *failures.parts(record["message"]))
+            rows.append((name, *map(printable, (*what, record["remedy"]))))
+    return pl.DataFrame(rows, FAILED, orient="row")
+
+
+def failed(table: pl.DataFrame) -> Iterator[str]:
+    """Yield a line for each dataset of the table FAILED: why it failed, what to do, and which it is."""
+    for row in table.head(MOST_PRINTED).iter_rows(named=True):
+        word = "refused" if row["class"] == "refused" else "failed"
+        yield f"  {word}: {reason(row['kind'], row['found'], row['where'])} -> {row['remedy']} [{row['dataset']}]"
+    if table.height > MOST_PRINTED:
+        yield f"  ... and {table.height - MOST_PRINTED} more"
 
 
 def audited(table: pl.DataFrame) -> str:

@@ -14,7 +14,7 @@ from cmip6zarr.catalogue import drs
 from cmip6zarr.core import open_timeout
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
 from cmip6zarr.core.files import JSON
-from cmip6zarr.job import due, in_progress, receipts
+from cmip6zarr.job import due, failures, in_progress, receipts
 from cmip6zarr.job.request import ASKED, RULES, add_options
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -106,16 +106,16 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], **con
     """Run `work` for a dataset and return the exit code of the script.
 
     The facts that `work` returns become the rule's receipt; the dataset, the seconds of `work`, and the CPU seconds and
-    peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, message, remedy and the
-    `context`) becomes the dataset's record of failure, and goes to stderr; no receipt is left. What is not a
-    DatasetError is a fault of the program or of the machine: it is recorded too, and raised again. While it works, a
-    note of it lies in `running/`. Where another process is at work on the dataset, nothing of that one is touched: what
-    reads a sealed store waits for it, and any other rule fails. Where nothing can be written, stderr says so alone.
+    peak memory of the process so far are added. If it raises, the reason (JSON: rule, class, kind, message, remedy and
+    the `context`; the kind of a refusal is a key of the policy) becomes the dataset's record of failure, and goes to
+    stderr; no receipt is left. What is not a DatasetError is a fault of the program or of the machine: it is recorded
+    too, and raised again. While it works, a note of it lies in `running/`. Where another process is at work on the
+    dataset, nothing of that one is touched: what reads a sealed store waits for it, and any other rule fails. Where
+    nothing can be written, stderr says so alone.
     """
     if record := answer(rule, args):
-        said = DatasetError(record["class"], record["message"], record["remedy"])
-        print(f"{rule}: {args.dataset} is not tried again: {said}", file=sys.stderr)
-        return REFUSED if said.kind == "refused" else FAILED
+        print(f"{rule}: {args.dataset} is not tried again: {failures.told(record)}", file=sys.stderr)
+        return REFUSED if record["class"] == "refused" else FAILED
     try:
         with in_progress.begin(args.results, rule, args.dataset, args.bundle, wait=rule not in RULES) as note:
             try:

@@ -14,20 +14,20 @@ import polars as pl
 
 from cmip6zarr.campaign import findings
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
-from cmip6zarr.campaign.status import rerun
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import human
-from cmip6zarr.job import receipts
+from cmip6zarr.job import failures
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import RULES
+from cmip6zarr.report.failed import groups
 from cmip6zarr.report.figures import AHEAD, figures
 from cmip6zarr.report.looks import pictures, title, titles
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_OUTLIERS = 6  # of either kind
-MOST_MESSAGES = 3  # of a class of failure
+MOST_MESSAGES = 3  # of a kind of finding
 
 COLUMNS = (
     *("id", "state", "rule", "text", "files", "netcdf_bytes", "zarr_bytes", "raw_bytes", "ratio"),
@@ -70,9 +70,8 @@ def rows_of(
             rule = at_work.get(name)
             yield (name, at_work_on(rule) if rule else state, rule, "", *unknown)
         else:
-            record = receipts.find(results, "failed", name) or {}
-            text = record.get("message", "Its receipt is not as it was written.")
-            yield (name, state, record.get("rule"), text, *unknown)
+            record = failures.read(results, name)
+            yield (name, state, record["rule"], failures.reason_of(record), *unknown)
 
 
 def at_work_on(rule: str) -> str:
@@ -88,23 +87,6 @@ def texts(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
     while some := list(islice(rows, AT_ONCE)):
         yield comma + htmlsafe_json_dumps(some)[1:-1]
         comma = ", "
-
-
-def groups(names: Mapping[str, str], results: Results) -> list[JSON]:
-    """Return the classes of failure of {dataset: state}, the largest first: count, remedies, command, messages."""
-    found = defaultdict(list)
-    for name, state in names.items():
-        found[state].append(receipts.find(results, "failed", name) or {"dataset": name})
-    return [
-        {
-            "state": state,
-            "count": len(records),
-            "remedies": [text for text, _ in Counter(r.get("remedy") for r in records).most_common(3) if text],
-            "records": records[:MOST_MESSAGES],
-            "again": rerun(state),
-        }
-        for state, records in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
 
 
 def let_pass(done: pl.DataFrame, results: Results) -> JSON | None:
