@@ -26,12 +26,12 @@ help:
 	@sed -n '/^PYTHON/q; s/^# //p' Makefile
 
 demo: .venv/run demo/catalogue.json
-	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml --quiet rules progress
+	$(BIN)/snakemake --cores 2 --configfile config/demo.yaml
 
 demo-s3: .venv/test demo/catalogue.json
 	$(BIN)/python tests/s3/server.py --folder demo/s3/server --bucket demo -- \
 	  $(BIN)/snakemake --cores 2 --configfile config/demo.yaml \
-	  --config store_root=s3://demo/stores results=demo/s3/results --quiet rules progress
+	  --config store_root=s3://demo/stores results=demo/s3/results
 
 test: .venv/test
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

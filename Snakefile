@@ -53,6 +53,7 @@ onstart:
     check_submission()
     check_roots()
     begin()
+    follow()
 
 
 onsuccess:
@@ -61,6 +62,8 @@ onsuccess:
 
 # The campaign's tables need every dataset; where one failed, they are made of the others.
 onerror:
+    if PLAIN:
+        SHOWN.pause()
     shell(
         "rm -f {config[results]:q}/campaign.done {config[results]:q}/{pending.MARK}; {command} {CAMPAIGN}",
         command=script("campaign"),

@@ -51,4 +51,4 @@ rule summary:
     params:
         results=results_folder,
     shell:
-        "{resources.command} {params.results:q} 2> {log:q} | tee {output:q}"
+        "{resources.command} {params.results:q} 2> {log:q} > {output:q}"

@@ -18,7 +18,8 @@ HERE = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(HERE / "scripts"))
 
 from cmip6zarr import RECIPE
-from cmip6zarr.campaign import bundles, configuration, finished, last_run, listed, outdated, pending, replaced, tables
+from cmip6zarr.campaign import bundles, configuration, course, findings, finished, last_run, listed, outdated
+from cmip6zarr.campaign import pending, replaced, tables, terminal
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
 from cmip6zarr.job import receipts, request, slurm
@@ -28,6 +29,11 @@ from cmip6zarr.store import backend, s3_client
 if workflow.is_main_process and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
     with suppress(ValueError):  # not the main thread: a program that calls Snakemake
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+PLAIN, IS_QUIET = output_handler()
+if PLAIN:
+    SHOWN = terminal.Terminal(PLAIN, lambda: standing(), IS_QUIET)
+    replace_handler(PLAIN, SHOWN)
 
 BUNDLES_BY_DEFAULT = "bundle" not in config
 if wrong := configuration.fault(config, load_configfile(HERE / "config" / "config.schema.yaml")):

@@ -5,6 +5,8 @@ from contextlib import redirect_stderr
 from io import StringIO
 
 from snakemake.cli import parse_args
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 
 
 def option_named(name: str):
@@ -16,6 +18,24 @@ def option_named(name: str):
         return None
 
 
+def output_handler():
+    """Return the handler of Snakemake's output, and whether it is told to be quiet about all; None if it is to stay.
+
+    A logger plugin would do, but it has to be installed: it is looked for before any file of a workflow is read.
+    """
+    settings = workflow.output_settings
+    if not workflow.is_main_process or settings.dryrun or settings.verbose or settings.printshellcmds:
+        return None, False
+    handler = next((handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"), None)
+    return handler, Quietness.ALL in (settings.quiet or ())
+
+
+def replace_handler(old, new):
+    """Have what a handler of Snakemake's output would show shown by another."""
+    logger.removeHandler(old)
+    logger.addHandler(new)
+
+
 def make_again(paths):
     """Have files made again though they are there and young: a receipt can be untrue, which no time or size tells."""
     workflow.dag.forcefiles.update(map(str, paths))
@@ -24,6 +44,24 @@ def make_again(paths):
 def planned_jobs():
     """Return all jobs of this run: Snakemake tells a workflow of none, also not when the run begins or has ended."""
     return list(workflow.dag.jobs)
+
+
+def rules_run():
+    """Return the rules of which this run does something, or did."""
+    return {job.rule.name for job in workflow.dag.needrun_jobs(exclude_finished=False)}
+
+
+def jobs_of_datasets():
+    """Return {id: job} of what this run does for datasets; Snakemake's messages have these ids."""
+    bundles = {bundle.id: bundle.datasets for bundle in LEFT.bundles}
+
+    def course_of(job):
+        about = job.wildcards_dict
+        datasets = bundles[about["bundle"]] if "bundle" in about else (about["dataset"],)
+        return course.Job(job.rule.name, datasets, str(job.log), lambda: job.attempt > job.restart_times)
+
+    jobs = workflow.dag.needrun_jobs()
+    return {job.jobid: course_of(job) for job in jobs if {"bundle", "dataset"} & job.wildcards_dict.keys()}
 
 
 def jobs_to_submit():

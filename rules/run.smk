@@ -72,7 +72,7 @@ def begin():
         bundles.hand_over(results, LEFT.bundles)
         listed.keep(results, LISTED, LEFT_ASIDE)
         if is_planned("campaign"):
-            last_run.keep(results, sys.argv[1:], config, last_run.version(Path(workflow.basedir)))
+            last_run.keep(results, sys.argv[1:], config, last_run.version(HERE))
         if LEFT.table is not None:
             finished.keep(results, LEFT.table)
             LEFT = replace(LEFT, table=None)  # it is large, and the tables are made by another process
@@ -83,6 +83,28 @@ def begin():
             path.unlink(missing_ok=True)
 
 
+def follow():
+    """Show on the terminal how this run goes on."""
+    if PLAIN:
+        SHOWN.follow(course.Course(jobs_of_datasets(), config["results"]))
+
+
+def standing():
+    """Return the last lines of a run that had nothing to do."""
+    left = {*LEFT.names, *LEFT.unasked}
+    have_findings = tables.names_in(Path(config["results"], findings.FOLDER))
+    states = {
+        name: tables.state(name, config["results"]) if name in left else findings.SEALED[name in have_findings]
+        for name in LISTED
+    }
+    return [tables.counted(states), report_line()]
+
+
+def report_line():
+    """Return where the report lies."""
+    return f"Report: {config['results']}/report.html"
+
+
 def is_planned(rulename):
     """Tell whether a rule is among what this run does."""
     return any(job.rule.name == rulename for job in planned_jobs())
@@ -90,10 +112,12 @@ def is_planned(rulename):
 
 def tell_end():
     """Print what a run that has done its work leaves to do, or has found rotten; then its exit code is 1."""
-    if LEFT.later:
+    if LEFT.later and is_planned("campaign"):
         print(f"{LEFT.later} datasets are left: the same command again does the next of them.", flush=True)
     if is_planned("summary"):
-        print(f"{LEFT.unfinished} of {len(LISTED)} datasets are not verified: the exit code is 1.", flush=True)
+        if "campaign" not in rules_run():
+            print(Path(config["results"], pending.SUMMARY).read_text(encoding="utf-8"), end="")
+        print(f"{LEFT.unfinished} of {len(LISTED)} datasets are not verified: the exit code is 1.", report_line())
         sys.exit(1)
     if is_planned("audits"):
         table = tables.audit_table(LISTED, config["results"])

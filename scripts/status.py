@@ -26,7 +26,8 @@ def main(argv=None) -> int:
     if args.json:
         print(json.dumps(found, indent=1))
     else:
-        print(*status.lines(found, shutil.get_terminal_size((160, 24)).columns), sep="\n")
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+        print(*status.lines(found, width), sep="\n")
     return cli.OK
 
 

@@ -596,7 +596,7 @@ def test_command_restores_one_file_or_all(tmp_path, capsys):
     assert restore.main([store, "--all", "--to", str(folder)]) == 1
     said = capsys.readouterr()
     assert said.out.split() == [str(folder / path.name) for path in (paths[0], paths[2])]
-    assert f"restore: exists ({folder / paths[1].name})" in said.err
+    assert f"exists, expected nothing there ({folder / paths[1].name})" in said.err
     for path in paths:
         assert_same(folder / path.name, path)
     assert restore.main([store, "--file", "none.nc", "--to", str(folder)]) == 1

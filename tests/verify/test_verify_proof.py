@@ -24,7 +24,7 @@ SHARED = {
     "catalogue.templates",
     *("core", "core.buffers", "core.chunks", "core.errors", "core.files", "core.open_timeout", "core.progress"),
     "core.text",
-    *("job", "job.cli", "job.due", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
+    *("job", "job.cli", "job.due", "job.failures", "job.in_progress", "job.receipts", "job.request", "job.slurm"),
     *("model", "model.as_json", "model.conversion", "model.inventory", "model.proof", "model.provenance"),
     *("store", "store.audit", "store.backend", "store.folder", "store.interface", "store.ledger"),
     *("store.ledger_writer", "store.s3_client", "store.zarr_store"),

@@ -35,6 +35,8 @@ from markupsafe import escape
 
 from cmip6zarr.campaign import status
 from cmip6zarr.catalogue import drs
+from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import failures
 from cmip6zarr.store import zarr_store
 
 pytestmark = pytest.mark.workflow
@@ -85,9 +87,11 @@ def test_verbatim_command_converts_everything(campaign):
 
 
 def test_second_run_has_nothing_to_do(campaign):
-    """The same command again touches no file."""
+    """The same command again touches no file, and says how the campaign stands and where the report lies."""
     before = campaign.files()
-    assert "Nothing to be done" in campaign.snakemake(*HERE)
+    *_, nothing, counts, report = campaign.snakemake(*HERE).splitlines()
+    assert nothing.startswith("Nothing to be done")
+    assert (counts, report) == ("2 datasets: 2 verified", "Report: results/report.html")
     assert campaign.files() == before
 
 
@@ -137,11 +141,11 @@ def test_refuses_to_begin(checkout, tmp_path):
     rows = read_rows(clone.catalogue)
     write_rows(clone.folder / "no_source.csv", [{k: v for k, v in row.items() if k != "source_id"} for row in rows])
     wrong = {
-        "chunk=auto": "'chunk' was unexpected",
-        "s3={secret_access_key: SECRET}": "key s3: Additional properties are not allowed ('secret_access_key'",
-        "s3={endpoint_url: 'https://user:SECRET@host'}": "key s3.endpoint_url: the value, which is not shown, is not",
-        "policy={unreadble: leave_out}": "'unreadble' was unexpected",
-        "codec=zst": "'zst' is not one of ['balanced'",
+        "chunk=auto": "WorkflowError: unknown key 'chunk': did you mean 'chunks'?\n",
+        "s3={secret_access_key: SECRET}": "WorkflowError: unknown key 's3.secret_access_key': ",
+        "s3={endpoint_url: 'https://user:SECRET@host'}": "s3.endpoint_url: found what is not shown",
+        "policy={unreadble: leave_out}": "did you mean 'policy.unreadable'?",
+        "codec=zst": "codec: found 'zst', expected one of balanced",
         "catalogue=nowhere.json": "nowhere.json: cannot be read",
         "catalogue=no_source.csv": "no_source.csv: it has no column source_id",
         "select={source_id: NONE}": "select: no source_id is ['NONE']",
@@ -239,8 +243,10 @@ def test_failures_leave_the_others_complete(spoilt):
         record = failure(clone, dataset)
         assert (record["rule"], record["class"]) == (rule, kind)
         log = (clone.results / "logs" / rule / f"{dataset}.log").read_text()
-        assert record["message"] in log
-        assert record["remedy"] in log
+        assert str(DatasetError(failures.kind_of(record), record["message"], record["remedy"])) in log
+        assert f"{kind.replace('store', 'failed')}: {failures.told(record)} [{dataset}]\n" in said
+    rerun = status.rerun("refused", clone.results)
+    assert rerun == "snakemake --cores 1 --profile lotus --executor local --config rerun=refused"
     assert read_rows(clone.catalogue)[3]["path"] in failure(clone, CUT)["message"]
 
 

@@ -60,10 +60,14 @@ def rerun(kind: str, results: Results) -> str:
 
 
 def lines(status: JSON, width: int) -> Iterator[str]:
-    """Yield what a look has found as lines of at most `width` letters, none of which could move a terminal's cursor."""
+    """Yield what a look has found as lines of at most `width` letters, none of which could move a terminal's cursor.
+
+    Commands are whole, for they are to be copied.
+    """
     for line in _lines(status):
         line = printable(line)
-        yield line if len(line) <= width else line[: width - 1] + "…"
+        is_whole = len(line) <= width or line.endswith(tuple(map(printable, status["rerun"].values())))
+        yield line if is_whole else line[: width - 1] + "…"
 
 
 def _lines(status: JSON) -> Iterator[str]:

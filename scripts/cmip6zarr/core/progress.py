@@ -75,12 +75,25 @@ class Progress:
         return min(100, 100 * (self._kept_bytes + self._done_bytes) // max(1, self.total_bytes))
 
     def _drawn(self, end: str = "") -> str:
-        """Return the line with a bar, as wide as the terminal lets it be, which takes the place of the one before."""
-        line, columns = self.line(end), shutil.get_terminal_size().columns
-        width = min(BAR, columns - len(line) - 3)
-        full = width * self._percent() // 100
-        bar = f"  {'█' * full}{'░' * (width - full)}" if width >= LEAST_BAR else ""
-        return f"\r\x1b[K{(line + bar)[: columns - 1]}"
+        """Return the line with a bar, where the terminal has room for one, which takes the place of the one before."""
+        line = self.line(end)
+        width = min(BAR, shutil.get_terminal_size().columns - len(line) - 3)
+        return rewritten(f"{line}  {bar(self._percent(), width)}" if width >= LEAST_BAR else line)
+
+
+def bar(percent: float, width: int) -> str:
+    """Return a bar of so many characters.
+
+    >>> bar(50, 6)
+    '███░░░'
+    """
+    full = int(width * percent // 100)
+    return "█" * full + "░" * (width - full)
+
+
+def rewritten(line: str) -> str:
+    """Return what a terminal is told so that a line, cut to its width, takes the place of the one before."""
+    return f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}"
 
 
 def duration(seconds: float) -> str:

@@ -114,7 +114,8 @@ def attempt(rule: str, args: argparse.Namespace, work: Callable[[], JSON], **con
     nothing can be written, stderr says so alone.
     """
     if record := answer(rule, args):
-        print(f"{rule}: {args.dataset} is not tried again: {failures.told(record)}", file=sys.stderr)
+        said = DatasetError(failures.kind_of(record), record["message"], record["remedy"])
+        print(f"{rule}: {args.dataset} is not tried again: {said}", file=sys.stderr)
         return REFUSED if record["class"] == "refused" else FAILED
     try:
         with in_progress.begin(args.results, rule, args.dataset, args.bundle, wait=rule not in RULES) as note:
