@@ -1,13 +1,18 @@
-"""Build an intake-esm catalogue of trees and lists of NetCDF files, or show what a catalogue holds."""
+"""Build an intake-esm catalogue of trees and lists of NetCDF files, show what one holds, or compare two."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
+import polars as pl
+
+from cmip6zarr.campaign import changes, finished
 from cmip6zarr.catalogue import projects
 from cmip6zarr.catalogue.build import build, write
-from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
+from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue, read_rows
 from cmip6zarr.catalogue.listing import Reading
+from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 
 FEW = 5
@@ -35,6 +40,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     built.add_argument("--stac", nargs="+", default=[], metavar="JSON", help=told)
     told = "listed paths or URLs that begin with FROM are at TO"
     built.add_argument("--moved", nargs="+", type=_moved, default=[], metavar="FROM=TO", help=told)
+    told = "only the newest version of each dataset, by its number"
+    built.add_argument("--latest", action="store_true", help=told)
     built.add_argument("--out", required=True, metavar="X.json", help="the catalogue to write")
     built.add_argument("--table", choices=["csv", "parquet"], default="csv", help="what the table is written as")
     _add_projects(built)
@@ -46,6 +53,17 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     shown.add_argument("--project", default="", help=told)
     shown.add_argument("--select", nargs="+", type=_facet, default=[], metavar="facet=value[,value]")
     shown.set_defaults(command=_show)
+    compared = commands.add_parser("changes", help="say what has changed between two catalogues, and what to do")
+    for name, which in (("old", "as it was"), ("new", "as it is")):
+        compared.add_argument(name, metavar=name.upper(), help=f"the catalogue {which}")
+    compared.add_argument(
+        "--results", metavar="FOLDER", help="results of a campaign: tells which datasets have a store"
+    )
+    compared.add_argument("--table", metavar="X.tsv", help="write a row per dataset that is not as it was")
+    compared.add_argument("--json", action="store_true", help="print counts and rows as JSON")
+    _add_projects(compared)
+    compared.add_argument("--project", default="", help=told)
+    compared.set_defaults(command=_changes)
     return parser.parse_args(argv)
 
 
@@ -73,7 +91,7 @@ def _build(args: argparse.Namespace) -> None:
         raise CatalogueError("nothing to read: name a DRS_ROOT, --mapfiles or --stac")
     moved = {begin: str(Path(at).absolute()) for begin, at in args.moved}
     reading = Reading(projects=projects.known(args.projects), moved=moved)
-    rows, left_aside = build(args.roots, args.mapfiles, args.stac, reading)
+    rows, left_aside = build(args.roots, args.mapfiles, args.stac, reading, args.latest)
     write(rows, args.out, kind=args.table)
     _count(rows.height, left_aside)
     print(f"wrote       {args.out}")
@@ -87,6 +105,26 @@ def _show(args: argparse.Namespace) -> None:
         print(f"  {name}")
     if len(catalogue.datasets) > FEW:
         print("  ...")
+
+
+def _changes(args: argparse.Namespace) -> None:
+    old, new = (read_rows(path, args.projects, args.project) for path in (args.old, args.new))
+    found = changes.compare(old, new)
+    if args.results:
+        found = changes.with_stores(found, finished.table(args.results, ("dataset", "store"))[0])
+    if args.table:
+        files.write_text(args.table, found.write_csv(separator="\t"))
+    if args.json:
+        print(json.dumps({"counts": changes.counts(found), "datasets": found.to_dicts()}, indent=1))
+        return
+    for change, number in changes.counts(found).items():
+        some = found.filter(pl.col("change") == change)
+        stores = f", {some['store'].count()} with a store" if args.results else ""
+        print(f"{change:<11} {number}{stores}{f'. {changes.CHANGES[change]}' if number else ''}")
+        for row in some.head(FEW).iter_rows(named=True):
+            print(f"  {row['dataset']}" + (f", now {row['newer']}" if row["newer"] else ""))
+        if number > FEW:
+            print("  ...")
 
 
 def _count(rows: int, left_aside: dict[str, int]) -> None:

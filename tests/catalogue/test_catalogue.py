@@ -691,6 +691,17 @@ def test_build_says_where_it_found_nothing(tmp_path):
         build([tmp_path])
 
 
+def test_build_takes_the_newest_versions_alone(tmp_path):
+    """By their number, and not by their spelling; how many were older is told."""
+    place = tmp_path / "CMIP6/CMIP/A/B/historical/r1i1p1f1/Amon/tas/gn"
+    for version in ("v9", "v20180101", "v20190319"):
+        (place / version).mkdir(parents=True)
+        (place / version / "tas_Amon_B_historical_r1i1p1f1_gn_185001-185012.nc").touch()
+    rows, aside = build([tmp_path], latest=True)
+    assert (rows["version"].to_list(), aside) == (["v20190319"], {"files of 2 older versions": 2})
+    assert build([tmp_path])[0].height == 3
+
+
 def test_intake_esm_keys_are_dataset_ids(real_data, tmp_path):
     rows, _ = build([real_data / "CMIP6", real_data / "cmip5"])
     write(rows, tmp_path / "x.json")

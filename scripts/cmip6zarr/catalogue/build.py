@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.catalogue import drs, mapfiles, projects, stac
+from cmip6zarr.catalogue import drs, mapfiles, projects, stac, versions
 from cmip6zarr.catalogue.esm import CatalogueError
 from cmip6zarr.catalogue.listing import LeftAside, Listed, Reading
 from cmip6zarr.catalogue.projects import Project
@@ -48,12 +48,14 @@ def build(
     mapped: Iterable[str | Path] = (),
     items: Iterable[str | Path] = (),
     reading: Reading | None = None,
+    latest: bool = False,
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return a row per NetCDF file, and how many files, folders and lines were left aside, by reason.
 
     `roots` are folders with DRS folders below them, `mapped` mapfiles and `items` JSON files of STAC, or folders of
     such. No NetCDF file is opened: folders and lists say it all. Sizes are in bytes, of lists where these have them,
-    else of the file system. Raises CatalogueError if a root or list is not there, or nothing is found.
+    else of the file system. With `latest` older versions are left aside. Raises CatalogueError if a root or list is not
+    there, or nothing is found.
     """
     # Not ecgtools: it imports xarray and joblib to read what paths state, hides failures, and calls `latest` v0.
     reading = reading or Reading(projects=projects.known())
@@ -74,7 +76,20 @@ def build(
     if not found:
         where = ", ".join(map(str, (*roots, *(file for file, _ in lists))))
         raise CatalogueError(f"no NetCDF file lies in a DRS folder, or is listed, in {where}: {aside.reasons}")
-    return table([found[path] for path in sorted(found)]), aside.reasons
+    entries = [found[path] for path in sorted(found)]
+    if not latest:
+        return table(entries), aside.reasons
+    chosen, older = newest(entries)
+    return table(chosen), aside.reasons | older
+
+
+def newest(entries: Sequence[Listed]) -> tuple[list[Listed], dict[str, int]]:
+    """Return the files of the newest version of each dataset, and {reason: number} of those of older ones."""
+    names = [".".join(entry.facets.values()) for entry in entries]
+    kept = set(versions.newest(pl.DataFrame({"id": list(dict.fromkeys(names))}))["newer"])
+    chosen = [entry for name, entry in zip(names, entries, strict=True) if name in kept]
+    older = len(set(names) - kept)
+    return chosen, {f"files of {older} older versions": len(entries) - len(chosen)} if older else {}
 
 
 Reader = Callable[[Path, Reading], Iterator[Listed | tuple[str, str]]]

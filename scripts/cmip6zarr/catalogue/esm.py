@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cmip6zarr.catalogue import lines, naming, projects, selecting
+from cmip6zarr.catalogue import checksums, drs, lines, naming, projects, selecting
 from cmip6zarr.catalogue.datasets import Datasets
 from cmip6zarr.catalogue.naming import REMOTE
 from cmip6zarr.catalogue.projects import DEFAULT, Project, ProjectError
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 MOST_JSON_BYTES = 256 * 2**20
 """Read at once: more rows belong into a table."""
+
+SAID = ("retracted", "latest")
+"""Columns by which a list may say what became of a dataset."""
+
+YES = ("true", "1", "1.0", "yes")
 
 
 class CatalogueError(ValueError):
@@ -64,9 +69,40 @@ def read_catalogue(
     except ProjectError as error:
         raise CatalogueError(str(error)) from None
     except (OSError, EOFError, UnicodeError, pl.exceptions.PolarsError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        # It may quote whatever bytes the file holds, and goes to a terminal.
-        raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
+        raise _unreadable(path, error) from error
+
+
+def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
+    """Return the rows of a catalogue that are NetCDF files of a dataset, with what the list says of each.
+
+    Columns are `id`, `file` (a number that stands for the path: paths would take most of the memory), `size` (bytes),
+    `checksum` (as `checksums.sums` has it), `retracted` and `latest` (Boolean), null where the list says nothing. Rows
+    that `read_catalogue` leaves aside are not there. Raises CatalogueError.
+    """
+    try:
+        table, assets = _open(Path(path))
+        rows, of = _named(table, assets, _known(own, unnamed), unnamed)
+        there = [name for name in SAID if name in of.columns]
+        said = table.select(pl.col(there).cast(pl.String).str.to_lowercase().is_in(YES)).with_row_index("row", offset=1)
+        lacking = {name: pl.lit(None, pl.Boolean) for name in SAID if name not in there}
+        sound = pl.col("reason").is_null() & pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$")
+        size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+        checksum = checksums.sums(of).get("sum", pl.lit(None, pl.String))
+        found = rows.filter(sound).select("row", "id", file=pl.col("path").hash(), size=size, checksum=checksum)
+        found = found.join(said, on="row", how="left") if there else found
+        return found.with_columns(**lacking).drop("row").collect(engine="streaming")
+    except (naming.NoColumn, CatalogueError) as error:
+        raise CatalogueError(f"{path}: {error}") from None
+    except ProjectError as error:
+        raise CatalogueError(str(error)) from None
+    except (OSError, EOFError, UnicodeError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: Exception) -> CatalogueError:
+    first_line = (str(error).splitlines() or [type(error).__name__])[0]
+    # It may quote whatever bytes the file holds, and goes to a terminal.
+    return CatalogueError(f"{path}: cannot be read: {printable(first_line)}")
 
 
 def _known(own: Sequence[str], unnamed: str) -> tuple[Project, ...]:
