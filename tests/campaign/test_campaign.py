@@ -144,7 +144,7 @@ def test_size_table_has_a_row_per_dataset(tmp_path):
     _, sized = tables.standings(NAMES[:1], finished.table(tmp_path)[0], tmp_path)
     table = sized.select(*finished.COLUMNS)
     assert table.row(0, named=True) == ROW
-    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in finished.SIZED} | {
+    assert sized.row(0, named=True) == {name: RECEIPT.get(name) for name in finished.REPORTED} | {
         "findings": 3,
         "files_left_out": 1,
         "steps_missing": 12,

@@ -261,6 +261,16 @@ def test_picture_is_sound_xml_whatever_the_units():
     assert any("<script>" in (element.text or "") for element in root.iter())
 
 
+def test_map_that_is_alone_fills_the_picture():
+    """One step has one map, with what is said of it beside; two or three maps share the width."""
+    for steps, widths in ((1, [480, 228]), (2, [354, 354, 208]), (3, [232, 232, 232, 208])):
+        found = seen(np.arange(steps * 12, dtype="f4").reshape(steps, 3, 4))
+        images = [element for element in ET.fromstring(drawn(found)).iter() if element.tag.endswith("image")]
+        assert [int(image.get("width")) for image in images] == widths
+        edges = [float(image.get("x")) + float(image.get("width")) for image in images]
+        assert max(edges) == picture.WIDTH
+
+
 def test_picture_of_no_values():
     """A field without any value is drawn empty, and its mean said to be none."""
     text = drawn(seen(np.full((3, 3, 4), np.nan, "f4")))

@@ -138,6 +138,35 @@ def test_dataset_has_its_look_and_links(browser, campaign):
         assert page.inner_text("#detail code") == name
 
 
+def test_dataset_says_where_its_store_is(browser, campaign):
+    """The store's place and the line that opens it can be copied; its sources, period and remedy are told."""
+    path, states = campaign
+    name = next(name for name, state in states.items() if state == "verified")
+    with opened(browser, path, f"#{name}") as page:
+        store = f"/stores/{name.replace('.', '/')}.zarr"
+        codes = page.locator("#detail .copied code").all_inner_texts()
+        assert codes == [store, f'xr.open_zarr("{store}")']
+        page.locator("#detail .copy").first.click()
+        expect(page.locator("#detail .copy").first).to_have_text("Copied")
+        assert f"in /archive/{name.replace('.', '/')}" in page.inner_text("#detail")
+        assert "185001-201412" in page.inner_text("#detail")
+    refused = next(name for name, state in states.items() if state == "refused")
+    with opened(browser, path, f"#{refused}") as page:
+        assert "What to do: Get the missing files" in page.inner_text("#detail")
+
+
+def test_models_and_tables_lead_to_their_datasets(browser, campaign):
+    """A cell counts the datasets of a model and a table, and shows them."""
+    path, states = campaign
+    names = [name for name in states if ".MIROC6." in name and ".Amon." in name]
+    good = sum(states[name].startswith("verified") for name in names)
+    with opened(browser, path) as page:
+        row = page.locator("#models tr", has=page.locator("th:text-is('MIROC6')"))
+        row.locator("button").first.click()
+        assert row.locator("button").first.inner_text().strip() == f"{good}/{len(names)}"
+        expect(page.locator("#found")).to_have_text(f"{len(names)} of 1,200")
+
+
 def test_look_beside_the_report_is_loaded(browser, monkeypatch, tmp_path):
     """A picture that is not within the file is read from the folder beside it."""
     monkeypatch.setattr(looks, "MOST_PICTURES_BYTES", 0)

@@ -7,6 +7,7 @@ from builders import dataset_id
 from inventories import make_inventory, make_proof
 
 from cmip6zarr.campaign import findings, finished, tables
+from cmip6zarr.catalogue import drs
 from cmip6zarr.core import files
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
@@ -113,10 +114,10 @@ def leave_sizes(results, name, drawn, found):
         "size_report",
         name,
         **{
-            "store": f"/stores/{name}.zarr",
+            "store": drs.store_place("/stores", name),
             "zarr_format": 3,
             "time_range": "185001-201412",
-            "nc_path": f"/archive/{name}",
+            "nc_path": f"/archive/{name.replace('.', '/')}",
             "files": drawn.randint(1, 165),
             "shape": "1980 x 144 x 192",
             "chunks": "303 x 144 x 192",

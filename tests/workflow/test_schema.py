@@ -76,7 +76,7 @@ def test_no_value_that_may_be_secret_is_told(config, named):
         ),
         ({"select": {"limit": "3"}}, "select.limit: found '3', expected integer. Within braces"),
         ({"chunks": "x" * 9999}, "chunks: found 'xxx"),
-        ({"xyz": 1}, "unknown key 'xyz': expected one of catalogue, select"),
+        ({"xyz": 1}, "unknown key 'xyz': expected one of catalogue, title, select"),
     ],
 )
 def test_fault_is_a_line_that_helps(config, said):

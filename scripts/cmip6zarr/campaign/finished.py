@@ -68,8 +68,14 @@ SIZED: Columns = COLUMNS | {
     "convert_seconds": pl.Float64,
     "verify_seconds": pl.Float64,
     "cpu_seconds": pl.Float64,
+    "units": pl.String,
+    "calendar": pl.String,
+    "first_file": pl.String,
 }
 """All that is told of a sealed dataset: also in the catalogue of stores, and in the report."""
+
+REPORTED: Columns = SIZED | {"convert_mtime_ns": pl.Int64, "verify_mtime_ns": pl.Int64}
+"""What the report is made of: that, and when its rules had done their work."""
 
 STAMPS = tuple(f"{rule}_{stamp}" for rule in RULES for stamp in ("mtime_ns", "bytes"))
 KEPT: Columns = {"dataset": pl.String, **dict.fromkeys(STAMPS, pl.Int64), "made_of": pl.String}
@@ -130,6 +136,22 @@ def told(found: Mapping[str, JSON]) -> JSON:
         "convert_seconds": None if converted.get("resumed_shards") else converted.get("seconds"),
         "verify_seconds": verified.get("seconds") if sized.get("verified") == "full" else None,
         "cpu_seconds": round(sum(facts.get("cpu_seconds", 0) for facts in (converted, verified, sized)), 2),
+        **_told_of_source(found["inventory"], sized.get("look", {}).get("variable")),
+    }
+
+
+def _told_of_source(inventory: JSON, main: str | None) -> JSON:
+    """Return units of the main variable, calendar, and the name of the first file; `main` is None where none is known.
+
+    Then it is the largest.
+    """
+    variables = inventory.get("variables", {})
+    name = main or max(variables, key=lambda name: variables[name]["raw_bytes"], default="")
+    units = variables.get(name, {}).get("attributes", {}).get("units", ("char", None))[1]
+    return {
+        "units": units if isinstance(units, str) else None,
+        "calendar": (inventory.get("time") or {}).get("calendar"),
+        "first_file": inventory["files"][0]["path"].rpartition("/")[2] if inventory.get("files") else None,
     }
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
-from cmip6zarr.campaign.finished import SIZED, Columns
+from cmip6zarr.campaign.finished import REPORTED, Columns
 from cmip6zarr.catalogue import build, projects, row_files
 from cmip6zarr.catalogue.build import Assets
 from cmip6zarr.catalogue.dataset import Dataset
@@ -66,13 +66,13 @@ def _sealed(number_of_findings: int) -> str:
 
 
 def standings(names: Sequence[str], table: pl.DataFrame, results: Results) -> tuple[dict[str, str], pl.DataFrame]:
-    """Return {dataset: state}, and the table SIZED of those that are sealed, in the same order.
+    """Return {dataset: state}, and the table `finished.REPORTED` of those that are sealed, in the same order.
 
     `table` is that of `finished.table`.
     """
     failed = names_in(Path(results, "failed"))
     rows = pl.DataFrame({"dataset": pl.Series(names, dtype=pl.String)}).join(
-        table.select(*SIZED).with_columns(there=True), on="dataset", how="left", maintain_order="left"
+        table.select(*REPORTED).with_columns(there=True), on="dataset", how="left", maintain_order="left"
     )
     found = rows.select("dataset", "there", "findings").iter_rows()
     states = {
@@ -86,7 +86,7 @@ def standings(names: Sequence[str], table: pl.DataFrame, results: Results) -> tu
         for name, there, number in found
     }
     sealed = pl.col("findings").is_not_null() & ~pl.col("dataset").is_in(list(failed))
-    return states, rows.filter(sealed).select(*SIZED)
+    return states, rows.filter(sealed).select(*REPORTED)
 
 
 def names_in(folder: Path) -> set[str]:

@@ -15,17 +15,23 @@ from cmip6zarr.job.receipts import Results
 
 MOST_PICTURES_BYTES = 2_500_000  # within the file: some 200 looks
 MOST_SHOWN = 6  # at once
+TABLES = ("table_id", "frequency")
 
 
 def titles(names: Iterable[str], own: Sequence[Project]) -> dict[str, JSON]:
-    """Return {first word of ids: how many words they have, and which are the `variable`, its `kind`, the `run`}."""
+    """Return {first word of ids: how many words they have, and which are the `variable`, its `kind`, the `run`}.
+
+    So are `model`, and `table`: that of the variable, or its frequency.
+    """
     found = {}
     for word, name in {name.split(".", 1)[0]: name for name in names}.items():
         project = projects.of(name, own)
         places = list(project.facets)
         *kind, variable = (places.index(facet) for facet in project.said["kind"])
         run = [places.index(facet) for facet in project.said["run"]]
+        table = next((places.index(facet) for facet in TABLES if facet in places), kind[0] if kind else variable)
         found[word] = {"words": len(places), "variable": variable, "kind": kind, "run": run}
+        found[word] |= {"model": run[0], "table": table}
     return found
 
 

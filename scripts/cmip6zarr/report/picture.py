@@ -13,8 +13,9 @@ RISING = ("#1d1147", "#31508f", "#1f8a8c", "#62b96a", "#d9d650", "#fdf6b8")
 """Colours of what has one sign, from the least value to the greatest."""
 SIGNED = ("#123a73", "#3f7fbf", "#b9d3e8", "#f6f3ee", "#eec0a4", "#cf6a4e", "#7d1a2b")
 """Colours of what has both, zero in the middle."""
-WIDTH, MAP_WIDTH, MAP_HEIGHT, GAP = 720, 232, 116, 12
-LEFT, LINE, CURVE_HEIGHT = 68, 20, 68
+WIDTH, MAP_WIDTH, GAP = 720, 480, 12
+"""Of the picture, of a map at most, and between two, in pixels; a map is half as high as wide."""
+LEFT, LINE, CURVE_HEIGHT, SCALE_WIDTH = 68, 20, 68, 208
 STYLE = """
 image { image-rendering: pixelated }
 text { font: 13px ui-sans-serif, system-ui, sans-serif; fill: #5b6472 }
@@ -33,14 +34,19 @@ def svg(look: Look, start: str, end: str) -> str:
     if look.maps:
         low, high = span(np.concatenate([m.ravel() for m in look.maps.values()]))
         table = colours(SIGNED if low < 0 < high else RISING)
+        width = min(MAP_WIDTH, (WIDTH - GAP * (len(look.maps) - 1)) // len(look.maps))
         for place, (step, values) in enumerate(look.maps.items()):
-            x = place * (MAP_WIDTH + GAP)
+            x = place * (width + GAP)
             parts += [
                 text(x, 11, caption(step, look.steps, start, end)),
-                image(x, 18, painted(values, low, high, table)),
+                image(x, 18, painted(values, low, high, table), width, width // 2),
             ]
-        parts += legend(LINE + MAP_HEIGHT + 10, low, high, look, table)
-        height = MAP_HEIGHT + 2 * LINE + 8
+        height = width // 2 + LINE + 8
+        if len(look.maps) > 1:
+            parts += legend(height + 2, low, high, look, table)
+            height += LINE
+        else:
+            parts += legend_beside(low, high, look, table)
     if look.steps > 1:
         parts += curve(height + 6, look, start, end)
         height += CURVE_HEIGHT + 2 * LINE + 8
@@ -77,7 +83,7 @@ def painted(values: np.ndarray, low: float, high: float, table: np.ndarray) -> n
     return np.asarray(table[levels])
 
 
-def image(x: float, y: float, pixels: np.ndarray, width: int = MAP_WIDTH, height: int = MAP_HEIGHT) -> str:
+def image(x: float, y: float, pixels: np.ndarray, width: int, height: int) -> str:
     """Return an image as part of an SVG, without loss."""
     from imagecodecs import webp_encode
 
@@ -105,15 +111,28 @@ def caption(step: int, steps: int, start: str, end: str) -> str:
 def legend(y: float, low: float, high: float, look: Look, table: np.ndarray) -> list[str]:
     """Return the scale of colours with its units, and what is shown of axes that a map has not."""
     units = look.units[:40]
-    firsts = ", ".join(f"{name}: the first of {size}" for name, size in look.firsts.items())
-    bar = image(LEFT, y, table[np.arange(LEVELS)[None]], MAP_WIDTH - 2 * GAP, 10)
-    right = LEFT + MAP_WIDTH - 2 * GAP + 6
     return [
         text(LEFT - 6, y + 9, f"{low:.4g}", "end"),
-        bar,
-        text(right, y + 9, f"{high:.4g} {units}"),
-        text(WIDTH, y + 9, firsts, "end"),
+        image(LEFT, y, table[np.arange(LEVELS)[None]], SCALE_WIDTH, 10),
+        text(LEFT + SCALE_WIDTH + 6, y + 9, f"{high:.4g} {units}"),
+        text(WIDTH, y + 9, ", ".join(firsts(look)), "end"),
     ]
+
+
+def legend_beside(low: float, high: float, look: Look, table: np.ndarray) -> list[str]:
+    """Return the same beside a map that is alone."""
+    x, words = MAP_WIDTH + GAP, (look.variable[:30], look.units[:30], *firsts(look))
+    return [
+        *(text(x, 70 + LINE * place, word) for place, word in enumerate(words)),
+        image(x, 28, table[np.arange(LEVELS)[None]], WIDTH - x, 10),
+        text(x, 52, f"{low:.4g}"),
+        text(WIDTH, 52, f"{high:.4g}", "end"),
+    ]
+
+
+def firsts(look: Look) -> list[str]:
+    """Return of which dimensions a map shows the first alone."""
+    return [f"{name}: the first of {size}" for name, size in look.firsts.items()]
 
 
 def curve(y: float, look: Look, start: str, end: str) -> list[str]:

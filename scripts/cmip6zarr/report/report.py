@@ -21,9 +21,11 @@ from cmip6zarr.core.text import human
 from cmip6zarr.job import failures
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import RULES
+from cmip6zarr.report.about import about, by_words, short
 from cmip6zarr.report.failed import groups
 from cmip6zarr.report.figures import AHEAD, figures
 from cmip6zarr.report.looks import pictures, title, titles
+from cmip6zarr.report.timeline import extent, timeline
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_OUTLIERS = 6  # of either kind
@@ -34,6 +36,7 @@ COLUMNS = (
     *("objects", "chunk_objects", "planned_objects", "planned_mib", "peak_mib"),
     *("convert_seconds", "verify_seconds", "cpu_seconds", "shape", "chunks", "codec", "values_compared", "look"),
     *("verified", "files_as_published", "findings", "files_left_out", "steps_missing", "let_pass", "kinds"),
+    *("store", "nc_path", "first_file", "time_range", "calendar", "units", "remedy"),
 )
 """What the report knows of a dataset; None where it is not known (yet)."""
 
@@ -48,9 +51,22 @@ AT_ONCE = 1000
 
 
 def told(sized: pl.DataFrame) -> pl.DataFrame:
-    """Return what the report says of verified datasets: COLUMNS, of the table `finished.SIZED`."""
-    state = pl.when(pl.col("findings") > 0).then(pl.lit(WITH_FINDINGS)).otherwise(pl.lit(VERIFIED))
-    unlike = {"state": state, "rule": pl.lit(None, pl.String)}
+    """Return what the report says of verified datasets: COLUMNS, of the table `finished.SIZED`.
+
+    Paths and names are short, as `about.short` and `about.by_words` make them.
+    """
+    none = pl.lit(None, pl.String)
+    first_file = pl.struct("dataset", "first_file").map_elements(
+        lambda row: by_words(row["dataset"], row["first_file"]) if row["first_file"] else None, pl.String
+    )
+    unlike = {
+        "state": pl.when(pl.col("findings") > 0).then(pl.lit(WITH_FINDINGS)).otherwise(pl.lit(VERIFIED)),
+        "rule": none,
+        "remedy": none,
+        "store": short("store", ".zarr"),
+        "nc_path": short("nc_path"),
+        "first_file": first_file,
+    }
     return sized.select(unlike[c].alias(c) if c in unlike else pl.col(NAMED.get(c, c)).alias(c) for c in COLUMNS)
 
 
@@ -62,16 +78,16 @@ def rows_of(
     `done` has them of those that are sealed, in the order of `states`.
     """
     verified = done.iter_rows()
-    unknown = (None,) * (len(COLUMNS) - 4)
+    unknown = (None,) * (len(COLUMNS) - 5)
     for name, state in states.items():
         if state in SEALED:
             yield next(verified)
         elif state == "waiting":
             rule = at_work.get(name)
-            yield (name, at_work_on(rule) if rule else state, rule, "", *unknown)
+            yield (name, at_work_on(rule) if rule else state, rule, "", *unknown, None)
         else:
             record = failures.read(results, name)
-            yield (name, state, record["rule"], failures.reason_of(record), *unknown)
+            yield (name, state, record["rule"], failures.reason_of(record), *unknown, record["remedy"])
 
 
 def at_work_on(rule: str) -> str:
@@ -122,7 +138,10 @@ def examples(kind: str, names: list[str], results: Results) -> JSON:
     for name in names:
         found = findings.together(*findings.of_receipts(results, name))
         of_kind = [finding for finding in found if finding["kind"] == kind]
-        records += [{"id": name, "more": len(of_kind) - 1} | of_kind[0]] if of_kind else []
+        if of_kind:
+            what, where = failures.parts(of_kind[0]["message"])
+            told = f"{what} ({where})" if where else what
+            records.append({"id": name, "more": len(of_kind) - 1} | of_kind[0] | {"message": told})
     return {"choices": sorted({record["policy"] for record in records}), "records": records}
 
 
@@ -141,7 +160,7 @@ def render(
     now: datetime,
     own: Sequence[Project] = (),
 ) -> Iterator[str]:
-    """Yield the report of datasets: {dataset: state}, the table `finished.SIZED`, {dataset: rule at work on it}.
+    """Yield the report of datasets: {dataset: state}, the table `finished.REPORTED`, {dataset: rule at work on it}.
 
     `own` are the projects that are not built in.
     """
@@ -156,7 +175,7 @@ def render(
     environment.filters["human"] = human
     named = titles(states, own)
     environment.filters["title"] = lambda name: title(name, named)
-    done = told(sized)
+    done, course = told(sized), timeline(sized)
     counts = counted(states, at_work)
     failed = {name: state for name, state in states.items() if state not in (*SEALED, *AHEAD)}
     largest, smallest = outliers(done)
@@ -164,6 +183,8 @@ def render(
     parts = {name: Markup((TEMPLATES / f"report.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
     yield from environment.get_template("report.html").generate(
         now=now.strftime("%Y-%m-%d %H:%M UTC"),
+        about=about(results, extent(course)),
+        course=course,
         counts=counts,
         order=sorted(counts, key=lambda state: (rank(state), state)),
         figures=figures(done, sum(counts[state] for state in AHEAD)),

@@ -116,18 +116,55 @@ $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = s
 $("state").addEventListener("change", choose);
 $("scroll").addEventListener("scroll", () => requestAnimationFrame(draw), {passive: true});
 addEventListener("resize", draw);
+function show(state, search) {
+  $("state").value = state;
+  $("search").value = search;
+  choose();
+  $("datasets").scrollIntoView();
+  $("datasets").focus({preventScroll: true});
+}
 for (const button of document.querySelectorAll("button[data-state]")) {
-  button.addEventListener("click", () => {
-    $("state").value = button.dataset.state;
-    $("search").value = button.dataset.search || "";
-    choose();
-    $("datasets").scrollIntoView();
-    $("datasets").focus({preventScroll: true});
-  });
+  button.addEventListener("click", () => show(button.dataset.state, button.dataset.search || ""));
+}
+
+// ---- states by model and table
+function matrix() {
+  const cells = new Map(), tables = new Set();
+  for (const row of rows) {
+    const words = row.id.split("."), told = Object.hasOwn(data.titles, words[0]) ? data.titles[words[0]] : null;
+    if (told?.words !== words.length) continue;
+    const [model, table] = [words[told.model], words[told.table]];
+    if (!cells.has(model)) cells.set(model, new Map());
+    if (!cells.get(model).has(table)) cells.get(model).set(table, {});
+    const counts = cells.get(model).get(table), kind = tone(row.state);
+    counts[kind] = (counts[kind] || 0) + 1;
+    tables.add(table);
+  }
+  const columns = [...tables].sort(), lines = [...cells.keys()].sort();
+  const cell = (model, table) => {
+    const counts = cells.get(model).get(table);
+    if (!counts) return make("td");
+    const all = Object.values(counts).reduce((sum, n) => sum + n, 0), good = (counts.good || 0) + (counts.found || 0);
+    const bar = make("span", {class: "bar", "aria-hidden": "true"});
+    for (const kind of ["good", "found", "work", "rest", "warn", "bad"]) {
+      if (!counts[kind]) continue;
+      const part = make("i", {class: kind});
+      part.style.flexGrow = counts[kind];
+      bar.append(part);
+    }
+    const button = make("button", {type: "button"}, `${whole(good)}/${whole(all)}`, bar);
+    button.addEventListener("click", () => show("", `.${model}. .${table}.`));
+    return make("td", {}, button);
+  };
+  $("models").querySelector("table").replaceChildren(
+    make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "Model"), ...columns.map(table => make("th", {scope: "col"}, table)))),
+    make("tbody", {}, ...lines.map(model => make("tr", {}, make("th", {scope: "row"}, model), ...columns.map(table => cell(model, table))))));
+  $("models").hidden = !lines.length;
 }
 
 // ---- one dataset: the page's fragment is its id
 const FACTS = [
+  ["Period", row => row.time_range?.replace("/", " to ") ?? "no time"], ["Calendar", row => row.calendar ?? "none"], ["Units", row => row.units ?? "none"],
   ["NetCDF", row => size(row.netcdf_bytes)], ["Zarr", row => size(row.zarr_bytes)], ["Ratio", row => two(row.ratio)],
   ["Files", row => whole(row.files)], ["Shape", row => row.shape], ["Chunks", row => row.chunks], ["Codec", row => row.codec],
   ["Objects", row => whole(row.objects)],
@@ -138,6 +175,32 @@ const FACTS = [
   ["Findings", row => whole(row.findings)], ["Files left out", row => whole(row.files_left_out)], ["Steps missing", row => whole(row.steps_missing)],
   ["CPU", row => `${two(row.cpu_seconds)} s`], ["Values compared", row => row.verified === "checksums" ? "checksums alone" : whole(row.values_compared)],
 ];
+
+// Paths are short where they end in the folders of the id.
+const whole_path = (row, path, suffix = "") => path.endsWith("%") ? path.slice(0, -1) + row.id.replaceAll(".", "/") + suffix : path;
+const first_file = row => row.first_file.startsWith("/") ? row.first_file.slice(1)
+  : row.first_file.split("_").map(word => /^%\d+$/.test(word) ? row.id.split(".")[Number(word.slice(1))] : word).join("_");
+
+function copied(text) {
+  const code = make("code", {}, text), button = make("button", {type: "button", class: "copy"}, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {  // not allowed of a file in this browser
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+  });
+  return make("p", {class: "copied"}, code, button);
+}
+
+function places(row) {
+  const store = whole_path(row, row.store, ".zarr");
+  const named = row.first_file ? `, the first is ${first_file(row)}` : "";
+  return [copied(store), copied(`xr.open_zarr(${JSON.stringify(store)}${store.startsWith("s3://") ? data.options : ""})`),
+    make("p", {class: "text"}, `Made of ${whole(row.files)} ${row.files === 1 ? "file" : "files"} in ${whole_path(row, row.nc_path)}${named}`)];
+}
 
 function links(row) {
   const file = encodeURIComponent(row.id);
@@ -159,11 +222,12 @@ function open() {
   const title = words ? [[words[0], ...words[1]].join(" "), ...words[2]].join(" · ") : row.id;
   const children = [close, make("h2", {id: "detail-title"}, title), make("code", {}, row.id),
     make("p", {class: `text ${tone(row.state)}`}, row.text ? `${row.state}: ${row.text}` : row.state)];
+  if (row.remedy) children.push(make("p", {class: "text"}, `What to do: ${row.remedy}`));
   if (row.state === FOUND) children.push(make("p", {class: "text"}, `Let pass: ${row.let_pass}`));
   if (row.look) children.push(make("img", {src: look(row), alt: "First, middle and last step, and the course of the mean"}));
   if (SEALED.includes(row.state)) {
     const facts = FACTS.map(([key, value]) => make("div", {}, make("dt", {}, key), make("dd", {}, value(row))));
-    children.push(make("dl", {}, ...facts));
+    children.push(...places(row), make("dl", {}, ...facts));
   }
   $("detail").replaceChildren(...children, links(row));
   if (!$("detail").open) $("detail").showModal();
@@ -198,6 +262,17 @@ const line = (x, y) => ({data: {values: [x, y].map(([x, y]) => ({x, y}))}, mark:
 const extent = numbers => numbers.reduce(([low, high], n) => [Math.min(low, n), Math.max(high, n)], [Infinity, -Infinity]);
 
 const CHARTS = {
+  course: () => {
+    const at = data.course.convert.map((_, i) => data.course.start + (i + 0.5) * data.course.step);
+    const values = ["convert", "verify"].flatMap(rule => at.map((time, i) => ({time, rule, at_work: data.course[rule][i]})));
+    const sums = at.map((time, i) => ({time, verified: data.course.done[i]}));
+    const x = {field: "time", type: "temporal", scale: {type: "utc"}, title: null};
+    return {resolve: {scale: {y: "independent"}}, layer: [
+      {data: {values}, mark: {type: "area", interpolate: "step", opacity: 0.75}, encoding: {x, y: {field: "at_work", type: "quantitative", stack: "zero", title: "datasets at work"},
+        color: {field: "rule", title: null, legend: {orient: "top-left"}, scale: {domain: ["convert", "verify"], range: [colour("accent"), colour("warn")]}}}},
+      {data: {values: sums}, mark: {type: "line", color: colour("quiet"), strokeWidth: 1.5}, encoding: {x, y: {field: "verified", type: "quantitative", title: "verified"}, tooltip: [{field: "time", type: "temporal", format: "%Y-%m-%d %H:%M"}, {field: "verified", format: ","}]}},
+    ]};
+  },
   ratio: () => {
     const values = done.map(({id, netcdf_bytes, zarr_bytes, ratio, text}) => ({id, netcdf_bytes, ratio, why: text, grew: zarr_bytes > netcdf_bytes}));
     return {layer: [
@@ -236,6 +311,7 @@ function plot() {
   const font = getComputedStyle(document.body).fontFamily;
   const config = {background: "transparent", font, view: {stroke: null}, axis, legend: {labelColor: colour("quiet"), symbolType: "circle"}};
   for (const [name, spec] of Object.entries(CHARTS)) {
+    if (!$(`chart-${name}`)) continue;
     const description = $(`chart-${name}`).parentElement.querySelector("figcaption").textContent;
     const whole = {width: "container", height: 250, autosize: {type: "fit-x", contains: "padding"}, description, config, ...spec()};
     // `ast`: expressions are interpreted, so that the page needs no eval.
@@ -245,6 +321,7 @@ function plot() {
   }
 }
 choose();
+matrix();
 open();
 if (done.length) {
   plot();

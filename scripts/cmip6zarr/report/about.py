@@ -1,0 +1,116 @@
+"""Which campaign a report is of: its title, what it was told to make, of what, by what, where and when."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import polars as pl
+
+from cmip6zarr.campaign import last_run
+from cmip6zarr.core.files import JSON
+from cmip6zarr.job.receipts import Results
+from cmip6zarr.source.policy import POLICY
+
+HERE = "%"
+"""Stands for the folders of a dataset's id in a path of the report: it is the end of nearly all of them."""
+
+
+def about(results: Results, extent: tuple[float, float] | None) -> JSON:
+    """Return `title`, `brief` (a line), `facts` (name, value) and how stores are opened (`options`), of the last run.
+
+    `extent` is when the campaign began and ended, in seconds since 1970, if that is known.
+    """
+    run = last_run.read(results)
+    config = run.get("config", {})
+    facts = [(name, value) for name, value in _facts(run, config, results, extent) if value]
+    told = dict(facts)
+    brief = [told.get(name) for name in ("Catalogue", "Settings", "Version")]
+    return {
+        "title": config.get("title", ""),
+        "brief": " · ".join(filter(None, brief)),
+        "facts": facts,
+        "options": options(config.get("s3", {})),
+    }
+
+
+def _facts(
+    run: JSON, config: JSON, results: Results, extent: tuple[float, float] | None
+) -> list[tuple[str, str | None]]:
+    if not run:
+        return [("Time", period(extent))]
+    return [
+        ("Catalogue", config["catalogue"]),
+        ("Selection", words(config["select"]) or "all of it"),
+        ("Settings", settings(config)),
+        ("Policy", words({kind: choice for kind, choice in config["policy"].items() if choice != POLICY.get(kind)})),
+        ("Stores", config["store_root"]),
+        ("Published", config["publish_root"]),
+        ("Results", os.path.abspath(results)),  # noqa: PTH100 - without asking what links are
+        ("Version", f"cmip6-zarr {run['version']}"),
+        ("Host", run["host"]),
+        ("Time", period(extent)),
+        ("Command", f"{last_run.again(results)}, in {run['folder']}"),
+    ]
+
+
+def settings(config: JSON) -> str:
+    """Return how stores are cut, compressed and verified, in a line.
+
+    >>> told = {"zarr_format": 3, "chunks": "auto", "chunk_mib": 32, "shard_mib": 0, "codec": "fast", "verify": "full"}
+    >>> settings(told)
+    'Zarr v3, fast, chunks of 32 MiB, verify full'
+    """
+    is_auto = config["chunks"] == "auto"
+    chunks = f"of {config['chunk_mib']:g} MiB" if is_auto else words(config["chunks"])
+    shards = f", shards of {config['shard_mib']:g} MiB" if config["shard_mib"] else ""
+    return f"Zarr v{config['zarr_format']}, {config['codec']}, chunks {chunks}{shards}, verify {config['verify']}"
+
+
+def words(mapping: Mapping[str, object]) -> str:
+    """Return a mapping in words.
+
+    >>> words({"source_id": ["MIROC6", "CESM2"], "limit": 3})
+    'source_id: MIROC6, CESM2; limit: 3'
+    """
+    told = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in mapping.items()}
+    return "; ".join(f"{key}: {value}" for key, value in told.items())
+
+
+def period(extent: tuple[float, float] | None) -> str | None:
+    """Return a span of time in words, of seconds since 1970.
+
+    >>> period((0, 90_000))
+    '1970-01-01 00:00 to 1970-01-02 01:00 UTC'
+    """
+    if not extent:
+        return None
+    start, end = (datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") for seconds in extent)
+    return f"{start} to {end} UTC"
+
+
+def options(s3: JSON) -> str:
+    """Return what `xr.open_zarr` needs beside the URL of a store in a bucket, as it is written in Python."""
+    told = {"anon": True} if s3.get("anonymous") else {}
+    told |= {"profile": s3["profile"]} if s3.get("profile") else {}
+    told |= {"endpoint_url": s3["endpoint_url"]} if s3.get("endpoint_url") else {}
+    return f", storage_options={told!r}" if told else ""
+
+
+def short(column: str, suffix: str = "") -> pl.Expr:
+    """Return a column of paths or URLs, absolute, with HERE for the folders of the column `dataset` at its end."""
+    path = pl.col(column)
+    path = pl.when(path.str.contains(r"^(/|\w+://)")).then(path).otherwise(pl.lit(f"{os.getcwd()}/") + path)  # noqa: PTH109
+    end = pl.col("dataset").str.replace_all(".", "/", literal=True) + suffix
+    return pl.when(path.str.ends_with(end)).then(path.str.strip_suffix(end) + HERE).otherwise(path)
+
+
+def by_words(dataset: str, name: str) -> str:
+    """Return the name of a file with a number for each of its words that the id of its dataset has; else `/` and it.
+
+    >>> by_words("CMIP6.A.tas", "tas_A_185001-185012.nc"), by_words("CMIP6.A.tas", "%1_x.nc")
+    ('%2_%1_185001-185012.nc', '/%1_x.nc')
+    """
+    if "%" in name:
+        return f"/{name}"
+    places = {word: f"%{place}" for place, word in enumerate(dataset.split("."))}
+    return "_".join(places.get(word, word) for word in name.split("_"))
