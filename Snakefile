@@ -18,6 +18,7 @@ report: "report/workflow.rst"
 
 include: "rules/internals.smk"
 include: "rules/common.smk"
+include: "rules/commands.smk"
 include: "rules/queue.smk"
 include: "rules/run.smk"
 include: "rules/inventory.smk"

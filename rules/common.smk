@@ -1,13 +1,11 @@
-"""What all rules share: the checked configuration, the datasets of the catalogue, a few named functions."""
+"""What all rules share: the checked configuration, and the datasets of the catalogue."""
 
 import hashlib
-import json
 import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from shlex import join, quote
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -66,49 +64,12 @@ if workflow.is_main_process:
             print(told, file=sys.stderr)
 
 S3 = s3_client.option(config["s3"])
-
-
-def script(name):
-    """Return the command that begins with a script of this workflow, wherever it is run."""
-    return join(["python", str(HERE / "scripts" / f"{name}.py")])
-
-
-CAMPAIGN = " ".join(
-    [
-        *("--results", quote(config["results"])),
-        *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
-        *("--s3", quote(S3)),
-        *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
-    ]
-)
 LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]
-
-# The rules' `python` is the one that runs Snakemake, whether its environment is activated or not; with `--sdm conda` it
-# is that of envs/environment.yaml, which is activated before this prefix.
-if not workflow.deployment_settings.deployment_method:
-    shell.prefix(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def results_folder(wildcards):
     """Return the folder of all receipts."""
     return config["results"]
-
-
-def row_of(wildcards):
-    """Return the row of a dataset: a job has it from the file that the controller wrote."""
-    return LISTED.get(wildcards.dataset) or dataset.handed_over(config["results"], wildcards.dataset)
-
-
-def request_of(rule):
-    """Return a function of a dataset: the options that decide what the rule makes of it."""
-    return lambda wildcards: join(request.words(request.asked(config, row_of(wildcards)).get(rule, {})))
-
-
-def command_of(rule):
-    """Return a function of a dataset: script and other options. They are a resource, and no reason to do it again."""
-    return lambda wildcards, threads: " ".join(
-        (script(rule), join(request.words(request.how(rule, config | {"threads": threads}, row_of(wildcards)))))
-    )
 
 
 def published_path(wildcards):
