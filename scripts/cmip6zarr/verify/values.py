@@ -112,6 +112,7 @@ def compare_blocks(
     The store is read ahead by another thread, and `sums` takes there what it reads. Raises DatasetError (`source`,
     `chunks`) where either cannot be read.
     """
+    array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
 
     def read(region: tuple[slice, ...]) -> np.ndarray:
         found = np.asarray(array[region or ...])
@@ -119,7 +120,6 @@ def compare_blocks(
             sums.add(region, found)
         return found
 
-    array, name, variable, path = part.array, part.name, part.variable, part.source.header.path
     declared = missing_numbers(variable)
     count = 0
     values = part.readers.read(part.number, name, [part.in_file(region) for region in blocks])
