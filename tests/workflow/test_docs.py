@@ -149,7 +149,7 @@ def test_options_and_settings_are_found():
     """The pages that tell a user what to type are among those that are checked."""
     assert {"README.md", "docs/operating.md"} <= set(map(named, with_any(options_given)))
     assert {"README.md", "docs/operating.md", "config/README.md"} <= set(map(named, with_any(settings_given)))
-    assert {"store_root", "s3", "publish_root", "rerun"} <= settings_given(REPOSITORY / "docs" / "operating.md")
+    assert {"store_root", "s3", "publish_root"} <= settings_given(REPOSITORY / "docs" / "object-stores.md")
 
 
 def test_options_and_settings_that_are_unknown_are_found(tmp_path):

@@ -46,7 +46,7 @@ RAW_PER_SOURCE = 2.5
 SLOWEST = 10 * 2**20
 """Bytes a second, before compression: a twentieth of what docs/performance.md has, for a file system on a bad day."""
 
-ADVICE = "See docs/operating.md."
+ADVICE = "See docs/slurm.md."
 
 
 class LotusError(Exception):
