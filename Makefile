@@ -1,7 +1,8 @@
 # demo   set everything up and convert real CMIP6 data          test   run all tests
-# check  linters and types                                      bench  measure, against the script of June 2020
+# check  linters, types, links of the documents                 bench  measure, against the script of June 2020
 # bench-s3  a store in a bucket of an S3 server on loopback, against one on disk: twelve minutes on two quiet cores
 # experiments  answer the questions of the note of June 2020: docs/answers.md, fifty minutes on two quiet cores
+# site   the documents as web pages, in .site: open .site/README.html
 # torture  break it on purpose: kills, rot, full disks, S3      fuzz   mutate all that it reads
 # bench-scale  measure the workflow itself, on 100,000 datasets
 # clean  remove what the others made
@@ -19,7 +20,7 @@ CASES ?= 10000
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-s3 test test-browser test-readers test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz clean
+.PHONY: help demo demo-s3 test test-browser test-readers test-slurm test-s3 test-slurm-accounting check bench bench-s3 bench-scale experiments torture fuzz site clean
 .DELETE_ON_ERROR:
 
 help:
@@ -61,6 +62,10 @@ check: .venv/test demo/catalogue.json
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+	$(MAKE) --silent site
+
+site: .venv/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --write-all -c docs . .site
 
 bench: .venv/bench
 	$(BIN)/python experiments/conversion_cost.py
@@ -83,7 +88,7 @@ fuzz: .venv/test
 	$(BIN)/python torture/fuzz.py --cases $(CASES)
 
 clean:
-	rm -rf .venv demo .snakemake .mypy_cache
+	rm -rf .venv demo .site .snakemake .mypy_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -95,6 +100,10 @@ clean:
 
 .venv/test: envs/requirements-test.txt .venv/run
 	$(PIP) -r envs/requirements-test.txt
+	touch $@
+
+.venv/docs: envs/requirements-docs.txt | .venv/bin/python
+	$(PIP) -r envs/requirements-docs.txt
 	touch $@
 
 .venv/bench: envs/requirements-bench.txt .venv/test
