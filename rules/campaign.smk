@@ -21,6 +21,7 @@ rule campaign:
         report("<results>/sizes.tsv", caption="../report/sizes.rst", category="Campaign"),
         "<results>/catalogue/stores.json",
         report("<results>/catalogue/stores.csv", caption="../report/stores.rst", category="Campaign"),
+        # Not its STAC items: of a job that has one output more than before Snakemake compares no params.
         # A run that failed writes the tables too, and takes this away: the next one makes them again.
         touch("<results>/campaign.done"),
     log:

@@ -22,6 +22,7 @@ CAMPAIGN = " ".join(
         *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
         *("--s3", quote(S3)),
         *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
+        *(["--stac"] if config["stac"] else []),
     ]
 )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import finished, listed, tables
+from cmip6zarr.campaign import finished, listed, stac_items, tables
 from cmip6zarr.catalogue import build, projects
+from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, in_progress, receipts, request
@@ -24,30 +25,36 @@ def parse(argv):
         parser.add_argument(root, default="", help=f"where {what} lie: in a bucket it gets their catalogue too")
     told = "JSON: the configuration's projects, files of those that are not built in"
     parser.add_argument("--projects", type=json.loads, default=[], help=told)
+    parser.add_argument("--stac", action="store_true", help="write a STAC item of each store too")
     return parser.parse_args(argv)
 
 
 def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl.DataFrame]:
-    """Return {(name, root): table} of the catalogues of stores: of those that were sealed, of those published, if any.
+    """Return {(name, root): table} of the stores of a catalogue: those that were sealed, those published, if any.
 
-    `sized` is the table `finished.SIZED`.
+    `sized` and the tables are as `finished.REPORTED`.
     """
     there = tables.names_in(results / "publish").intersection(sized["dataset"])
     published = {name: facts["store"] for name in there if (facts := receipts.find(results, "publish", name))}
     places = pl.DataFrame(list(published.items()), {"dataset": pl.String, "store": pl.String}, orient="row")
     elsewhere = sized.drop("store").join(places, on="dataset", maintain_order="left")
     rows_of = {("stores", args.store_root): sized, ("published", args.publish_root): elsewhere}
-    own = [projects.load(path) for path in args.projects]
-    return {key: tables.store_table(table, own) for key, table in rows_of.items() if table.height or table is sized}
+    return {key: table for key, table in rows_of.items() if table.height or table is sized}
 
 
-def put(rows: pl.DataFrame, root: str, settings) -> None:
-    """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results."""
-    home = backend.at(f"{root.rstrip('/')}/catalogue", settings)
+def put(some: pl.DataFrame, root: str, own: list[Project], args) -> None:
+    """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results.
+
+    `some` is a table of them as `finished.REPORTED`.
+    """
+    home = backend.at(f"{root.rstrip('/')}/catalogue", args.s3)
+    rows = tables.store_table(some, own)
     # By its URL: beside its JSON intake-esm finds a table on a file system alone.
     described, listed = build.texts(rows, "stores", f"{home}/stores.csv", tables.assets(rows))
     home.put("stores.csv", [listed.encode()])
     home.put("stores.json", [described.encode()])
+    if args.stac:
+        home.put(f"stores{stac_items.END}", list(stac_items.pieces(some, own)))
 
 
 def write(args) -> None:
@@ -64,12 +71,15 @@ def write(args) -> None:
     failed = tables.failed_table(states, results)
     files.write_text(results / "failed.tsv", failed.write_csv(separator="\t"))
     rows_of = stores(sized, results, args)
-    for (name, _), rows in rows_of.items():
+    own = [projects.load(path) for path in args.projects]
+    for (name, _), some in rows_of.items():
+        rows = tables.store_table(some, own)
         build.write(rows, results / "catalogue" / f"{name}.json", tables.assets(rows))
+        if args.stac:
+            files.write_pieces(results / "catalogue" / f"{name}{stac_items.END}", stac_items.pieces(some, own))
     audited = tables.audit_table(names, results)
     if audited.height:
         files.write_text(results / "audit.tsv", audited.write_csv(separator="\t"))
-    own = [projects.load(path) for path in args.projects]
     told = report.write(states, sized, in_progress.at_work(results, names), results, own)
     print(tables.printed(sizes, shutil.get_terminal_size((160, 24)).columns, own))
     print(tables.total(sizes))
@@ -81,9 +91,9 @@ def write(args) -> None:
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
-    for (_, root), rows in rows_of.items():
-        if root.startswith(backend.SCHEME) and rows.height:
-            put(rows, root, args.s3)
+    for (_, root), some in rows_of.items():
+        if root.startswith(backend.SCHEME) and some.height:
+            put(some, root, own, args)
 
 
 def main(argv=None) -> int:

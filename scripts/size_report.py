@@ -13,7 +13,7 @@ from cmip6zarr.model.conversion import Conversion
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.model.proof import Proof
 from cmip6zarr.model.size_report import Picture, SizeReport
-from cmip6zarr.report import picture, quicklook, sizes
+from cmip6zarr.report import extent, picture, quicklook, sizes
 from cmip6zarr.store import backend, zarr_store
 
 
@@ -29,6 +29,7 @@ def size_report(args) -> dict:
         arrays = sizes.array_sizes(objects, group, sizes.source_storage(inventory), converted)
         main = sizes.main_variable(inventory, handed_over(args.results, args.dataset))
         seen = see(args, group, inventory, main)
+        where = extent.extent(group, inventory, main)
     zarr_bytes, netcdf_bytes = sum(objects.values()), inventory.source_bytes
     causes = sizes.causes(arrays, inventory, zarr_bytes)
     reason = sizes.reason(causes, arrays, inventory, main, converted.codec)
@@ -58,6 +59,7 @@ def size_report(args) -> dict:
         findings=sizes.findings(netcdf_bytes, zarr_bytes, reason),
         let_pass=findings.leave(args.results, args.dataset, inventory, verified),
         look=seen,
+        extent=where,
     )
     return to_json(report)
 

@@ -144,7 +144,9 @@ def test_catalogue_opens_from_the_bucket(results, paths, bucket, tmp_path, monke
     assert run_convert(results, drs.store_place(root, ID), *RULE) == 0
     assert run_verify(results) == 0
     assert size_report.main([ID, "--results", str(results)]) == 0
-    assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", root) == 0
+    assert run_campaign(tmp_path / "catalogue.json", results, "--store-root", root, "--stac") == 0
+    (item,) = json.loads(backend.at(f"{root}/catalogue").read("stores.stac.json"))["features"]
+    assert item["assets"]["zarr"]["href"] == drs.store_place(root, ID)
     found = intake.open_esm_datastore(f"{root}/catalogue/stores.json")
     options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
     monkeypatch.delenv("AWS_ENDPOINT_URL")

@@ -1,5 +1,6 @@
 """What is done again when something changes, and above all what is not: a needless conversion costs hours."""
 
+import json
 import os
 
 import clones
@@ -87,6 +88,16 @@ def test_dropped_row(clone):
         table = (clone.results / name).read_text()
         assert "MODEL-A" not in table
         assert "MODEL-B" in table
+
+
+def test_items_asked_for_later(clone):
+    """STAC items of stores that are finished are made with the tables, and nothing else is."""
+    before = clone.files()
+    clone.snakemake("--config", "stac=True")
+    assert not sources(changed(before, clone.files()))
+    items = json.loads((clone.results / "catalogue" / "stores.stac.json").read_text())["features"]
+    assert [item["id"] for item in items] == [A, B]
+    assert clone.plan("--config", "stac=True") == NOTHING
 
 
 def test_moved_catalogue(clone):

@@ -71,6 +71,7 @@ SIZED: Columns = COLUMNS | {
     "units": pl.String,
     "calendar": pl.String,
     "first_file": pl.String,
+    "extent": pl.List(pl.Float64),
 }
 """All that is told of a sealed dataset: also in the catalogue of stores, and in the report."""
 

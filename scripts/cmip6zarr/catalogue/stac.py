@@ -17,6 +17,8 @@ MULTIHASH = {"1220": "SHA256", "d50110": "MD5"}
 
 NETCDF = ("application/netcdf", "application/x-netcdf")
 
+ZARR = "application/vnd.zarr"
+
 
 def read(path: Path, reading: Reading) -> Iterator[Listed | tuple[str, str]]:
     """Yield the files of the items in a JSON file; of what cannot be used, (sort of reason, message with its place).
@@ -30,6 +32,10 @@ def read(path: Path, reading: Reading) -> Iterator[Listed | tuple[str, str]]:
         return
     for number, item in enumerate(items, 1):
         seen: set[str] = set()
+        kinds = {kind_of(asset) for _, asset in assets_of(item)}
+        if ZARR in kinds and not kinds.intersection((*NETCDF, "")):
+            yield "item of a Zarr store", f"{path.name}: item {number} is of a Zarr store; expected NetCDF files"
+            continue
         for name, asset in assets_of(item):
             try:
                 entry = entry_of(item, asset, reading)
@@ -64,11 +70,20 @@ def assets_of(item: Any) -> list[tuple[str, Any]]:
     return list(assets.items()) if isinstance(assets, dict) else []
 
 
+def kind_of(asset: Any) -> str:
+    """Return the media type of an asset without its parameters, in lower case; "" where it says none.
+
+    >>> kind_of({"type": "application/vnd.zarr; version=3"})
+    'application/vnd.zarr'
+    """
+    return str(asset.get("type", "")).partition(";")[0].strip().lower() if isinstance(asset, dict) else ""
+
+
 def entry_of(item: Mapping[str, Any], asset: Any, reading: Reading) -> Listed:
     """Return the file that an asset of an item is; raises Unusable."""
     if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
         raise Unusable("asset has no href")
-    kind = str(asset.get("type", "")).partition(";")[0].strip().lower()
+    kind = kind_of(asset)
     if kind not in NETCDF and not (kind == "" and asset["href"].endswith(".nc")):
         raise Unusable("asset is of type", repr(kind), "NetCDF")
     path = reading.path(asset["href"])

@@ -57,6 +57,8 @@ class SizeReport:
     `causes` say what made it bigger (positive) or smaller: {cause: bytes}, which add up to the change; `reason` says it
     in words. `shape` and `chunks` are those of the main variable, spelled `12 x 3 x 4`. `time_range` is the first and
     the last date, None without time. `arrays` are all arrays by name, `nc_path` is the folder that has all files.
+    `extent` is that of the main variable's cells, as `report.extent` has it; None where it is not known, and in older
+    receipts.
     """
 
     RULE: ClassVar[str] = "size_report"
@@ -85,6 +87,7 @@ class SizeReport:
     findings: tuple[Remark, ...]
     let_pass: LetPass
     look: Picture
+    extent: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         change, told = self.zarr_bytes - self.netcdf_bytes, sum(self.causes.values())
