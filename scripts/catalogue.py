@@ -109,7 +109,7 @@ def _show(args: argparse.Namespace) -> None:
 
 def _changes(args: argparse.Namespace) -> None:
     old, new = (read_rows(path, args.projects, args.project) for path in (args.old, args.new))
-    found = changes.compare(old, new)
+    found = changes.compare(old, new, [projects.load(path) for path in args.projects])
     if args.results:
         found = changes.with_stores(found, finished.table(args.results, ("dataset", "store"))[0])
     if args.table:

@@ -94,6 +94,19 @@ def test_what_the_list_calls_latest_is_it(compare):
     assert (found[NEWER]["change"], found[NEWER]["newer"]) == ("superseded", ID)
 
 
+def test_a_list_may_know_of_a_newer_version_elsewhere(compare):
+    """What it says is not the latest is superseded, by what it does not say; of others nothing is said."""
+    found = compare({ID: ["a.nc"]} | OTHER, {ID: ["a.nc"]} | OTHER, latest=pl.col("variable_id").ne("tas"))
+    assert {name: (row["change"], row["newer"]) for name, row in found.items()} == {ID: ("superseded", None)}
+
+
+def test_a_retracted_version_takes_no_place(compare):
+    """The one before it is not superseded by what the archive has taken back."""
+    both = {ID: ["a.nc"], NEWER: ["b.nc"]}
+    found = compare(both, both, retracted=pl.col("version").eq("v20210101"))
+    assert {name: row["change"] for name, row in found.items()} == {NEWER: "retracted"}
+
+
 @pytest.mark.parametrize("said", ["True", "true", "1", "1.0"])
 def test_retracted_datasets_come_first(compare, said):
     """Whatever else has changed of them; a list that says it of none says it of none."""

@@ -1,12 +1,16 @@
 """What has changed between two catalogues, dataset by dataset, and what to do about each store.
 
 `CHANGES` are, the gravest first: a dataset that the new list calls retracted; one of which the new list has a newer
-version; one that is no longer listed; one whose files, or what the list says of their bytes, are others; a new one.
+version, or says that it is not the latest; one that is no longer listed; one whose files, or what the list says of
+their bytes, are others; a new one.
 """
+
+from collections.abc import Sequence
 
 import polars as pl
 
 from cmip6zarr.catalogue import versions
+from cmip6zarr.catalogue.projects import Project
 
 CHANGES = {
     "retracted": "Do not use its store, and tell its readers: the archive has taken the data back.",
@@ -20,39 +24,54 @@ CHANGES = {
 COLUMNS = ("change", "dataset", "newer", "files_new", "files_gone", "files_changed", "store", "what_to_do")
 
 
-def compare(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+def compare(old: pl.DataFrame, new: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
     """Return a row of COLUMNS for each dataset that is not as it was, the gravest change first; `store` is null.
 
     `old` and `new` have a row per file, as `esm.read_rows` returns them: id, file, size, checksum, retracted, latest.
+    `own` are the projects that are not built in.
     """
-    files = changed_files(old, new)
-    before, now = (_datasets(rows) for rows in (old, new))
-    every = before.select("id", was=True).join(now.with_columns(listed=True), on="id", how="full", coalesce=True)
+    now = new.group_by("id").agg(pl.col("retracted", "latest").max())
+    every = standing(old.select("id").unique(), now, own)
+    every = every.join(changed_files(old, new), on="id", how="left")
+    change = pl.coalesce(
+        "change",
+        pl.when(~pl.col("was")).then(pl.lit("new")),
+        pl.when(pl.sum_horizontal("files_new", "files_gone", "files_changed") > 0).then(pl.lit("changed")),
+    )
+    found = every.with_columns(change=change).filter(pl.col("change").is_not_null())
+    found = found.with_columns(pl.col("^files_.*$").fill_null(0), store=pl.lit(None, pl.String))
+    return in_order(found)
+
+
+def standing(was: pl.DataFrame, now: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
+    """Return a row for each dataset that was, or that a list has now, with what the list makes of it.
+
+    `was` has `id`, `now` is as `esm.read_listed` returns it. Columns are `id`, `was` (Boolean), `change` (retracted,
+    superseded, gone or null) and `newer`, the version that takes its place. A version that is retracted takes no
+    other's.
+    """
+    every = was.with_columns(was=True).join(now.with_columns(listed=True), on="id", how="full", coalesce=True)
     every = every.with_columns(pl.col("was", "listed", "retracted").fill_null(value=False))
-    every = every.with_columns(family=versions.family(pl.col("id")))
-    every = every.join(versions.newest(now), on="family", how="left").join(files, on="id", how="left")
+    newest = versions.newest(every.filter(pl.col("listed") & ~pl.col("retracted")), own)
+    every = every.with_columns(family=versions.family(pl.col("id"), own)).join(newest, on="family", how="left")
     every = every.with_columns(newer=pl.when(pl.col("newer") != pl.col("id")).then("newer"))
     change = (
         pl.when("retracted")
         .then(pl.lit("retracted"))
-        .when(pl.col("newer").is_not_null())
+        .when(pl.col("newer").is_not_null() | ~pl.col("latest"))
         .then(pl.lit("superseded"))
         .when(~pl.col("listed"))
         .then(pl.lit("gone"))
-        .when(~pl.col("was"))
-        .then(pl.lit("new"))
-        .when(pl.sum_horizontal("files_new", "files_gone", "files_changed") > 0)
-        .then(pl.lit("changed"))
     )
-    found = every.with_columns(change=change.cast(pl.Enum(list(CHANGES)))).filter(pl.col("change").is_not_null())
-    what = pl.col("change").cast(pl.String).replace(CHANGES)
-    found = found.with_columns(pl.col("^files_.*$").fill_null(0), what_to_do=what, store=pl.lit(None, pl.String))
-    return found.rename({"id": "dataset"}).select(COLUMNS).sort("change", "dataset")
+    return every.select("id", "was", "newer", change=change)
 
 
-def _datasets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a row per dataset: id, and whether any of its rows is retracted, or the latest."""
-    return rows.group_by("id").agg(pl.col("retracted").any(), pl.col("latest").any())
+def in_order(found: pl.DataFrame) -> pl.DataFrame:
+    """Return changes of datasets, `id` and `change`, as rows of those of COLUMNS that there are, the gravest first."""
+    what = pl.col("change").replace(CHANGES)
+    found = found.with_columns(what_to_do=what, change=pl.col("change").cast(pl.Enum(list(CHANGES))))
+    found = found.rename({"id": "dataset"})
+    return found.select(name for name in COLUMNS if name in found.columns).sort("change", "dataset")
 
 
 def changed_files(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:

@@ -79,14 +79,17 @@ def build(
     entries = [found[path] for path in sorted(found)]
     if not latest:
         return table(entries), aside.reasons
-    chosen, older = newest(entries)
+    chosen, older = newest(entries, [project for project in reading.projects if project.path])
     return table(chosen), aside.reasons | older
 
 
-def newest(entries: Sequence[Listed]) -> tuple[list[Listed], dict[str, int]]:
-    """Return the files of the newest version of each dataset, and {reason: number} of those of older ones."""
+def newest(entries: Sequence[Listed], own: Sequence[Project] = ()) -> tuple[list[Listed], dict[str, int]]:
+    """Return the files of the newest version of each dataset, and {reason: number} of those of older ones.
+
+    `own` are the projects that are not built in.
+    """
     names = [".".join(entry.facets.values()) for entry in entries]
-    kept = set(versions.newest(pl.DataFrame({"id": list(dict.fromkeys(names))}))["newer"])
+    kept = set(versions.newest(pl.DataFrame({"id": list(dict.fromkeys(names))}), own)["newer"])
     chosen = [entry for name, entry in zip(names, entries, strict=True) if name in kept]
     older = len(set(names) - kept)
     return chosen, {f"files of {older} older versions": len(entries) - len(chosen)} if older else {}

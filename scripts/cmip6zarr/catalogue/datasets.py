@@ -1,6 +1,6 @@
 """The datasets of a catalogue, in columns: a million of files as Python objects takes three times the memory."""
 
-from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
 
 import polars as pl
 
@@ -45,6 +45,11 @@ class Datasets(Mapping[str, Dataset]):
 
     def __len__(self) -> int:
         return len(self._place)
+
+    def without(self, names: Collection[str]) -> "Datasets":
+        """Return the datasets but for some."""
+        table = self._table.with_columns(id=pl.Series(self._place, dtype=pl.String))
+        return Datasets(table.filter(~pl.col("id").is_in(list(names))), self._own)
 
     def values(self) -> ValuesView[Dataset]:
         """Return all datasets: to go through them takes less than to ask for each."""

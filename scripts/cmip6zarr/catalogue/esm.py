@@ -1,7 +1,8 @@
 """An intake-esm catalogue in, datasets out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,15 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all."""
+    """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all.
+
+    `says` tells whether it has columns of SAID.
+    """
 
     datasets: Datasets
     left_aside: dict[str, int]
     rows: int
+    says: bool = False
 
 
 def read_catalogue(
@@ -51,7 +56,7 @@ def read_catalogue(
     """
     select = dict(select or {})
     limit = select.pop("limit", None)
-    try:
+    with _errors_of(path):
         rows, of = _named(*_open(Path(path)), _known(own, unnamed), unnamed)
         counts = dict(rows.group_by("reason").len().sort("reason").collect(engine="streaming").iter_rows())
         left_aside = {reason: number for reason, number in counts.items() if reason is not None}
@@ -63,13 +68,8 @@ def read_catalogue(
         datasets, wrong = _datasets(chosen, limit, own)
         if not datasets:
             raise CatalogueError("; ".join(refused | wrong))
-        return Catalogue(datasets, left_aside | refused | wrong, sum(counts.values()))
-    except (CatalogueError, selecting.SelectError, naming.NoColumn) as error:
-        raise CatalogueError(f"{path}: {error}") from None
-    except ProjectError as error:
-        raise CatalogueError(str(error)) from None
-    except (OSError, EOFError, UnicodeError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, error) from error
+        says = any(name in of.columns for name in SAID)
+        return Catalogue(datasets, left_aside | refused | wrong, sum(counts.values()), says)
 
 
 def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
@@ -79,30 +79,49 @@ def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> p
     `checksum` (as `checksums.sums` has it), `retracted` and `latest` (Boolean), null where the list says nothing. Rows
     that `read_catalogue` leaves aside are not there. Raises CatalogueError.
     """
-    try:
-        table, assets = _open(Path(path))
-        rows, of = _named(table, assets, _known(own, unnamed), unnamed)
-        there = [name for name in SAID if name in of.columns]
-        said = table.select(pl.col(there).cast(pl.String).str.to_lowercase().is_in(YES)).with_row_index("row", offset=1)
-        lacking = {name: pl.lit(None, pl.Boolean) for name in SAID if name not in there}
-        sound = pl.col("reason").is_null() & pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$")
+    with _errors_of(path):
+        rows, of = _sound(Path(path), own, unnamed)
         size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
         checksum = checksums.sums(of).get("sum", pl.lit(None, pl.String))
-        found = rows.filter(sound).select("row", "id", file=pl.col("path").hash(), size=size, checksum=checksum)
-        found = found.join(said, on="row", how="left") if there else found
-        return found.with_columns(**lacking).drop("row").collect(engine="streaming")
-    except (naming.NoColumn, CatalogueError) as error:
+        found = rows.select("id", *SAID, file=pl.col("path").hash(), size=size, checksum=checksum)
+        return found.collect(engine="streaming")
+
+
+def read_listed(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
+    """Return a row for each dataset of a catalogue, selected or not: `id`, and `retracted` and `latest` of any file.
+
+    Both are null where the list says nothing of it. Raises CatalogueError.
+    """
+    with _errors_of(path):
+        rows, _ = _sound(Path(path), own, unnamed)
+        return rows.group_by("id").agg(pl.col(SAID).max()).collect(engine="streaming")
+
+
+def _sound(path: Path, own: Sequence[str], unnamed: str) -> tuple[pl.LazyFrame, naming.Table]:
+    """Return the rows that are NetCDF files of a dataset, with the columns SAID, and what their table is."""
+    table, assets = _open(path)
+    rows, of = _named(table, assets, _known(own, unnamed), unnamed)
+    rows = rows.filter(pl.col("reason").is_null() & pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$"))
+    there = [name for name in SAID if name in of.columns]
+    if there:
+        said = table.select(pl.col(there).cast(pl.String).str.to_lowercase().is_in(YES)).with_row_index("row", offset=1)
+        rows = rows.join(said, on="row", how="left")
+    return rows.with_columns(**{name: pl.lit(None, pl.Boolean) for name in SAID if name not in there}), of
+
+
+@contextmanager
+def _errors_of(path: str | Path) -> Iterator[None]:
+    """Turn what goes wrong with the catalogue at a path into a CatalogueError that names it."""
+    try:
+        yield
+    except (CatalogueError, selecting.SelectError, naming.NoColumn) as error:
         raise CatalogueError(f"{path}: {error}") from None
     except ProjectError as error:
         raise CatalogueError(str(error)) from None
     except (OSError, EOFError, UnicodeError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str | Path, error: Exception) -> CatalogueError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-    # It may quote whatever bytes the file holds, and goes to a terminal.
-    return CatalogueError(f"{path}: cannot be read: {printable(first_line)}")
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        # It may quote whatever bytes the file holds, and goes to a terminal.
+        raise CatalogueError(f"{path}: cannot be read: {printable(first_line)}") from error
 
 
 def _known(own: Sequence[str], unnamed: str) -> tuple[Project, ...]:
