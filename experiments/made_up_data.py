@@ -1,7 +1,7 @@
 """Make a made-up dataset of any size (`scripts/demo.py`), its field laid out in the files in one of four ways.
 
 Called with a folder, files, steps in a file, latitudes, longitudes, bits that a value keeps after the point, a layout
-of LAYOUTS, and the share of steps, in runs of four, that are nothing but fill value.
+of LAYOUTS, the share of steps, in runs of four, that are nothing but fill value, and levels.
 """
 
 import sys
@@ -18,12 +18,19 @@ The last three are shuffled and deflated at level 1.
 
 
 def make(
-    work: Path, files: int, steps: int, grid: tuple[int, int], bits: int = 9, layout: str = "steps", empty: float = 0
+    work: Path,
+    files: int,
+    steps: int,
+    grid: tuple[int, int],
+    bits: int = 9,
+    layout: str = "steps",
+    empty: float = 0,
+    levels: int = 8,
 ) -> Path:
     """Return the folder of a made-up dataset below `work`, which is made unless it is there."""
-    folder = work / f"{files}x{steps}x{grid[0]}x{grid[1]}x{bits}-{layout}-{empty:g}" / "nc"
+    folder = work / f"{files}x{steps}x{grid[0]}x{grid[1]}x{bits}-{layout}-{empty:g}-{levels}" / "nc"
     if len(list(folder.glob("*.nc"))) < files:
-        run(Case([sys.executable, __file__, folder, files, steps, *grid, bits, layout, empty]))
+        run(Case([sys.executable, __file__, folder, files, steps, *grid, bits, layout, empty, levels]))
     return folder
 
 
@@ -34,6 +41,8 @@ def main(argv: list[str]) -> None:
 
     folder, layout, empty = Path(argv[0]), argv[6], float(argv[7])
     files, steps, demo.LATITUDES, demo.LONGITUDES, demo.BITS = map(int, argv[1:6])
+    demo.LEVELS = int(argv[8])
+    demo.PRESSURES_PA = demo.np.linspace(1e5, 1e3, demo.LEVELS)
     demo.make_files(folder, files, steps)
     if layout != "steps" or empty:
         for number, path in enumerate(sorted(folder.glob("*.nc"))):

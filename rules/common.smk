@@ -20,7 +20,7 @@ from cmip6zarr.campaign import bundles, configuration, course, findings, finishe
 from cmip6zarr.campaign import pending, replaced, tables, terminal
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
-from cmip6zarr.job import receipts, request, slurm
+from cmip6zarr.job import receipts, request, settings, slurm
 from cmip6zarr.store import backend, s3_client
 
 # A terminal that is closed ends a run as Ctrl-C does: its jobs are ended, and no lock is left.
@@ -57,9 +57,15 @@ if workflow.is_main_process:
         read = esm.read_catalogue(config["catalogue"], config["select"], config["projects"], config["project"])
     except esm.CatalogueError as error:
         raise WorkflowError(str(error)) from None
+    if wrong := settings.fault(config):
+        raise WorkflowError(wrong)
     LISTED, LEFT_ASIDE = read.datasets, read.left_aside
     LEFT = pending.remaining(LISTED, config)
-    for told in (replaced.refusal(LEFT.replaced, config), outdated.told(LEFT.changed)):
+    for told in (
+        replaced.refusal(LEFT.replaced),
+        outdated.told(LEFT.changed),
+        settings.unused(config, LISTED.values()),
+    ):
         if told:
             print(told, file=sys.stderr)
 

@@ -3,13 +3,15 @@
 
 def asked(wildcards, threads, attempt, rulename):
     """Return QoS, memory and minutes of a job: each try asks for twice what the one before did, as far as is granted."""
-    mem_mb = slurm.memory_mb(rulename, config["memory_mib"])
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
-    dataset, raw_bytes = wildcards.get("dataset"), None
+    dataset, raw_bytes, rows = wildcards.get("dataset"), None, []
     if dataset:
+        rows = [row_of(wildcards)] if config["settings"] else []
         raw_bytes = slurm.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
     elif bundle := next((b for b in LEFT.bundles if b.id == wildcards.get("bundle")), None):
+        rows = (LISTED[name] for name in bundle.datasets)
         raw_bytes = slurm.RAW_PER_SOURCE * bundle.source_bytes
+    mem_mb = slurm.memory_mb(rulename, settings.memory_mib(config, rows))
     minutes, more = slurm.minutes_for(rulename, raw_bytes), 2 ** (attempt - 1)
     partition = workflow.get_rule(rulename).resources.get("slurm_partition")
     return slurm.granted(partition.raw if partition else "standard", threads, mem_mb * more, minutes * more)

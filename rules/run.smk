@@ -54,7 +54,7 @@ def check_roots():
 
 def check_replaced():
     """Raise WorkflowError if this run would write sealed stores again, and that is not allowed."""
-    told = replaced.refusal(LEFT.replaced, config)
+    told = replaced.refusal(LEFT.replaced)
     if told and (is_planned("convert") or is_planned("bundle")):
         raise WorkflowError(told)
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from cmip6zarr.campaign import estimates, forecast, pending, replaced
 from cmip6zarr.campaign.estimates import Figures
 from cmip6zarr.campaign.forecast import Forecast
 from cmip6zarr.catalogue import esm
-from cmip6zarr.core.text import human, printable
-from cmip6zarr.job import cli, slurm
+from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.core.text import human, printable, words
+from cmip6zarr.job import cli, settings
 
 
 def parse(argv):
@@ -20,18 +22,36 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
+def figures_of(config: dict, finished: list[Dataset]) -> dict[int | None, Figures]:
+    """Return {entry of `settings`: what to reckon with for its datasets}; None stands for those of no entry."""
+    names = defaultdict(list)
+    for row in finished:
+        names[settings.entry(config, row)].append(row.id)
+    own = dict(enumerate(settings.merged(config, number) for number in range(len(config["settings"])))) | {None: config}
+    return {number: estimates.measured(each, names[number]) for number, each in own.items()}
+
+
+def lines_of_settings(rows: list[Dataset], config: dict) -> Iterator[str]:
+    """Yield what each entry of `settings` makes of how many datasets, and the configuration of the others."""
+    for number, count in settings.numbers(config, rows).items():
+        own = config if number is None else settings.merged(config, number)
+        which = "others" if number is None else words(config["settings"][number]["select"])
+        yield f"  settings             {count:,} of {which}: {settings.told(own)}, {own['memory_mib']} MiB of memory"
+
+
+def lines(told: Forecast, config: dict) -> Iterator[str]:
     """Yield the forecast for a person, sums first."""
     others = f"; the other {told.datasets - told.looked_at:,} are taken to be like them"
     yield (
         f"{told.looked_at:,} datasets were looked at, {told.by_inventory:,} by their inventories, the others by the "
         f"size of their files{others if told.looked_at < told.datasets else ''}."
     )
-    yield (
-        f"Reckoned by {figures.source}: {figures.raw_per_source:.2f} bytes before compression and "
-        f"{figures.stored_per_source:.2f} in the store for each of a file, {figures.dataset_seconds:.1f} CPU seconds a "
-        f"dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {forecast.JOB_SECONDS} s a job."
-    )
+    for figures in told.figures:
+        yield (
+            f"Reckoned by {figures.source}: {figures.raw_per_source:.2f} bytes before compression and "
+            f"{figures.stored_per_source:.2f} in the store for each of a file, {figures.dataset_seconds:.1f} CPU "
+            f"seconds a dataset and {1 / figures.raw_byte_seconds / 1e6:.0f} MB/s, {forecast.JOB_SECONDS} s a job."
+        )
     objects = (
         "not known: no inventories" if told.objects is None else f"{told.objects:,.0f} in {told.inodes:,.0f} inodes"
     )
@@ -40,11 +60,10 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
     yield f"  out                  {human(told.stored_bytes)} under {config['store_root']}"
     yield f"  objects              {objects}"
     yield f"  core-hours           {told.cpu_hours:,.2f}"
-    for (rule, qos), number in told.jobs.items():
-        mem_mb = slurm.memory_mb(rule, config["memory_mib"])
+    for (rule, mem_mb, qos), number in told.jobs.items():
         yield f"  jobs                 {number:,.0f} {rule} of {config['threads']} cores, {mem_mb} MB, QoS {qos}"
-    if told.memory_mib:
-        yield f"  memory of a convert  at most {told.memory_mib} MiB of memory_mib = {config['memory_mib']}"
+    if told.planned_mib:
+        yield f"  memory of a convert  at most {told.planned_mib} MiB"
     if told.fields:
         anew = [field for field in told.fields if field[2]]
         copied = len(told.fields) - len(anew)
@@ -57,11 +76,15 @@ def lines(told: Forecast, figures: Figures, config: dict) -> Iterator[str]:
         yield f"  largest              {human(estimate.source_bytes):>7}  {estimate.dataset}"
 
 
+def missing(told: Forecast) -> str:
+    """Return how many of the files that were looked at are not there, and what to do."""
+    which = f"{len(told.missing_files):,} of {told.looked_at_files:,} files"
+    return f"{which} are not there, such as {told.missing_files[0]}: correct the catalogue, or fetch them."
+
+
 def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
     """Yield what would go wrong, or would be bad manners: each with what to do."""
     root = Path(config["store_root"]).absolute()
-    if told.missing_files:
-        yield f"{told.missing_files:,} files that were looked at are not there: correct the catalogue, or fetch them."
     for estimate in told.problems[: forecast.MOST_LISTED]:
         yield f"{estimate.dataset} cannot be converted: {estimate.problem}"
     if len(told.problems) > forecast.MOST_LISTED:
@@ -106,11 +129,17 @@ def main(argv=None) -> int:
     print(f"{len(left.names):,} datasets to do, of {len(listed):,}; the others are finished or were refused.")
     if not left.names:
         return cli.OK
-    if stopped := replaced.refusal(left.replaced, config):
+    if stopped := replaced.refusal(left.replaced):
         print(printable(f"WARNING: {stopped}"))
-    figures = estimates.measured(config, sorted(done))
-    told = forecast.forecast([listed[name] for name in left.names], len(left.bundles), config, figures)
-    for line in lines(told, figures, config):
+    figures = figures_of(config, [listed[name] for name in sorted(done)])
+    rows = [listed[name] for name in left.names]
+    told = forecast.forecast(rows, left.bundles, config, figures)
+    if told.missing_files:
+        print(printable(f"WARNING: {missing(told)}"))
+    if config["settings"]:
+        for line in lines_of_settings(rows, config):
+            print(printable(line))
+    for line in lines(told, config):
         print(printable(line))
     for line in warnings(told, len(listed), config):
         print(printable(f"WARNING: {line}"))

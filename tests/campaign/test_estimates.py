@@ -9,10 +9,10 @@ from builders import dataset_id, make_catalogue, make_dataset
 from chain import configuration, run_convert, run_inventory
 
 import plan as script
-from cmip6zarr.campaign import estimates, forecast
+from cmip6zarr.campaign import bundles, estimates, forecast
 from cmip6zarr.catalogue import drs, esm
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.job import receipts, request
+from cmip6zarr.job import receipts, request, slurm
 
 NAMES = [dataset_id(source_id=f"MODEL-{letter}") for letter in "ABC"]
 
@@ -104,7 +104,7 @@ def test_what_would_fail_is_said(campaign, capsys):
     said = told(capsys, config, memory_mib=64)
     assert f"WARNING: {NAMES[0]} cannot be converted: " in said
     assert "raise memory_mib to" in said
-    assert "WARNING: 1 files that were looked at are not there" in said
+    assert f"WARNING: 1 of 6 files are not there, such as {rows[NAMES[1]].files[0]}:" in said
     assert "cannot be converted" not in told(capsys, config)
 
 
@@ -129,9 +129,9 @@ def test_a_sample_stands_for_all(campaign, monkeypatch):
     """Where not all datasets are looked at, sums are those of the sample, file by file."""
     config, rows = campaign
     figures = estimates.assumed(config)
-    all_of_them = forecast.forecast(list(rows.values()), 0, config, figures)
+    all_of_them = forecast.forecast(list(rows.values()), [], config, {None: figures})
     monkeypatch.setattr(estimates, "MOST_LOOKED_AT", 2)
-    some = forecast.forecast(list(rows.values()), 0, config, figures)
+    some = forecast.forecast(list(rows.values()), [], config, {None: figures})
     assert (all_of_them.looked_at, some.looked_at, some.datasets, some.files) == (3, 2, 3, 6)
     assert some.source_bytes == pytest.approx(all_of_them.source_bytes, rel=0.01)
     assert some.objects == all_of_them.objects
@@ -141,12 +141,40 @@ def test_a_sample_stands_for_all(campaign, monkeypatch):
 def test_jobs_are_those_of_bundles(campaign):
     """With bundles there are as many jobs as bundles, and the start of each dataset costs less."""
     config, rows = campaign
-    alone = forecast.forecast(list(rows.values()), 0, config, estimates.assumed(config))
+    alone = forecast.forecast(list(rows.values()), [], config, {None: estimates.assumed(config)})
     bundled = config | {"bundle": {"datasets": 2, "gib": 20}}
-    together = forecast.forecast(list(rows.values()), 2, bundled, estimates.assumed(bundled))
-    assert together.jobs == {("bundle", "short"): 2}
-    assert {rule for rule, _ in alone.jobs} == {"inventory", "convert", "verify", "size_report"}
+    some = bundles.bundles(rows, bundled)
+    together = forecast.forecast(list(rows.values()), some, bundled, {None: estimates.assumed(bundled)})
+    assert together.jobs == {("bundle", slurm.memory_mb("bundle", 1024), "short"): 2}
+    assert {job.rule for job in alone.jobs} == {"inventory", "convert", "verify", "size_report"}
     assert alone.cpu_hours > 4 * together.cpu_hours
+
+
+def test_each_entry_of_settings_is_told_and_reckoned_with(campaign, capsys):
+    """What each entry makes of how many datasets is told, and bytes, memory and jobs are those of its settings."""
+    config, rows = campaign
+    for name in NAMES:
+        inventory(config, name)
+    own = {"codec": "small", "memory_mib": 4096, "chunks": {"time": 1}}
+    entries = [{"select": {"source_id": "MODEL-A"}, **own}]
+    said = told(capsys, config, settings=entries)
+    assert "1 of source_id: MODEL-A: Zarr v3, small, chunks time: 1, verify full, 4096 MiB of memory\n" in said
+    assert "2 of others: Zarr v3, balanced, chunks of 32 MiB, verify full, 1024 MiB of memory\n" in said
+    assert said.count("Reckoned by") == 2
+    figures = {None: estimates.assumed(config), 0: estimates.assumed(config | own)}
+    by_entry = forecast.forecast(list(rows.values()), [], config | {"settings": entries}, figures)
+    whole = [
+        forecast.forecast(list(rows.values()), [], c, {None: estimates.assumed(c)}) for c in (config, config | own)
+    ]
+    assert by_entry.stored_bytes == pytest.approx((2 * whole[0].stored_bytes + whole[1].stored_bytes) / 3)
+    assert by_entry.objects == pytest.approx((2 * whole[0].objects + whole[1].objects) / 3)
+    assert by_entry.cpu_hours == pytest.approx((2 * whole[0].cpu_hours + whole[1].cpu_hours) / 3)
+    converting = {job.mem_mb: number for job, number in by_entry.jobs.items() if job.rule == "convert"}
+    assert sorted(converting.values()) == [1, 2]
+    assert max(converting) - min(converting) == 4096 - 1024
+    bundled = config | {"settings": entries, "bundle": {"datasets": 2, "gib": 20}}
+    some = forecast.forecast(list(rows.values()), bundles.bundles(rows, bundled), bundled, figures)
+    assert sorted(job.mem_mb for job in some.jobs) == [slurm.memory_mb("bundle", most) for most in (1024, 4096)]
 
 
 def finish(config, row, **facts):

@@ -5,8 +5,11 @@ import os
 
 import clones
 import pytest
+import zarr
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, RULES, TABLES, A, B, assert_converted, chain, changed, read_rows, sources, write_rows
+
+from cmip6zarr.catalogue import drs
 
 pytestmark = pytest.mark.workflow
 
@@ -127,6 +130,25 @@ def test_how_a_job_is_run(clone):
     assert clone.plan("--config", "memory_mib=2048", "threads=2") == NOTHING
 
 
+def test_settings_of_one_dataset(clone):
+    """Another codec, format and chunking for one dataset write its store alone, as asked; then nothing is left."""
+    (clone.folder / "own.yaml").write_text(
+        "settings:\n- select: {source_id: MODEL-A}\n  codec: fast\n  zarr_format: 2\n  chunks: {time: 1}\n"
+        "replace: {codec: [small, fast], zarr_format: 2, chunks: {time: 1}}"
+    )
+    own = ("--configfile", "own.yaml")
+    before = clone.files()
+    assert clone.plan(*own) == chain(A, rules=RULES[1:])
+    clone.snakemake(*own)
+    assert sources(changed(before, clone.files())) == {"MODEL-A"}
+    assert_converted(clone, A, B)
+    stores = [zarr.open_group(clone.stores / drs.store_folder(name), mode="r") for name in (A, B)]
+    assert [store.metadata.zarr_format for store in stores] == [2, 3]
+    assert stores[0]["tas"].chunks[0] == 1
+    assert clone.plan(*own) == NOTHING
+    assert "settings: no dataset of this run" in clone.snakemake("-n", *own, "--config", "select={source_id: MODEL-B}")
+
+
 def test_what_a_store_is_like(clone):
     """Codec, format and chunks are: where it is allowed, every store is written again, without another inventory."""
     (clone.folder / "chunks.yaml").write_text("chunks: {time: 1}\nreplace: {chunks: {time: 1}}")
@@ -142,6 +164,9 @@ def test_what_a_store_is_like(clone):
 def test_sealed_stores_are_not_written_again_unasked(clone):
     """A setting that differs stops the run before anything is planned, and so does a permission for another value."""
     before = clone.files()
+    own = "--config", "settings=[{select: {source_id: MODEL-A}, codec: fast}]"
+    said = clone.snakemake(*own, expect=1)
+    assert "1 sealed stores would be written again: codec is fast" in said
     for config in (
         ("codec=fast",),
         ("codec=fast", "replace={codec: small}"),

@@ -76,6 +76,14 @@ def test_no_value_that_may_be_secret_is_told(config, named):
         ),
         ({"select": {"limit": "3"}}, "select.limit: found '3', expected integer. Within braces"),
         ({"chunks": "x" * 9999}, "chunks: found 'xxx"),
+        ({"settings": [{"select": {"table_id": "day"}, "codec": "fats"}]}, "settings.0.codec: .* mean 'fast'?"),
+        ({"settings": [{"select": {}, "codec": "fast"}]}, "settings.0.select: found {}"),
+        ({"settings": [{"select": {"table_id": "day"}}]}, "settings.0: found .* at least one setting"),
+        ({"settings": [{"select": {"table_id": "day"}, "verify": "full"}]}, "unknown key 'settings.0.verify'"),
+        (
+            {"zarr_format": 3, "shard_mib": 64, "settings": [{"select": {"table_id": "day"}, "zarr_format": 2}]},
+            "settings.0.shard_mib: found 64, expected 0, for Zarr v2 has no shards",
+        ),
         ({"xyz": 1}, "unknown key 'xyz': expected one of catalogue, title, select"),
     ],
 )

@@ -10,8 +10,10 @@ from cmip6zarr.catalogue import dataset
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
+from cmip6zarr.job import settings
 from cmip6zarr.job.receipts import Results
-from cmip6zarr.job.request import Config, asked
+from cmip6zarr.job.request import asked
+from cmip6zarr.job.settings import Config
 
 FILE_BYTES = 100 * 2**20
 """A file of unknown size: about a century of a monthly field on a grid of one degree, compressed."""
@@ -81,4 +83,6 @@ def handed_over(results: Results, bundle: str, config: Config) -> list[Dataset]:
 def digest(rows: list[Dataset], config: Config) -> str:
     """Return twelve hex digits that change when rows, what is asked of them, the policy or RECIPE do."""
     facts = [asked(config, rows[0]), config["policy"], [row.digest for row in rows]]
+    if config["settings"]:
+        facts.append([config["settings"], [settings.entry(config, row) for row in rows]])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

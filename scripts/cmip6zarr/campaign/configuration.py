@@ -6,7 +6,8 @@ from typing import Any
 
 import jsonschema
 
-from cmip6zarr.job.request import Config
+from cmip6zarr.job import settings
+from cmip6zarr.job.settings import Config
 
 SECRETS = "Credentials come from the environment or ~/.aws."
 IN_A_FILE = "Within braces on the command line Snakemake takes a number for text: set it in a file (--configfile)."
@@ -17,11 +18,20 @@ def fault(config: Config, schema: Mapping[str, Any]) -> str | None:
 
     Keys that are not known are named, their values are not, nor those of `s3`: Snakemake's own message prints all.
     """
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: not of_keys(error))
-    if not errors:
-        return None
-    error = errors[0]
-    path = [str(word) for word in error.absolute_path]
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda error: not of_keys(error))
+    if errors:
+        return told(errors[0], [])
+    # An entry may be sound by itself, and not together with what it leaves as it is.
+    for number in range(len(config.get("settings", ()))):
+        for error in validator.iter_errors(settings.merged(config, number)):
+            return told(error, ["settings", str(number)])
+    return None
+
+
+def told(error: jsonschema.ValidationError, within: list[str]) -> str:
+    """Return a fault in words; `within` is where the mapping lies that was looked at."""
+    path = [*within, *(str(word) for word in error.absolute_path)]
     if of_keys(error):
         return unknown(error, path)
     key, is_secret = ".".join(path) or "configuration", path[:1] == ["s3"] or "@" in str(error.instance)
@@ -59,8 +69,8 @@ def expected(error: jsonschema.ValidationError) -> str:
     limits = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
     if error.validator in limits:
         return f"{limits[str(error.validator)]} {value}"
-    told = str(error.schema.get("description", f"{error.validator} {value}")).removesuffix(".")
-    return f"another value: {told}"
+    words = str(error.schema.get("description", f"{error.validator} {value}")).removesuffix(".")
+    return f"another value: {words}"
 
 
 def hints(error: jsonschema.ValidationError, is_secret: bool) -> list[str]:
@@ -69,9 +79,9 @@ def hints(error: jsonschema.ValidationError, is_secret: bool) -> list[str]:
         return [SECRETS]
     choices = map(str, error.validator_value if error.validator == "enum" else ())
     near = get_close_matches(str(error.instance), choices, 1)
-    told = [f"Did you mean {near[0]!r}?"] if near else []
+    meant = [f"Did you mean {near[0]!r}?"] if near else []
     is_number = any(text.replace(".", "", 1).isdigit() for text in texts(error.instance))
-    return told + ([IN_A_FILE] if is_number and error.validator in ("type", "oneOf") else [])
+    return meant + ([IN_A_FILE] if is_number and error.validator in ("type", "oneOf") else [])
 
 
 def texts(value: object) -> list[str]:

@@ -12,7 +12,8 @@ from cmip6zarr.convert.writer import arrays_of
 from cmip6zarr.core.chunks import MIB, folders_of
 from cmip6zarr.core.errors import Refused
 from cmip6zarr.job import receipts
-from cmip6zarr.job.request import RULES, Config
+from cmip6zarr.job.request import RULES
+from cmip6zarr.job.settings import Config
 from cmip6zarr.model.inventory import Inventory
 from cmip6zarr.plan import planning
 from cmip6zarr.plan.budget import Budget, ChunkRule
@@ -70,7 +71,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one dataset will take.
+    """What one dataset will take, reckoned with `figures`.
 
     `objects` are those of a store, None where not even the plan can be guessed, `folder_files` the most in one folder,
     `small_objects` those below the limit. `fields` are those that preset `native`
@@ -78,11 +79,12 @@ class Estimate:
     """
 
     dataset: str
+    figures: Figures
     files: int
     source_bytes: int
     raw_bytes: int
     by_inventory: bool
-    missing_files: int = 0
+    missing_files: tuple[str, ...] = ()
     objects: int | None = None
     inodes: int | None = None
     folder_files: int = 0
@@ -100,10 +102,10 @@ class Chunks(NamedTuple):
 
 
 def assumed(config: Config) -> Figures:
-    """Return the figures of the benchmark for a configuration."""
+    """Return the figures of the benchmark for the configuration of a dataset."""
     codec = config["codec"]
     return Figures(
-        "the benchmark in docs/performance.md",
+        f"the benchmark of {codec} in docs/performance.md",
         RAW_PER_SOURCE,
         STORED_PER_SOURCE[codec],
         BUNDLED_CPU_SECONDS if config["bundle"]["datasets"] else DATASET_CPU_SECONDS,
@@ -112,7 +114,7 @@ def assumed(config: Config) -> Figures:
 
 
 def measured(config: Config, finished: Iterable[str]) -> Figures:
-    """Return the figures of the campaign's own receipts, those of the benchmark where too few datasets are finished."""
+    """Return the figures of the receipts of finished datasets, those of the benchmark where these are too few."""
     figures, results = assumed(config), config["results"]
     found = [{rule: receipts.find(results, rule, name) or {} for rule in RULES} for name in spread(list(finished))]
     found = [facts for facts in found if all(facts.values())]
@@ -139,7 +141,7 @@ def spread(some: Sequence[Each]) -> list[Each]:
 
 
 def look(row: Dataset, config: Config, figures: Figures) -> Estimate:
-    """Return what one dataset will take, from the receipt of its inventory, else from the sizes of its files."""
+    """Return what a dataset will take in its configuration, from the receipt of its inventory, else from its files."""
     inventory = receipts.load_if_any(Inventory, config["results"], row.id)
     if inventory and inventory.row == row.digest:
         return by_plan(row, inventory, config, figures)
@@ -147,16 +149,17 @@ def look(row: Dataset, config: Config, figures: Figures) -> Estimate:
         paths: Sequence[str] = row_files.expand(row.files)
     except Refused:
         paths = row.files
-    sizes = [size for path in paths if (size := _size(path)) is not None]
-    source_bytes, missing = sum(sizes), len(paths) - len(sizes)
-    estimate = Estimate(row.id, len(row.files), source_bytes, 0, False, missing)
-    return by_size(estimate, config, figures)
+    sizes = {path: _size(path) for path in paths}
+    missing = tuple(path for path, size in sizes.items() if size is None)
+    source_bytes = sum(size or 0 for size in sizes.values())
+    estimate = Estimate(row.id, figures, len(paths), source_bytes, 0, False, missing)
+    return by_size(estimate, config)
 
 
 def by_plan(row: Dataset, inventory: Inventory, config: Config, figures: Figures) -> Estimate:
     """Return what the plan of a dataset says, the one that convert would make."""
     source_bytes, raw_bytes = inventory.source_bytes, inventory.raw_bytes
-    known = Estimate(row.id, len(inventory.files), source_bytes, raw_bytes, True)
+    known = Estimate(row.id, figures, len(inventory.files), source_bytes, raw_bytes, True)
     lengths = None if config["chunks"] == "auto" else config["chunks"]
     rule = ChunkRule(lengths, int(config["chunk_mib"] * MIB), int(config["shard_mib"] * MIB))
     budget = Budget(int(config["memory_mib"] * MIB), config["threads"], home_of(row.id, config).uploads)
@@ -178,8 +181,9 @@ def home_of(dataset: str, config: Config) -> Home:
     return at(place, s3_client.settings(s3_client.option(config["s3"])))
 
 
-def by_size(estimate: Estimate, config: Config, figures: Figures) -> Estimate:
+def by_size(estimate: Estimate, config: Config) -> Estimate:
     """Return an estimate with what can be said without an inventory: objects only where chunks have a size in bytes."""
+    figures = estimate.figures
     raw_bytes = round(estimate.source_bytes * figures.raw_per_source)
     estimate = replace(estimate, raw_bytes=raw_bytes)
     if config["chunks"] != "auto":

@@ -15,7 +15,7 @@ from pathlib import Path
 from cmip6zarr.core.files import JSON
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
-from cmip6zarr.job.request import Config
+from cmip6zarr.job.settings import Config
 
 NAME = "campaign"
 """Of the file in the results, which is written as receipts are."""

@@ -11,7 +11,7 @@ from cmip6zarr.campaign.bundles import Bundle
 from cmip6zarr.campaign.replaced import Change
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import due, receipts, request
-from cmip6zarr.job.request import Config
+from cmip6zarr.job.settings import Config
 
 MARK = "datasets.done"
 """A run leaves it in the results when all its datasets are done, before the tables are made."""

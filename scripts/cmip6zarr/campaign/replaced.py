@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cmip6zarr.catalogue.dataset import Dataset
-from cmip6zarr.job import receipts, request
-from cmip6zarr.job.request import Config
+from cmip6zarr.job import receipts, request, settings
+from cmip6zarr.job.settings import Config
 
 SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")
 """Keys of the configuration that decide what a store is like, as receipts of convert have them."""
@@ -29,21 +29,23 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Confi
     found: Counter[Change] = Counter()
     for name in sealed.intersection(left):
         before = (receipts.find(results, "convert", name) or {}).get("asked", {})
+        own = settings.of(config, listed[name])
         now = request.asked(config, listed[name])["convert"]
         found.update(
             (setting, str(before[setting]), str(now[setting]))
             for setting in SETTINGS
-            if setting in before and before[setting] != now[setting] and not allowed(setting, config)
+            if setting in before and before[setting] != now[setting] and not allowed(setting, own)
         )
     return dict(found)
 
 
 def allowed(setting: str, config: Config) -> bool:
-    """Tell whether the configuration allows that sealed stores are written again for the value of a setting.
+    """Tell whether the configuration of a dataset allows that its store is written again for the value of a setting.
 
     Within braces on its command line Snakemake takes numbers for texts.
     """
-    return setting in config["replace"] and as_text(config["replace"][setting]) == as_text(config[setting])
+    values = config["replace"].get(setting, [])
+    return as_text(config[setting]) in map(as_text, values if isinstance(values, list) else [values])
 
 
 def as_text(value: object) -> str:
@@ -55,11 +57,10 @@ def as_text(value: object) -> str:
     return str({key: str(each) for key, each in value.items()}) if isinstance(value, Mapping) else str(value)
 
 
-def refusal(found: Mapping[Change, int], config: Config) -> str | None:
+def refusal(found: Mapping[Change, int]) -> str | None:
     """Return why a run does not begin: how many sealed stores, which settings, and what to do; None if nothing is lost.
 
-    >>> config = {"codec": "fast"}
-    >>> refusal({("codec", "small", "fast"): 12}, config)[:89]
+    >>> refusal({("codec", "small", "fast"): 12})[:89]
     '12 sealed stores would be written again: codec is fast, and was small when they were made'
     """
     if not found:
@@ -68,5 +69,9 @@ def refusal(found: Mapping[Change, int], config: Config) -> str | None:
         f"{count:,} sealed stores would be written again: {setting} is {now}, and was {before} when they were made"
         for (setting, before, now), count in sorted(found.items())
     ]
-    change = ", ".join(f"{setting}: {config[setting]}" for setting in sorted({setting for setting, *_ in found}))
+    values: dict[str, set[str]] = {}
+    for setting, _, now in sorted(found):
+        values.setdefault(setting, set()).add(now)
+    each = {name: ", ".join(sorted(some)) for name, some in values.items()}
+    change = ", ".join(f"{name}: {f'[{some}]' if len(values[name]) > 1 else some}" for name, some in each.items())
     return f"{'; '.join(told)}. Set it back, or allow that once with --config 'replace={{{change}}}'."

@@ -1,5 +1,7 @@
 """Bytes and foreign text as people read them."""
 
+from collections.abc import Mapping
+
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1))
 
 
@@ -20,3 +22,13 @@ def printable(text: str) -> str:
     'a?[2Jb'
     """
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def words(mapping: Mapping[str, object]) -> str:
+    """Return a mapping in words.
+
+    >>> words({"source_id": ["MIROC6", "CESM2"], "limit": 3})
+    'source_id: MIROC6, CESM2; limit: 3'
+    """
+    told = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in mapping.items()}
+    return "; ".join(f"{key}: {value}" for key, value in told.items())

@@ -15,11 +15,10 @@ import yaml
 from cmip6zarr import RECIPE
 from cmip6zarr.catalogue import drs
 from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.job import settings
 from cmip6zarr.job.receipts import Results
+from cmip6zarr.job.settings import Config
 from cmip6zarr.store import s3_client
-
-Config = Mapping[str, Any]
-"""The configuration of the workflow, as its schema describes it."""
 
 Options = dict[str, Any]
 """Values by the names of options."""
@@ -69,10 +68,14 @@ def asked(config: Config, row: Dataset) -> dict[str, Options]:
 def asker(config: Config) -> Callable[[Dataset], dict[str, Options]]:
     """Return a function that does for a dataset what `asked` does, with all that is not of the dataset worked out."""
     names = [name for of_rule in ASKED.values() for name in of_rule if name not in OF_DATASET]
-    same = {name: setting(name, config) for name in names}
+
+    @cache
+    def same(entry: int | None) -> Options:
+        of_entry = config if entry is None else settings.merged(config, entry)
+        return {name: setting(name, of_entry) for name in names}
 
     def asked_of(row: Dataset) -> dict[str, Options]:
-        values = same | {name: value(config, row) for name, value in OF_DATASET.items()}
+        values = same(settings.entry(config, row)) | {name: value(config, row) for name, value in OF_DATASET.items()}
         return {rule: {name: values[name] for name in of_rule} for rule, of_rule in ASKED.items()}
 
     return asked_of
@@ -80,7 +83,8 @@ def asker(config: Config) -> Callable[[Dataset], dict[str, Options]]:
 
 def how(rule: str, config: Config, row: Dataset) -> Options:
     """Return the other options of a rule."""
-    return {name: value_of(name, config, row) for name in HOW.get(rule, ())}
+    own = settings.of(config, row)
+    return {name: value_of(name, own, row) for name in HOW.get(rule, ())}
 
 
 def value_of(name: str, config: Config, row: Dataset) -> Any:

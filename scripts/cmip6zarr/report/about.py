@@ -1,13 +1,14 @@
 """Which campaign a report is of: its title, what it was told to make, of what, by what, where and when."""
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import polars as pl
 
 from cmip6zarr.campaign import last_run
 from cmip6zarr.core.files import JSON
+from cmip6zarr.core.text import words
+from cmip6zarr.job import settings
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.source.policy import POLICY
 
@@ -41,7 +42,7 @@ def _facts(
     return [
         ("Catalogue", config["catalogue"]),
         ("Selection", words(config["select"]) or "all of it"),
-        ("Settings", settings(config)),
+        *_settings(config),
         ("Policy", words({kind: choice for kind, choice in config["policy"].items() if choice != POLICY.get(kind)})),
         ("Stores", config["store_root"]),
         ("Published", config["publish_root"]),
@@ -53,27 +54,11 @@ def _facts(
     ]
 
 
-def settings(config: JSON) -> str:
-    """Return how stores are cut, compressed and verified, in a line.
-
-    >>> told = {"zarr_format": 3, "chunks": "auto", "chunk_mib": 32, "shard_mib": 0, "codec": "fast", "verify": "full"}
-    >>> settings(told)
-    'Zarr v3, fast, chunks of 32 MiB, verify full'
-    """
-    is_auto = config["chunks"] == "auto"
-    chunks = f"of {config['chunk_mib']:g} MiB" if is_auto else words(config["chunks"])
-    shards = f", shards of {config['shard_mib']:g} MiB" if config["shard_mib"] else ""
-    return f"Zarr v{config['zarr_format']}, {config['codec']}, chunks {chunks}{shards}, verify {config['verify']}"
-
-
-def words(mapping: Mapping[str, object]) -> str:
-    """Return a mapping in words.
-
-    >>> words({"source_id": ["MIROC6", "CESM2"], "limit": 3})
-    'source_id: MIROC6, CESM2; limit: 3'
-    """
-    told = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in mapping.items()}
-    return "; ".join(f"{key}: {value}" for key, value in told.items())
+def _settings(config: JSON) -> list[tuple[str, str]]:
+    """Return the settings, and those of datasets that have others."""
+    others = config.get("settings", ())  # which a campaign of an older version lacks
+    of_others = [(words(other["select"]), settings.told(settings.merged(config, n))) for n, other in enumerate(others)]
+    return [("Settings", settings.told(config)), *((f"Settings of {which}", told) for which, told in of_others)]
 
 
 def period(extent: tuple[float, float] | None) -> str | None:
