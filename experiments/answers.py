@@ -29,11 +29,14 @@ ROOT = EXPERIMENTS.parent
 VERSIONS = ("xarray", "zarr", "numcodecs", "dask", "netCDF4", "h5py", "numpy")
 HEAD = """# Answers to the note of June 2020
 
-The note that this workflow was thought of after ends with six questions, and leaves two things unexplained. This page
-answers them by measuring. **It is written by `make experiments`**: every figure, and every word that depends on one,
-comes from what one run has measured and left [beside the plots](answers/); to change the page, change
-[experiments/questions](../experiments/questions). Cases run in turn, round after round, and medians are given. Seconds
-and memory that differ by less than 10 % are called the same: the machine is no quieter than that.
+In a note of June 2020 a user of CMIP6 describes the conversion of one dataset, 320 GB of NetCDF, to a Zarr store by a
+short script of xarray and dask. This workflow grew out of that note. It ends with six questions, and leaves two
+effects unexplained. This page answers them by measuring.
+
+**The page is written by `make experiments`**: every figure, and every word that depends on one, comes from what one
+run has measured and left [beside the plots](answers/). To change the page, change
+[experiments/questions](../experiments/questions). Cases run in turn, round after round, and medians are given.
+Seconds and memory that differ by less than 10 % are called the same, since the machine is no quieter than that.
 """
 
 
