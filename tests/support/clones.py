@@ -28,6 +28,11 @@ ENDS = ("datasets", "campaign", "all")
 TABLES = {"sizes.tsv", "catalogue/stores.json", "catalogue/stores.csv"}
 A, B = (dataset_id(source_id=f"MODEL-{letter}") for letter in "AB")
 """What every clone's catalogue holds."""
+DEMO = {
+    ("CCCR-IITM", "IITM-ESM", "v20191226"): ["r1i1p1f1"],
+    ("MIROC", "MIROC6", "v20190311"): ["r1i1p1f1", "r2i1p1f1"],
+}
+"""Datasets of the demo that the documents name, and a second member: {(institution, model, version): members}."""
 
 
 class Clone:
@@ -200,3 +205,20 @@ def bundled(base: Path) -> Clone:
         clone.snakemake(*BUNDLED)
 
     return run_once(base, "bundled", run)
+
+
+@cache
+def demo(base: Path) -> Clone:
+    """Return a clone below `base` in which DEMO is done as `make demo` does it; tests leave it as it is."""
+
+    def run(clone: Clone) -> None:
+        data = clone.folder / "nc"
+        for (institution, model, version), members in DEMO.items():
+            for member in members:
+                facets = {"institution_id": institution, "source_id": model, "version": version, "variable_id": "ta"}
+                make_dataset(data, files=1, member_id=member, attributes={"variant_label": member}, **facets)
+        make_catalogue(data, clone.catalogue)
+        (clone.folder / "bundles.yaml").write_text("bundle: {datasets: 5}")
+        clone.snakemake("--configfile", "config/demo.yaml", "bundles.yaml")
+
+    return run_once(base, "demo", run)
