@@ -54,7 +54,8 @@ wildcard_constraints:
 LISTED, LEFT_ASIDE, LEFT = {}, {}, pending.Remaining()
 if workflow.is_main_process:
     try:
-        read = esm.read_catalogue(config["catalogue"], config["select"], config["projects"], config["project"])
+        keys = ("catalogue", "select", "projects", "project", "exclude")
+        read = esm.read_catalogue(*(config[key] for key in keys))
     except esm.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     if wrong := settings.fault(config):

@@ -119,7 +119,7 @@ def main(argv=None) -> int:
     config = parse(argv).config
     try:
         listed = esm.read_catalogue(
-            config["catalogue"], config["select"], config["projects"], config["project"]
+            *(config[key] for key in ("catalogue", "select", "projects", "project", "exclude"))
         ).datasets
     except esm.CatalogueError as error:
         print(error, file=sys.stderr)

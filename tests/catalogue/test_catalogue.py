@@ -21,6 +21,7 @@ from cmip6zarr.catalogue import drs, lines, projects
 from cmip6zarr.catalogue.build import Assets, build, write
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.esm import CatalogueError, read_catalogue
+from cmip6zarr.catalogue.listing import MOST_FOLDERS
 from cmip6zarr.core.errors import DatasetError
 
 ID = "CMIP6.CMIP.MOHC.UKESM1-0-LL.historical.r1i1p1f2.Amon.tas.gn.v20190406"
@@ -389,6 +390,38 @@ def test_select(tmp_path, select, members):
 
 
 @pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        ([{"table_id": "day"}], ["Amon"]),
+        ([{"table_id": ["day", "fx"], "variable_id": "tas"}], ["Amon"]),
+        ([{"table_id": "day", "variable_id": "pr"}], ["Amon", "day"]),
+        ([{"table_id": "day", "variable_id": "pr"}, {"table_id": "Amon"}], ["day"]),
+    ],
+)
+def test_exclude(tmp_path, exclude, left):
+    """What has all facets of one of the selections is left out, even a row that could not be used."""
+    (tmp_path / "t.csv").write_text(table(row(), row(table_id="day"), row(table_id="day", variable_id="p r")))
+    exclude = [*exclude, {"variable_id": "p r"}]
+    catalogue = read_catalogue(tmp_path / "t.csv", exclude=exclude)
+    assert sorted(dataset.facets["table_id"] for dataset in catalogue.datasets.values()) == left
+    assert catalogue.left_aside == {}
+
+
+@pytest.mark.parametrize(
+    ("exclude", "message"),
+    [
+        ([{"table_id": ["Amon", "day"]}], "exclude: nothing is left of what select finds"),
+        ([{"tabel_id": "day"}], "exclude knows no facet 'tabel_id'; it knows mip_era"),
+    ],
+)
+def test_exclude_says_why_nothing_is_left(tmp_path, exclude, message):
+    """A selection that leaves nothing, or is of what is no facet, is refused."""
+    (tmp_path / "t.csv").write_text(table(row(), row(table_id="day")))
+    with pytest.raises(CatalogueError, match=message):
+        read_catalogue(tmp_path / "t.csv", exclude=exclude)
+
+
+@pytest.mark.parametrize(
     ("select", "message"),
     [
         ({"model": "x"}, "select knows no facet 'model'; it knows mip_era, activity_id"),
@@ -528,7 +561,7 @@ def test_an_id_that_fits_in_no_file_name_is_refused_by_row(tmp_path, characters)
     assert ids(catalogue) == [ID]
     assert list(catalogue.left_aside) == [
         f"row 2: id has {characters} characters, expected at most {drs.MOST_ID_BYTES}, to fit into a file name; "
-        "correct it, or leave it out by select"
+        "correct it, or leave it out by exclude"
     ]
     assert read(tmp_path, row(), long, select={"source_id": FACETS["source_id"]}).left_aside == {}
     with pytest.raises(ValueError, match="at most 200 characters"):
@@ -635,7 +668,7 @@ def test_any_json_is_read_or_refused(tmp_path_factory, values):
 )
 def test_build_reads_real_trees(real_data, tmp_path, tree, rows, datasets, left_aside):
     built, aside = build([real_data / tree])
-    assert (built.height, aside) == (rows, left_aside)
+    assert (built.height, {why.partition(": ")[0]: n for why, n in aside.items()}) == (rows, left_aside)
     write(built, tmp_path / "x.json")
     catalogue = read_catalogue(tmp_path / "x.json")
     assert (catalogue.rows, len(catalogue.datasets), catalogue.left_aside) == (rows, datasets, {})
@@ -687,7 +720,7 @@ def test_build_says_where_it_found_nothing(tmp_path):
     with pytest.raises(CatalogueError, match="gone: there is no such folder"):
         build([tmp_path / "gone"])
     (tmp_path / "tas.nc").touch()
-    with pytest.raises(CatalogueError, match=r"no NetCDF file lies in a DRS folder.*\{'outside any DRS folder': 1\}"):
+    with pytest.raises(CatalogueError, match=r"no NetCDF file lies in a DRS folder.*: outside any DRS folder: 1 in /"):
         build([tmp_path])
 
 
@@ -745,7 +778,10 @@ def test_write_wants_a_json(tmp_path):
 def test_build_and_show(real_data, tmp_path, capsys):
     out = str(tmp_path / "x.json")
     assert cli.main(["build", str(real_data / "CMIP6"), str(real_data / "other"), "--out", out]) == 0
-    assert "rows        75\nleft aside  35 (outside any DRS folder)\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "rows        75\nleft aside  35 (outside any DRS folder: 18 in " in said
+    assert "other/cesm-le, 4 in " in said
+    assert said.count(" in ") == MOST_FOLDERS + 1
     assert cli.main(["show", out, "--select", "table_id=SImon", "source_id=CanESM5,CESM2"]) == 0
     shown = capsys.readouterr().out
     assert "rows        75\ndatasets    2\n" in shown

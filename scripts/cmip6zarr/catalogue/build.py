@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -62,7 +63,8 @@ def build(
     roots, lists = list(roots), [*_files(mapped, "*.map", mapfiles.read), *_files(items, "*.json", stac.read)]
     found: dict[str, Listed] = {}
     aside = LeftAside()
-    for entry in (*_in_trees(roots, reading), *(each for file, read in lists for each in read(file, reading))):
+    listed = (each for file, read in lists for each in read(file, reading))
+    for entry in chain(_in_trees(roots, reading, aside), listed):
         if not isinstance(entry, Listed):
             aside.add(*entry)
             continue
@@ -75,7 +77,8 @@ def build(
             aside.add("file with another checksum too", f"{entry.path}: listed with two, the first was taken")
     if not found:
         where = ", ".join(map(str, (*roots, *(file for file, _ in lists))))
-        raise CatalogueError(f"no NetCDF file lies in a DRS folder, or is listed, in {where}: {aside.reasons}")
+        found_else = "; ".join(aside.reasons) or "there is none"
+        raise CatalogueError(f"no NetCDF file lies in a DRS folder, or is listed, in {where}: {found_else}")
     entries = [found[path] for path in sorted(found)]
     if not latest:
         return table(entries), aside.reasons
@@ -107,14 +110,14 @@ def _files(paths: Iterable[str | Path], pattern: str, read: Reader) -> Iterator[
         yield from ((file, read) for file in some)
 
 
-def _in_trees(roots: Iterable[str | Path], reading: Reading) -> Iterator[Listed | tuple[str, str]]:
-    """Yield the files in DRS folders; of another, the reason twice: sort and message are one."""
+def _in_trees(roots: Iterable[str | Path], reading: Reading, aside: LeftAside) -> Iterator[Listed]:
+    """Yield the files in DRS folders, and count the others."""
     for root in roots:
         if not Path(root).is_dir():
             raise CatalogueError(f"{root}: there is no such folder")
     for path, facets in drs.tree(roots, reading.projects):
         if isinstance(facets, str):
-            yield facets, facets
+            aside.add_file(facets, path)
         else:
             project = projects.of(next(iter(facets.values())), reading.projects)
             yield Listed(facets=facets, project=project, path=path)

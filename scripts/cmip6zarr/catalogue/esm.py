@@ -1,11 +1,11 @@
 """An intake-esm catalogue in, datasets out."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from cmip6zarr.catalogue import checksums, drs, lines, naming, projects, selecti
 from cmip6zarr.catalogue.datasets import Datasets
 from cmip6zarr.catalogue.naming import REMOTE
 from cmip6zarr.catalogue.projects import DEFAULT, Project, ProjectError
+from cmip6zarr.catalogue.selecting import Selection
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import printable
 
@@ -46,13 +47,17 @@ class Catalogue:
 
 
 def read_catalogue(
-    path: str | Path, select: Mapping[str, Any] | None = None, own: Sequence[str] = (), unnamed: str = ""
+    path: str | Path,
+    select: Selection | None = None,
+    own: Sequence[str] = (),
+    unnamed: str = "",
+    exclude: Sequence[Selection] = (),
 ) -> Catalogue:
     """Read the NetCDF datasets which a catalogue lists, without looking at any of their files.
 
     `path` is an intake-esm JSON, or the table (csv, csv.gz, parquet) of one. `select` narrows: facet to value or
-    values, and `limit` for the first so many datasets. `own` are files of projects of one's own, `unnamed` is the
-    project of rows that name none. Raises CatalogueError.
+    values, and `limit` for the first so many datasets; `exclude` are selections of what is not wanted. `own` are files
+    of projects of one's own, `unnamed` is the project of rows that name none. Raises CatalogueError.
     """
     select = dict(select or {})
     limit = select.pop("limit", None)
@@ -64,7 +69,7 @@ def read_catalogue(
             raise CatalogueError("it has no rows")
         if None not in counts:
             raise CatalogueError(f"none of its rows is a NetCDF file on this file system: {left_aside}")
-        chosen, refused = selecting.select(rows.filter(pl.col("reason").is_null()), select, of)
+        chosen, refused = selecting.select(rows.filter(pl.col("reason").is_null()), select, of, exclude)
         datasets, wrong = _datasets(chosen, limit, own)
         if not datasets:
             raise CatalogueError("; ".join(refused | wrong))

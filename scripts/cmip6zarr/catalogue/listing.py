@@ -15,6 +15,9 @@ from cmip6zarr.core.text import printable
 DIGITS = {"SHA256": 64, "MD5": 32}
 """Kind of checksum -> its hexadecimal digits."""
 
+MOST_FOLDERS = 3
+"""Folders that are named of all whose files were left aside for one reason."""
+
 
 class Unusable(ValueError):
     """A line of a work list cannot be used; `kind` is the sort of reason, of which the first is told in full."""
@@ -39,18 +42,32 @@ class Listed:
 
 @dataclass
 class LeftAside:
-    """What was left aside, counted by reason; the first of each sort is named by its place in the list."""
+    """What was left aside, counted by reason: the first line of each sort is named, and the folders with most files."""
 
     first: dict[str, str] = field(default_factory=dict)
     numbers: Counter[str] = field(default_factory=Counter)
+    folders: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, kind: str, told: str = "") -> None:
-        self.first.setdefault(kind, told or kind)
+    def add(self, kind: str, told: str) -> None:
+        """Count something, told in a line."""
+        self.first.setdefault(kind, told)
         self.numbers[kind] += 1
+
+    def add_file(self, kind: str, path: str) -> None:
+        """Count a file or folder of a tree."""
+        self.add(kind, kind)
+        self.folders.setdefault(kind, Counter())[os.path.dirname(path)] += 1  # noqa: PTH120
 
     @property
     def reasons(self) -> dict[str, int]:
-        return {self.first[kind]: number for kind, number in self.numbers.items()}
+        return {self.first[kind] + self._where(kind): number for kind, number in self.numbers.items()}
+
+    def _where(self, kind: str) -> str:
+        folders = self.folders.get(kind, Counter())
+        told = [f"{number} in {printable(folder)}" for folder, number in folders.most_common(MOST_FOLDERS)]
+        more = sum(folders.values()) - sum(number for _, number in folders.most_common(MOST_FOLDERS))
+        told += [f"{more} in {len(folders) - MOST_FOLDERS} other folders"] if more else []
+        return f": {', '.join(told)}" if told else ""
 
 
 @dataclass(frozen=True, kw_only=True)

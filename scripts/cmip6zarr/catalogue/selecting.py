@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -17,8 +17,16 @@ class SelectError(ValueError):
     """Nothing is selected; the message says by which facet, and what there is."""
 
 
-def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl.DataFrame, dict[str, int]]:
+Selection = Mapping[str, Any]
+"""Facet to a value or a list of values."""
+
+
+def select(
+    rows: pl.LazyFrame, wanted: Selection, of: Table, unwanted: Sequence[Selection] = ()
+) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return id, path and size of the rows whose facets are among the wanted values, checked, dataset by dataset.
+
+    Rows that have all facets of one of the `unwanted` selections are not among them.
 
     Ids are categories, `place` is the number of each; the paths of one are in order. Where the table has
     checksums there is `sum` too, as `checksums.sums` makes it.
@@ -26,14 +34,12 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
     The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
     whole: the others of its rows would be a part of it.
     """
-    if unknown := [facet for facet in wanted if facet not in of.facets]:
-        raise SelectError(f"select knows no facet {unknown[0]!r}; it knows {', '.join(of.facets)} and limit")
-    lists = {
-        facet: [str(value) for value in (values if isinstance(values, list | tuple) else [values])]
-        for facet, values in wanted.items()
-    }
+    lists = _lists("select", wanted, of)
     matches = {facet: pl.col(facet).is_in(values) for facet, values in lists.items()}
     selected = rows.filter(*matches.values())
+    for each in unwanted:
+        is_in = [pl.col(facet).is_in(values).fill_null(False) for facet, values in _lists("exclude", each, of).items()]
+        selected = selected.filter(~pl.all_horizontal(is_in))
     size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     size = pl.when(size >= 0).then(size)
     # Ids as numbers: as text they are a third of the memory, and to sort by two texts takes twice as much again.
@@ -45,6 +51,8 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
             if rows.filter(match).select("row").collect().is_empty():
                 some = rows.select(pl.col(facet).unique().sort().head(5)).collect()[facet].to_list()
                 raise SelectError(f"select: no {facet} is {lists[facet]}; some that are there: {some}")
+        if unwanted:
+            raise SelectError("exclude: nothing is left of what select finds")
         raise SelectError(f"select: each facet has matches, but no dataset has all of {lists}")
     bad = chosen.filter(~pl.col("is_sound"))
     refused = {}
@@ -53,6 +61,17 @@ def select(rows: pl.LazyFrame, wanted: Mapping[str, Any], of: Table) -> tuple[pl
         chosen = chosen.join(bad.select("id"), on="id", how="anti", nulls_equal=True)
     chosen = chosen.drop("row", "is_sound").with_columns(place=pl.col("id").to_physical())
     return chosen.sort("path").sort("place", maintain_order=True), refused
+
+
+def _lists(key: str, selection: Selection, of: Table) -> dict[str, list[str]]:
+    """Return the values of each facet of a selection; raises SelectError for what is no facet."""
+    if unknown := [facet for facet in selection if facet not in of.facets]:
+        limit = " and limit" if key == "select" else ""
+        raise SelectError(f"{key} knows no facet {unknown[0]!r}; it knows {', '.join(of.facets)}{limit}")
+    return {
+        facet: [str(value) for value in (values if isinstance(values, list | tuple) else [values])]
+        for facet, values in selection.items()
+    }
 
 
 def _is_sound(of: Table) -> pl.Expr:
@@ -99,4 +118,4 @@ def _why(row: JSON, column: str, pattern: str) -> str:
         words = "letters, digits, - and _ only" if pattern == templates.WORD else f"the pattern {pattern}"
         found = f"is {row[column]!r:.300}"
         expected = "no control characters" if column == "path" else words
-    return f"row {row['row']}: {column} {found}, expected {expected}; correct it, or leave it out by select"
+    return f"row {row['row']}: {column} {found}, expected {expected}; correct it, or leave it out by exclude"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from cmip6zarr.campaign import last_run
+from cmip6zarr.campaign import last_run, listed
 from cmip6zarr.core.files import JSON
 from cmip6zarr.core.text import words
 from cmip6zarr.job import settings
@@ -42,6 +42,8 @@ def _facts(
     return [
         ("Catalogue", config["catalogue"]),
         ("Selection", words(config["select"]) or "all of it"),
+        ("Excluded", " or ".join(f"({words(each)})" for each in config.get("exclude", ()))),
+        ("Left aside", left_aside(results)),
         *_settings(config),
         ("Policy", words({kind: choice for kind, choice in config["policy"].items() if choice != POLICY.get(kind)})),
         ("Stores", config["store_root"]),
@@ -52,6 +54,12 @@ def _facts(
         ("Time", period(extent)),
         ("Command", f"{last_run.again(results)}, in {run['folder']}"),
     ]
+
+
+def left_aside(results: Results) -> str:
+    """Return how many rows of the catalogue are not used, and why."""
+    _, reasons = listed.read(results)
+    return "; ".join(f"{number} rows: {reason}" for reason, number in reasons.items())
 
 
 def _settings(config: JSON) -> list[tuple[str, str]]:
