@@ -23,6 +23,7 @@ CAMPAIGN = " ".join(
         *("--s3", quote(S3)),
         *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
         *(["--stac"] if config["stac"] else []),
+        *(["--unseal"] if config["withdrawn"] == "unseal" else []),
     ]
 )
 

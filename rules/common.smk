@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE / "scripts"))
 
 from cmip6zarr import RECIPE
 from cmip6zarr.campaign import bundles, configuration, course, findings, finished, last_run, listed, outdated
-from cmip6zarr.campaign import pending, replaced, tables, terminal
+from cmip6zarr.campaign import pending, replaced, tables, terminal, withdrawn
 from cmip6zarr.catalogue import dataset, drs, esm
 from cmip6zarr.core import errors
 from cmip6zarr.job import receipts, request, settings, slurm
@@ -51,16 +51,15 @@ wildcard_constraints:
 
 
 # What is done is left out before anything is planned. A job of the workflow needs no dataset but its own.
-LISTED, LEFT_ASIDE, LEFT = {}, {}, pending.Remaining()
+LISTED, LEFT_ASIDE, WITHDRAWN, LEFT = {}, {}, withdrawn.NONE, pending.Remaining()
 if workflow.is_main_process:
     try:
-        keys = ("catalogue", "select", "projects", "project", "exclude")
-        read = esm.read_catalogue(*(config[key] for key in keys))
+        read = withdrawn.listing(config)
     except esm.CatalogueError as error:
         raise WorkflowError(str(error)) from None
     if wrong := settings.fault(config):
         raise WorkflowError(wrong)
-    LISTED, LEFT_ASIDE = read.datasets, read.left_aside
+    LISTED, LEFT_ASIDE, WITHDRAWN = read.datasets, read.left_aside, read.withdrawn
     LEFT = pending.remaining(LISTED, config)
     for told in (
         replaced.refusal(LEFT.replaced),
@@ -71,7 +70,7 @@ if workflow.is_main_process:
             print(told, file=sys.stderr)
 
 S3 = s3_client.option(config["s3"])
-LISTING = hashlib.sha256("\n".join(LISTED).encode()).hexdigest()[:16]
+LISTING = hashlib.sha256("\n".join([*LISTED, *map(str, WITHDRAWN.iter_rows())]).encode()).hexdigest()[:16]
 
 
 def results_folder(wildcards):

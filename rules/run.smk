@@ -71,6 +71,7 @@ def begin():
         dataset.hand_over(results, (LISTED[name] for name in planned.intersection(LISTED)))
         bundles.hand_over(results, LEFT.bundles)
         listed.keep(results, LISTED, LEFT_ASIDE)
+        withdrawn.keep(results, WITHDRAWN)
         if is_planned("campaign"):
             last_run.keep(results, sys.argv[1:], config, last_run.version(HERE))
         if LEFT.table is not None:

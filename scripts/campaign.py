@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cmip6zarr.campaign import finished, listed, stac_items, tables
+from cmip6zarr.campaign import finished, listed, stac_items, tables, withdrawn
 from cmip6zarr.catalogue import build, projects
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
@@ -26,13 +26,15 @@ def parse(argv):
     told = "JSON: the configuration's projects, files of those that are not built in"
     parser.add_argument("--projects", type=json.loads, default=[], help=told)
     parser.add_argument("--stac", action="store_true", help="write a STAC item of each store too")
+    told = "take away the seals of stores that the run has found to be retracted or replaced by a newer version"
+    parser.add_argument("--unseal", action="store_true", help=told)
     return parser.parse_args(argv)
 
 
 def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl.DataFrame]:
     """Return {(name, root): table} of the stores of a catalogue: those that were sealed, those published, if any.
 
-    `sized` and the tables are as `finished.REPORTED`.
+    `sized` and the tables are as `finished.REPORTED`, with the columns of `withdrawn.marked`.
     """
     there = tables.names_in(results / "publish").intersection(sized["dataset"])
     published = {name: facts["store"] for name in there if (facts := receipts.find(results, "publish", name))}
@@ -45,7 +47,7 @@ def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl
 def put(some: pl.DataFrame, root: str, own: list[Project], args) -> None:
     """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results.
 
-    `some` is a table of them as `finished.REPORTED`.
+    `some` is a table of them as `stores` returns it.
     """
     home = backend.at(f"{root.rstrip('/')}/catalogue", args.s3)
     rows = tables.store_table(some, own)
@@ -57,11 +59,16 @@ def put(some: pl.DataFrame, root: str, own: list[Project], args) -> None:
         home.put(f"stores{stac_items.END}", list(stac_items.pieces(some, own)))
 
 
-def write(args) -> None:
-    """Write and print all; raises DatasetError where no run has begun, or something cannot be written."""
+def write(args) -> list[str]:
+    """Write and print all; return which stores could not be unsealed.
+
+    Raises DatasetError where no run has begun, or something cannot be written.
+    """
     results = Path(args.results)
     names, left_aside = listed.read(results)
     in_progress.settle(results, names)
+    found = withdrawn.kept(results)
+    failures = withdrawn.unseal(results, found, args.s3) if args.unseal else []
     table, holds = finished.table(results)
     if not holds:
         finished.keep(results, table)  # so that the next run finds it up to date
@@ -70,7 +77,8 @@ def write(args) -> None:
     files.write_text(results / "sizes.tsv", sizes.write_csv(separator="\t"))
     failed = tables.failed_table(states, results)
     files.write_text(results / "failed.tsv", failed.write_csv(separator="\t"))
-    rows_of = stores(sized, results, args)
+    withdrawn.write(results, found, table.select("dataset", "store"))
+    rows_of = stores(withdrawn.marked(sized, found), results, args)
     own = [projects.load(path) for path in args.projects]
     for (name, _), some in rows_of.items():
         rows = tables.store_table(some, own)
@@ -90,20 +98,23 @@ def write(args) -> None:
         print(line)
     for reason, number in left_aside.items():
         print(f"  rows of the catalogue left aside: {number}: {reason}")
+    for line in filter(None, (listed.told(listed.withdrawn(results), results), *failures)):
+        print(f"  {line}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
     for (_, root), some in rows_of.items():
         if root.startswith(backend.SCHEME) and some.height:
             put(some, root, own, args)
+    return failures
 
 
 def main(argv=None) -> int:
     args = parse(argv)
     try:
-        write(args)
+        failures = write(args)
     except DatasetError as error:
         print(error, file=sys.stderr)
         return cli.FAILED
-    return cli.OK
+    return cli.FAILED if failures else cli.OK
 
 
 if __name__ == "__main__":

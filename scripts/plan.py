@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmip6zarr.campaign import estimates, forecast, pending, replaced
+from cmip6zarr.campaign import estimates, forecast, pending, replaced, withdrawn
 from cmip6zarr.campaign.estimates import Figures
 from cmip6zarr.campaign.forecast import Forecast
 from cmip6zarr.catalogue import esm
@@ -118,9 +118,7 @@ def warnings(told: Forecast, listed: int, config: dict) -> Iterator[str]:
 def main(argv=None) -> int:
     config = parse(argv).config
     try:
-        listed = esm.read_catalogue(
-            *(config[key] for key in ("catalogue", "select", "projects", "project", "exclude"))
-        ).datasets
+        listed = withdrawn.listing(config).datasets
     except esm.CatalogueError as error:
         print(error, file=sys.stderr)
         return cli.FAILED

@@ -251,7 +251,7 @@ def test_intake_esm_opens_stores_of_each_version(tmp_path, kinds):
             xr.Dataset({"tas": ("time", [1.0, kind])}).to_zarr(tmp_path / f"{name}.zarr", zarr_format=kind)
         leave(tmp_path, "size_report", name, **RECEIPT | {"store": str(tmp_path / f"{name}.zarr"), "zarr_format": kind})
     _, sized = tables.standings(NAMES[: len(kinds)], finished.table(tmp_path)[0], tmp_path)
-    rows = tables.store_table(sized)
+    rows = tables.store_table(sized.with_columns(latest=True, retracted=False))
     build.write(rows, tmp_path / "stores.json", tables.assets(rows))
     listing = intake_esm.core.esm_datastore(str(tmp_path / "stores.json"))
     told = listing.esmcat.assets

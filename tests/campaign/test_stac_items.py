@@ -30,12 +30,14 @@ ROW = dict.fromkeys(finished.REPORTED) | {
     "units": "K",
     "extent": [-180.0, -88.0, 180.0, 88.0],
     "verify_mtime_ns": 1_600_000_000 * 10**9,
+    "latest": True,
+    "retracted": False,
 }
 
 
 def collection(*rows) -> dict:
     """Return the ItemCollection of rows that differ from ROW."""
-    table = pl.DataFrame([ROW | row for row in rows], finished.REPORTED)
+    table = pl.DataFrame([ROW | row for row in rows], finished.REPORTED | {"latest": bool, "retracted": bool})
     return json.loads(b"".join(stac_items.pieces(table)))
 
 
@@ -94,6 +96,7 @@ def test_properties_are_those_of_esgf():
     assert six["cmip6:source_id"] == "MODEL-A"
     assert six["cmip6:activity_id"] == ["CMIP"]
     assert (six["version"], six["size"], six["project"]) == ("20200101", 4, "CMIP6")
+    assert (six["latest"], six["retracted"]) == (True, False)
     assert (six["start_datetime"], six["end_datetime"]) == ("1850-01-16T12:00:00Z", "1850-12-16T12:00:00Z")
     assert seven["cmip7:variable_branding_suffix"] == "tavg-h2m-hxy-u"
     assert (seven["cmip7:region"], seven["version"], seven["cmip7:variable_units"]) == ("glb", "20260123", "K")
@@ -153,6 +156,7 @@ def test_items_of_a_campaign_open(tmp_path):
 def test_items_of_a_large_campaign(tmp_path):
     """Each verified dataset has one, whatever its findings say."""
     _, sized, _ = make_campaign(tmp_path, 60)
-    found = json.loads(b"".join(stac_items.pieces(sized)))
+    stores = sized.with_columns(latest=True, retracted=False)
+    found = json.loads(b"".join(stac_items.pieces(stores)))
     assert [item["id"] for item in found["features"]] == sized["dataset"].to_list()
     assert all(check(item) for item in found["features"][:5])

@@ -80,7 +80,7 @@ def test_findings_are_told(results, capsys):
 def test_keys_of_json_are_stable(results, capsys):
     """Programs can rely on the names."""
     found = json.loads(told(results, capsys, "--json"))
-    keys = ["results", "time", "datasets", "states", "classes", "rerun", "at_work", "newest_failures"]
+    keys = ["results", "time", "datasets", "states", "classes", "rerun", "at_work", "newest_failures", "withdrawn"]
     assert list(found) == keys
     assert set(found["newest_failures"][0]) == {"dataset", "time", "rule", "class", "kind", "message", "remedy"}
     assert set(found["at_work"][0]) >= {"dataset", "rule", "started", "slurm_job", "host", "pid", "alive"}

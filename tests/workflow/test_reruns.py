@@ -93,6 +93,42 @@ def test_dropped_row(clone):
         assert "MODEL-B" in table
 
 
+def test_withdrawn_version(clone, tmp_path):
+    """An older version is marked; unsealed when it is asked for and the newer is sealed; and proven again."""
+    newer, store = A.replace("v20200101", "v20210101"), clone.stores / drs.store_folder(A)
+    add(clone, tmp_path / "more", version="v20210101")
+    assert "1 stores of withdrawn datasets: 1 superseded (results/withdrawn.tsv)" in clone.snakemake()
+    rows = read_rows(clone.results / "catalogue" / "stores.json")
+    assert {row["version"]: row["latest"] for row in rows if row["source_id"] == "MODEL-A"} == {
+        "v20200101": "false",
+        "v20210101": "true",
+    }
+    assert clone.plan() == NOTHING
+
+    unseal = ("--config", "withdrawn=unseal")
+    before = clone.files()
+    assert "1: superseded dataset, and withdrawn is unseal" in clone.snakemake(*unseal)
+    assert not (store / "zarr.json").exists()
+    gone = before.keys() - clone.files().keys()
+    assert {name for name in gone if not name.startswith("stores/")} == {f"verify/{A}.json"}
+    versions = [row["version"] for row in read_rows(clone.results / "catalogue" / "stores.json")]
+    assert versions == ["v20210101", "v20200101"]
+    assert clone.plan(*unseal) == NOTHING
+
+    assert clone.plan() == chain(A, rules=("verify", "size_report"))
+    clone.snakemake()
+    assert_converted(clone, A, B, newer)
+
+
+def test_orphan(clone):
+    """The store of a dataset that is no longer listed is named; one that is not selected is none."""
+    assert "withdrawn" not in clone.snakemake("--config", "select={source_id: MODEL-B}")
+    write_rows(clone.catalogue, [row for row in read_rows(clone.catalogue) if row["source_id"] != "MODEL-A"])
+    line = "1 stores of withdrawn datasets: 1 no longer listed (results/withdrawn.tsv)"
+    assert line in clone.snakemake()
+    assert (clone.stores / drs.store_folder(A) / "zarr.json").is_file()
+
+
 def test_items_asked_for_later(clone):
     """STAC items of stores that are finished are made with the tables, and nothing else is."""
     before = clone.files()

@@ -41,8 +41,8 @@ OURS = ("calendar", "time_range", "verified", "findings", "files_left_out", "ste
 def pieces(stores: pl.DataFrame, own: Sequence[Project] = ()) -> Iterator[bytes]:
     """Yield the ItemCollection of sealed stores as JSON, an item at a time.
 
-    `stores` is the table `finished.REPORTED`, `own` are the projects that are not built in. A store whose receipt of
-    verify is gone has none.
+    `stores` is the table `finished.REPORTED` with the columns of `withdrawn.marked`. `own` are the projects that are
+    not built in. A store whose receipt of verify is gone has no item.
     """
     yield b'{"type": "FeatureCollection", "features": ['
     for number, row in enumerate(stores.drop_nulls("verify_mtime_ns").iter_rows(named=True)):
@@ -51,7 +51,7 @@ def pieces(stores: pl.DataFrame, own: Sequence[Project] = ()) -> Iterator[bytes]
 
 
 def item(row: Mapping[str, Any], own: Sequence[Project] = ()) -> JSON:
-    """Return the item of a store, of a row of the table `finished.REPORTED`."""
+    """Return the item of a store, of a row of the table of `pieces`."""
     west_south_east_north = row["extent"]
     place = row["store"] if row["store"].startswith(SCHEME) else str(Path(row["store"]).absolute())
     kind = f"application/vnd.zarr; version={row['zarr_format']}"
@@ -120,6 +120,8 @@ def properties(row: Mapping[str, Any], project: Project) -> JSON:
         "created": verified,
         "project": project.name,
         "size": row["zarr_bytes"],
+        "latest": row["latest"],
+        "retracted": row["retracted"],
         **facets,
         f"{prefix}:variable_units": row["units"],
         **{f"cmip6zarr:{name}": row[name] for name in OURS},

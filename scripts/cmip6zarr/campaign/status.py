@@ -51,6 +51,7 @@ def look(results: Path) -> JSON:
         "rerun": {kind: rerun(kind, results) for kind, _ in classes.most_common()},
         "at_work": work,
         "newest_failures": failed[:MOST_PRINTED],
+        "withdrawn": listed.withdrawn(results),
     }
 
 
@@ -75,6 +76,8 @@ def _lines(status: JSON) -> Iterator[str]:
     for state, number in status["states"].items():
         if number:
             yield f"  {state:<23} {number:>7}"
+    if line := listed.told(status["withdrawn"], status["results"]):
+        yield f"  {line}"
     work = status["at_work"]
     if work:
         yield "At work"

@@ -143,7 +143,9 @@ def audited(table: pl.DataFrame) -> str:
 
 
 def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
-    """Return the catalogue of sealed stores, of the table SIZED: facets, where things are, sizes, chunks, proof.
+    """Return the catalogue of sealed stores: facets, where things are, sizes, chunks, proof, what became of datasets.
+
+    `sized` is the table SIZED, with the columns of `withdrawn.marked`.
 
     `format` is the version of Zarr in the words of intake-esm, `zarr2` or `zarr3`; in a bucket plain `zarr`, since
     intake-esm 2025.12.12 hands s3fs an option of the others that s3fs does not know, and opens none of them.
@@ -153,7 +155,7 @@ def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFram
     table = build.by_ids(sized["dataset"], own)
     told = (
         *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
-        *("files_as_published", "findings", "files_left_out", "steps_missing", "store_digest"),
+        *("files_as_published", "findings", "files_left_out", "steps_missing", "store_digest", "latest", "retracted"),
     )
     stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
     in_bucket = pl.col("store").str.starts_with(SCHEME)

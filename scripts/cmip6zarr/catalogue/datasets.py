@@ -48,7 +48,7 @@ class Datasets(Mapping[str, Dataset]):
 
     def without(self, names: Collection[str]) -> "Datasets":
         """Return the datasets but for some."""
-        table = self._table.with_columns(id=pl.Series(self._place, dtype=pl.String))
+        table = self._table.with_columns(id=pl.Series(list(self), dtype=pl.String))
         return Datasets(table.filter(~pl.col("id").is_in(list(names))), self._own)
 
     def values(self) -> ValuesView[Dataset]:

@@ -22,6 +22,7 @@ from cmip6zarr.job import failures
 from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.request import RULES
 from cmip6zarr.report.about import about, by_words, short
+from cmip6zarr.report.archive import archive
 from cmip6zarr.report.failed import groups
 from cmip6zarr.report.figures import AHEAD, figures
 from cmip6zarr.report.looks import pictures, title, titles
@@ -190,6 +191,7 @@ def render(
         figures=figures(done, sum(counts[state] for state in AHEAD)),
         groups=groups(failed, results),
         let_pass=let_pass(done, results),
+        archive=archive(results),
         sealed=done.height,
         largest=largest,
         smallest=smallest,
