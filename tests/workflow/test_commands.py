@@ -18,7 +18,7 @@ pytestmark = pytest.mark.workflow
 
 NEEDS = {
     "make": r"^make ",  # .ci/run calls them
-    "a bucket": r"s3://|tests/s3/server\.py",  # pytest -m s3
+    "a bucket": r"s3://|tests/s3/server\.py",  # tests/s3/test_page.py has one
     "SLURM": r"\bsbatch\b",  # pytest -m slurm has a controller that is a job
     "a module": r"^module cmip6zarr:",  # test_elsewhere.py runs one
     "the network": r"^pip install",
