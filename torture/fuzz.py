@@ -5,6 +5,7 @@ any. Each case has a process of its own: the HDF5 library may crash on a file, w
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import random
@@ -21,10 +22,15 @@ from types import SimpleNamespace
 import jsonschema
 import netCDF4
 import numpy as np
+import polars as pl
 import yaml
 from common import ID, ROOT, audit, chain, make_dataset, size_report
 
 import catalogue
+import status
+from cmip6zarr.campaign import withdrawn
+from cmip6zarr.catalogue.dataset import handed_over
+from cmip6zarr.catalogue.esm import CatalogueError
 from cmip6zarr.convert import hdf5_layout
 from cmip6zarr.job import receipts
 from cmip6zarr.store import zarr_store
@@ -32,7 +38,7 @@ from cmip6zarr.store import zarr_store
 SCHEMA = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text())
 HANG_SECONDS = 60
 LISTS = ("mapfile", "stac", "project")
-KINDS = ("netcdf4", "netcdf3", "catalogue", *LISTS, "config", "receipt", "ledger")
+KINDS = ("netcdf4", "netcdf3", "catalogue", "checksums", *LISTS, "config", "receipt", "ledger", "withdrawn")
 RULES = ("inventory", "convert", "verify", "size_report", "audit")
 WORDS = ("../../x", "/etc/passwd", "<b>", "'; rm -rf /", "\0", "", -1, 2**70, None, [], {}, True, 1e308, "nan")
 
@@ -92,9 +98,16 @@ def base(folder: Path, form: str) -> None:
     (folder / "nc" / "x.json").write_text(json.dumps({"features": [{"id": ID, "properties": {}, "assets": assets}]}))
     own = (ROOT / "config" / "projects" / "cordex.yaml").read_text().replace("CORDEX", "OURS").replace("cordex", "ours")
     (folder / "nc" / "x.yaml").write_text(own)
+    kinds = {"path": [path for _, path, _ in listed], "size": [size for *_, size in listed]}
+    kinds |= {"checksum": [hashlib.sha256(Path(path).read_bytes()).hexdigest() for _, path, _ in listed]}
+    kinds |= {"checksum_type": "SHA256", "latest": "true", "retracted": "false"}
+    pl.DataFrame(dict(zip(chain.FACETS, ID.split("."), strict=True)) | kinds).write_csv(folder / "nc" / "sums.csv")
     codes = [chain.run_inventory(ID, folder / "catalogue.json", folder / "results")]
     codes += [chain.run_convert(folder / "results", folder / "s.zarr"), chain.run_verify(folder / "results")]
     codes += [script.main([ID, "--results", str(folder / "results")]) for script in (size_report, audit)]
+    found = [(ID, "superseded", ID.replace("v2", "v3"), True)]
+    withdrawn.keep(folder / "results", pl.DataFrame(found, withdrawn.FOUND, orient="row"))
+    codes += [chain.run_campaign(folder / "catalogue.json", folder / "results")]
     if any(codes):
         raise SystemExit(f"the base of the cases cannot be made: {codes}")
 
@@ -117,6 +130,13 @@ def case(kind: str, folder: Path, chance: random.Random) -> str:
         change(chance.choice([folder / "catalogue.json", folder / "catalogue.csv"]), chance)
         code = chain.run_campaign(folder / "catalogue.json", results)
         return "read" if code == 0 else "refused"
+    elif kind == "checksums":
+        change(folder / "nc" / "sums.csv", chance)
+        return published(folder)
+    elif kind == "withdrawn":
+        change(results / chance.choice(["withdrawn.json", "withdrawn.tsv"]), chance)
+        code = chain.run_campaign(folder / "catalogue.json", results, *chance.choice([(), ("--unseal",)]))
+        return "left out" if code else "refused" if status.main([str(results)]) else "read"
     elif kind in LISTS:
         return listed_by(kind, folder, chance)
     elif kind == "receipt":
@@ -154,6 +174,30 @@ def listed_by(kind: str, folder: Path, chance: random.Random) -> str:
     return "refused" if catalogue.main(argv) else "read"
 
 
+def published(folder: Path) -> str:
+    """Compare a catalogue with one that has checksums, then prove a dataset of that; return what came of it."""
+    listed, results = folder / "nc" / "sums.csv", folder / "results"
+    compared = catalogue.main(["changes", str(folder / "catalogue.json"), str(listed), "--results", str(results)])
+    try:
+        code = chain.run_inventory(ID, listed, results)
+    except CatalogueError:
+        return "refused"
+    except KeyError:
+        return "left out"
+    if compared:
+        raise RuntimeError("what is read by one command cannot be compared by another")
+    if code or chain.run_convert(results, folder / "s.zarr") or chain.run_verify(results):
+        return receipts.read(results, "failed", ID)["class"]
+    return "verified"
+
+
+def is_published(folder: Path) -> bool:
+    """Tell whether all files of the dataset that was proven last are those that its catalogue has checksums of."""
+    row = handed_over(folder / "results", ID)
+    told = [(file, said) for file, said in zip(row.files, row.published, strict=False) if said]
+    return all(said.checksum == hashlib.new(said.kind, Path(file).read_bytes()).hexdigest() for file, said in told)
+
+
 def told_by_campaign(folder: Path) -> str:
     """Make the campaign's tables and return how many stores, and audits, they call right."""
     results = folder / "results"
@@ -187,6 +231,8 @@ def run_case(kind: str, origin: Path, folder: Path, seed: int, told) -> None:
             word = case(kind, folder, random.Random(seed))
             if word == "verified" and not right(folder):
                 broken = "a wrong store was sealed"
+            elif word == "verified" and kind == "checksums" and not is_published(folder):
+                broken = "a store was sealed whose files are not those that were published"
         except SystemExit as stop:
             word, broken = "usage", "" if stop.code in (0, 1, 2, 3) else f"exit {stop.code}"
         except Exception:  # noqa: BLE001  whatever comes out of a script here is what is looked for

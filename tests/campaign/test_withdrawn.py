@@ -154,7 +154,7 @@ def test_marked_in_the_catalogue_of_stores(both, capsys):
     )
     assert status.main([str(results)]) == 0
     assert line in capsys.readouterr().out
-    assert f"now {NEW}" in (results / "report.html").read_text()
+    assert "now v20210101" in (results / "report.html").read_text()
     assert xr.open_zarr(row["store"]).sizes["time"] == 3
 
 
@@ -207,6 +207,16 @@ def test_store_of_other_results_stays(both, capsys):
     assert end(results, catalogue, "unseal") == 1
     assert "was written for the results in /of/others" in capsys.readouterr().out
     assert xr.open_zarr(store).sizes["time"] == 3
+
+
+def test_what_was_kept_must_be_as_it_was_written(both, capsys):
+    """Nothing is unsealed by a file that somebody has edited, whose ids may lead anywhere."""
+    results, catalogue = both
+    assert end(results, catalogue, "mark") == 0
+    path = results / "withdrawn.json"
+    path.write_text(path.read_text().replace("false", "true").replace(OLD, "../../etc"))
+    assert script.main(["--results", str(results), "--unseal"]) == 1
+    assert f"({path}) -> Delete it; the next run makes it." in capsys.readouterr().err
 
 
 def test_store_that_is_gone_is_no_fault(both):

@@ -5,7 +5,6 @@ catalogue of stores, and names them in a table, the report and the summary. Wher
 takes the seals of those away that are retracted, or of which a newer version is sealed. No object is deleted.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ from cmip6zarr.store.interface import Home
 from cmip6zarr.store.ledger_writer import LedgerWriter
 from cmip6zarr.store.s3_client import Settings
 
-KEPT = "withdrawn.parquet"
-"""In the results: what the last run found when it began."""
+NAME = "withdrawn"
+"""Of the file in the results that has what the last run found when it began, written as receipts are."""
 
 FOUND = {"dataset": pl.String, "change": pl.String, "newer": pl.String, "unseal": pl.Boolean}
 """The table of datasets of the campaign that are withdrawn, and whether their stores are to be unsealed."""
@@ -78,14 +77,14 @@ def listing(config: Config) -> Listing:
 
 def keep(results: Results, found: pl.DataFrame) -> None:
     """Keep the table FOUND for the end of the run; raises DatasetError as `files.writing` does."""
-    found.write_parquet(data := io.BytesIO())
-    files.write_bytes(Path(results, KEPT), data.getvalue())
+    receipts.write(receipts.path_of(results, "", NAME), {"datasets": found.rows()})
 
 
 def kept(results: Results) -> pl.DataFrame:
-    """Return the table FOUND of the last run, empty where it has kept none."""
-    path = Path(results, KEPT)
-    return pl.read_parquet(path, glob=False) if path.is_file() else NONE
+    """Return the table FOUND of the last run, empty where it has kept none; raises DatasetError (`receipt`)."""
+    if not receipts.path_of(results, "", NAME).is_file():
+        return NONE
+    return pl.DataFrame(receipts.read(results, "", NAME)["datasets"], FOUND, orient="row")
 
 
 def marked(stores: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
