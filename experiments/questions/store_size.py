@@ -77,9 +77,9 @@ def words(figures: dict) -> dict[str, str]:
         "best": min(figures["made_up"], key=lambda name: figures["made_up"][name]["bytes"]),
         "real": real_words(figures),
         "codecs": table(
-            ["codec", "", "made-up field", "real fields", "median one", "compress MiB/s", "decompress MiB/s"], rows
+            ["codec", "", "synthetic field", "real fields", "median one", "compress MiB/s", "decompress MiB/s"], rows
         ),
-        "shapes": table(["chunk of the made-up field", "MiB", CMOR, NOTE, BALANCED], shaped),
+        "shapes": table(["chunk of the synthetic field", "MiB", CMOR, NOTE, BALANCED], shaped),
         "arrays": table(["array of the note's store", "objects", "MiB", "% of the store"], arrays),
     }
 
