@@ -45,10 +45,10 @@ def _with_kind(kind: str, found: pl.Expr, head: str = "") -> pl.Expr:
 
 
 def unsound(of: Table) -> pl.Expr:
-    """Return whether a row has a checksum that cannot be compared, or one of what is no file."""
+    """Return whether a row with its `sum` has a checksum that cannot be compared, or one of what is no file."""
     if not of.sums:
         return pl.lit(value=False)
-    return pl.col("checksum").is_not_null() & (sums(of)["sum"].is_null() | pl.col("path").str.contains(PATTERN))
+    return pl.col("checksum").is_not_null() & (pl.col("sum").is_null() | pl.col("path").str.contains(PATTERN))
 
 
 def problem(path: str, checksum: str, kind: str | None) -> str:

@@ -44,8 +44,10 @@ def select(
     size = pl.when(size >= 0).then(size)
     # Ids as numbers: as text they are a third of the memory, and to sort by two texts takes twice as much again.
     number = pl.col("id").cast(pl.Categorical)
-    told = {"id": number, "size": size, "is_sound": _is_sound(of)} | checksums.sums(of)
-    chosen = selected.select("row", "path", **told).collect(engine="streaming")
+    # Sums first, and once: a reason to refuse a row is that there is none, and polars would make them twice.
+    sums = checksums.sums(of)
+    told = {"id": number, "size": size, "is_sound": _is_sound(of)}
+    chosen = selected.with_columns(**sums).select("row", "path", *sums, **told).collect(engine="streaming")
     if chosen.is_empty():
         for facet, match in matches.items():
             if rows.filter(match).select("row").collect().is_empty():
