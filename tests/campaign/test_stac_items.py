@@ -95,11 +95,19 @@ def test_properties_are_those_of_esgf():
     six, seven = (item["properties"] for item in collection({}, {"dataset": CMIP7})["features"])
     assert six["cmip6:source_id"] == "MODEL-A"
     assert six["cmip6:activity_id"] == ["CMIP"]
+    assert (six["cmip6:variant_label"], six["cmip6:sub_experiment_id"]) == ("r1i1p1f1", "none")
     assert (six["version"], six["size"], six["project"]) == ("20200101", 4, "CMIP6")
     assert (six["latest"], six["retracted"]) == (True, False)
     assert (six["start_datetime"], six["end_datetime"]) == ("1850-01-16T12:00:00Z", "1850-12-16T12:00:00Z")
     assert seven["cmip7:variable_branding_suffix"] == "tavg-h2m-hxy-u"
     assert (seven["cmip7:region"], seven["version"], seven["cmip7:variable_units"]) == ("glb", "20260123", "K")
+
+
+def test_start_of_a_prediction_is_a_word_of_its_own():
+    """In ESGF's items of CMIP6, beside the member that has both."""
+    (item,) = collection({"dataset": dataset_id(member_id="s1960-r2i1p1f1")})["features"]
+    words = ("member_id", "variant_label", "sub_experiment_id")
+    assert [item["properties"][f"cmip6:{word}"] for word in words] == ["s1960-r2i1p1f1", "r2i1p1f1", "s1960"]
 
 
 def test_geometry_is_where_the_cells_are():

@@ -68,7 +68,7 @@ def item(row: Mapping[str, Any], own: Sequence[Project] = ()) -> JSON:
                 "href": place,
                 "type": kind,
                 "roles": ["data"],
-                "title": "Zarr store, whose every value was compared with its NetCDF files",
+                "title": "Zarr store",
                 "zarr:zarr_format": row["zarr_format"],
                 "zarr:node_type": "group",
                 "zarr:consolidated": True,
@@ -112,6 +112,9 @@ def properties(row: Mapping[str, Any], project: Project) -> JSON:
     for name, word in words.items():
         key = OTHER_NAMES.get((project.name, name), name)
         facets[f"{prefix}:{key}"] = [word] if (project.name, name) in LISTS else word
+    if project.name == "CMIP6":
+        start, _, variant = words["member_id"].rpartition("-")
+        facets |= {"cmip6:variant_label": variant, "cmip6:sub_experiment_id": start or "none"}
     if version := facets.pop(f"{prefix}:version", None):
         facets["version"] = version.removeprefix("v")
     return {
