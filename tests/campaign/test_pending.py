@@ -159,6 +159,19 @@ def test_receipts_are_read_once(config, monkeypatch):
     assert set(read) == {NAMES[2]}
 
 
+def test_receipts_of_many_datasets_are_read_by_processes(config, monkeypatch):
+    """They say the same as where one process reads them, in the same order; none of them is this one."""
+    path(config, "verify", NAMES[1]).write_text("{}")
+    alone = finished.table(config["results"])[0]
+    assert alone["made_of"].null_count() == 1
+    monkeypatch.setattr(finished, "AT_ONCE", 2)
+    monkeypatch.setattr(finished, "fingerprint", lambda _: str(os.getpid()))
+    shared = finished.table(config["results"])[0]
+    assert shared.drop("made_of").equals(alone.drop("made_of"))
+    assert shared["made_of"].is_null().equals(alone["made_of"].is_null())
+    assert str(os.getpid()) not in shared["made_of"]
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 no more", None], ids=["empty", "cut", "other"])
 def test_table_that_cannot_be_used_is_made_again(config, content):
     """A table that is damaged, or of another version, is no reason to do anything again."""

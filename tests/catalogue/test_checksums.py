@@ -100,6 +100,16 @@ def test_one_file_has_one_checksum(tmp_path):
         published(tmp_path, *twice)
 
 
+def test_checksums_stay_with_their_files_whatever_the_order_of_rows(tmp_path):
+    """Paths of any length, alike in their first or in their last letters, are in order of the alphabet."""
+    paths = ["/", "/d/é.nc", f"/d/{'e' * 40}_b.nc", f"/d/{'e' * 40}_a.nc", f"/f/{'e' * 40}_a.nc", f"/d/{'e' * 28}.nc"]
+    rows = [{"path": path, "checksum": f"{number:032}", "size": number} for number, path in enumerate(paths)]
+    [dataset] = read_catalogue(table(tmp_path, *rows, rows[1])).datasets.values()
+    expected = sorted((path, Published("MD5", f"{number:032}", number)) for number, path in enumerate(paths))
+    assert list(zip(dataset.files, dataset.published, strict=True)) == expected
+    assert dataset.source_bytes == sum(range(len(paths)))
+
+
 def test_a_digest_follows_published_checksums():
     """And is what it was where there are none: stores that were sealed stay finished."""
     assert Dataset(ID, ("/d/a.nc",)).digest == "45c2edc8e2e99ddc"

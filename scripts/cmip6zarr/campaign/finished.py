@@ -9,13 +9,16 @@ import gc
 import hashlib
 import json
 import os
+import signal
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -86,8 +89,11 @@ SCHEMA: Columns = KEPT | SIZED
 `made_of` is null where one of its receipts is not there or no receipt of it, the rest where its size report is none.
 """
 
-AT_ONCE = 5000
+AT_ONCE = 2000
 """Datasets whose rows are Python objects: as columns they take a tenth."""
+
+READERS = 4
+"""Processes that read the receipts of more datasets: Python reads JSON in one thread."""
 
 
 def fingerprint(asked: Mapping[str, Options]) -> str:
@@ -110,8 +116,7 @@ def table(results: Results, columns: Iterable[str] = SCHEMA) -> tuple[pl.DataFra
         return _kept(path, columns), True
     new = now.join(kept, on=same, how="anti", nulls_equal=True)
     old = _kept(path, SCHEMA).filter(pl.col("dataset").is_in(known["dataset"].implode()))
-    with _no_search_for_cycles():
-        return pl.concat([old, *(_read(results, some) for some in new.iter_slices(AT_ONCE))]), False
+    return pl.concat([old, *_read(results, new)]), False
 
 
 def keep(results: Results, finished: pl.DataFrame) -> None:
@@ -164,18 +169,34 @@ def size_report(results: Results, name: str) -> JSON | None:
     return sized
 
 
-def _read(results: Results, new: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of datasets of which names and stamps are given, from their receipts."""
-    rows = []
-    for name in new["dataset"]:
-        found = {rule: receipts.find(results, rule, name) or {} for rule in RULES[:-1]}
-        found["size_report"] = size_report(results, name) or {}
-        is_whole = all(facts.get("dataset") == name for facts in found.values())
-        made_of = fingerprint({rule: found[rule].get("asked", {}) for rule in ASKED}) if is_whole else None
-        row: JSON = told(found) if found["size_report"] else {}
-        rows.append((made_of, *(row.get(column) for column in SIZED if column != "dataset")))
+def _read(results: Results, new: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the rows of datasets of which names and stamps are given, from their receipts, AT_ONCE at a time."""
     read = {column: SCHEMA[column] for column in SCHEMA if column not in new.columns}
-    return new.hstack(pl.DataFrame(rows, read, orient="row", strict=False))
+    slices = list(new.iter_slices(AT_ONCE))
+    names, rows_of = (some["dataset"].to_list() for some in slices), partial(_rows, results)
+    with ExitStack() as stack:
+        each: Iterator[list[tuple[Any, ...]]] = map(rows_of, names)
+        if len(slices) > 1:
+            # They do not answer Ctrl-C: this process does, and ends them.
+            pool = ProcessPoolExecutor(READERS, get_context("fork"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+            each = stack.enter_context(pool).map(rows_of, names)
+        for some, rows in zip(slices, each, strict=True):
+            yield some.hstack(pl.DataFrame(rows, read, orient="row", strict=False))
+
+
+def _rows(results: Results, names: Iterable[str]) -> list[tuple[Any, ...]]:
+    """Return what receipts of datasets say: `made_of`, and the columns SIZED without the first."""
+    with _no_search_for_cycles():
+        return [_row(results, name) for name in names]
+
+
+def _row(results: Results, name: str) -> tuple[Any, ...]:
+    found = {rule: receipts.find(results, rule, name) or {} for rule in RULES[:-1]}
+    found["size_report"] = size_report(results, name) or {}
+    is_whole = all(facts.get("dataset") == name for facts in found.values())
+    made_of = fingerprint({rule: found[rule].get("asked", {}) for rule in ASKED}) if is_whole else None
+    row: JSON = told(found) if found["size_report"] else {}
+    return (made_of, *(row.get(column) for column in SIZED if column != "dataset"))
 
 
 def _kept(path: Path, columns: Iterable[str]) -> pl.DataFrame:

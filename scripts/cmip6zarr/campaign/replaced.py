@@ -24,6 +24,8 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Confi
     A store is sealed where there is a receipt of verify. Settings that key `replace` of the configuration allows, with
     the value that they have now, do not count.
     """
+    if not left:
+        return {}
     results = Path(config["results"])
     sealed = {path.stem for path in (results / "verify").glob("*.json")}
     found: Counter[Change] = Counter()

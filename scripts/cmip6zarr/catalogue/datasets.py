@@ -1,14 +1,18 @@
-"""The datasets of a catalogue, in columns: a million of files as Python objects takes three times the memory."""
+"""The datasets of a catalogue, in columns: a million of files as Python objects takes many times the memory."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
+from operator import add
 
 import polars as pl
 
 from cmip6zarr.catalogue.checksums import parse
-from cmip6zarr.catalogue.dataset import Dataset
+from cmip6zarr.catalogue.dataset import Dataset, Published
 
-COLUMNS = ("files", "source_bytes", "sums", "sizes")
-"""Of the table of datasets, without the id; the last two are there where the catalogue has checksums."""
+COLUMNS = ("stem", "end", "source_bytes", "sums", "sizes")
+"""Of the table of datasets, without the id; the last two are there where the catalogue has checksums.
+
+Each path is a stem and an end, `selecting.PARTS`.
+"""
 
 
 class Datasets(Mapping[str, Dataset]):
@@ -28,13 +32,17 @@ class Datasets(Mapping[str, Dataset]):
     def _dataset(
         self,
         name: str,
-        files: Sequence[str],
+        stems: Sequence[str],
+        ends: Sequence[str],
         source_bytes: int | None,
         sums: Sequence[str | None] = (),
         sizes: Sequence[int | None] = (),
     ) -> Dataset:
-        told = zip(sums, sizes, strict=True) if any(sums) else ()
-        published = tuple(parse(said, size) if said else None for said, size in told)
+        files = sorted(map(add, stems, ends))
+        published: tuple[Published | None, ...] = ()
+        if any(sums):
+            rows = sorted(zip(map(add, stems, ends), sums, sizes, strict=True))
+            published = tuple(parse(said, size) if said else None for _, said, size in rows)
         return Dataset(name, tuple(files), source_bytes, self._own_of(name), published)
 
     def _own_of(self, name: str) -> str | None:

@@ -63,18 +63,15 @@ def read_catalogue(
     limit = select.pop("limit", None)
     with _errors_of(path):
         rows, of = _named(*_open(Path(path)), _known(own, unnamed), unnamed)
-        counts = dict(rows.group_by("reason").len().sort("reason").collect(engine="streaming").iter_rows())
-        left_aside = {reason: number for reason, number in counts.items() if reason is not None}
-        if not counts:
+        count = int(rows.select(pl.len()).collect(engine="streaming").item())
+        if not count:
             raise CatalogueError("it has no rows")
-        if None not in counts:
-            raise CatalogueError(f"none of its rows is a NetCDF file on this file system: {left_aside}")
-        chosen, refused = selecting.select(rows.filter(pl.col("reason").is_null()), select, of, exclude)
+        chosen, left_aside, refused = selecting.select(rows, select, of, exclude)
         datasets, wrong = _datasets(chosen, limit, own)
         if not datasets:
             raise CatalogueError("; ".join(refused | wrong))
         says = any(name in of.columns for name in SAID)
-        return Catalogue(datasets, left_aside | refused | wrong, sum(counts.values()), says)
+        return Catalogue(datasets, left_aside | refused | wrong, count, says)
 
 
 def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
@@ -213,26 +210,27 @@ def _datasets(rows: pl.DataFrame, limit: int | None, own: Sequence[str]) -> tupl
     if limit is not None and not (isinstance(limit, int) and limit > 0):
         raise CatalogueError(f"limit is {limit!r}; expected a number of datasets above 0")
     # Of a path that is listed again, the last row.
-    again = pl.col("place").eq(pl.col("place").shift(-1)) & pl.col("path").eq(pl.col("path").shift(-1))
+    again = pl.all_horizontal(pl.col(name).eq(pl.col(name).shift(-1)) for name in ("id", *selecting.PARTS))
     told = {
-        "files": pl.col("path"),
+        **{name: pl.col(name) for name in selecting.PARTS},
+        "is_mixed": (pl.len() > 1) & pl.col("is_pattern").any(),
         "source_bytes": pl.when(pl.col("size").null_count() == 0).then(pl.col("size").sum()),
     }
     contradicting: dict[str, str] = {}
     if "sum" in rows.columns:
         told |= {"sums": pl.col("sum"), "sizes": pl.col("size")}
         twice = rows.filter(again & pl.col("sum").ne_missing(pl.col("sum").shift(-1)))
-        contradicting = dict(twice.select(pl.col("id").cast(pl.String), "path").iter_rows())
+        path = pl.concat_str(*selecting.PARTS)
+        contradicting = dict(twice.select(pl.col("id").cast(pl.String), path).iter_rows())
     each = rows.filter(~again.fill_null(False)).group_by("id").agg(**told)
     each = each.with_columns(pl.col("id").cast(pl.String)).sort("id")
     each = each.filter(~pl.col("id").is_in(list(contradicting)))
     each = each.head(limit) if limit else each
-    is_mixed = (pl.col("files").list.len() > 1) & pl.col("files").list.eval(
-        pl.element().str.contains("[*?]")
-    ).list.any()
+    own_of = {projects.load(path).first_word: path for path in own}
+    mixed = Datasets(each.filter("is_mixed"), own_of).values()
     wrong = {f"{name} lists {path!r} twice, with two checksums; correct one": 1 for name, path in contradicting.items()}
     wrong |= {
-        f"{name} is {files[0]!r} and also {files[1]!r}; expected files, or one glob pattern": len(files)
-        for name, files in each.filter(is_mixed).select("id", "files").iter_rows()
+        f"{row.id} is {row.files[0]!r} and also {row.files[1]!r}; expected files, or one glob pattern": len(row.files)
+        for row in mixed
     }
-    return Datasets(each.filter(~is_mixed), {projects.load(path).first_word: path for path in own}), wrong
+    return Datasets(each.filter(~pl.col("is_mixed")), own_of), wrong

@@ -3,7 +3,7 @@
 Everything here is an expression of polars: a table is never held whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -105,7 +105,7 @@ def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     asked = {name for p in of.projects for facet in p.facets.values() for name in facet.columns} | KNOWN_BY.keys()
     values |= {f"in:{name}": pl.col(name) for name in of.columns if name in asked}
     rows = table.select(**values).cast(pl.String).with_row_index("row", offset=1)
-    return rows.with_columns(pl.when(~pl.col(word).is_in(EMPTY)).then(word).alias(word) for word in values)
+    return rows.with_columns(pl.when(~_is_one_of(word, EMPTY)).then(word).alias(word) for word in values)
 
 
 def no_column(columns: Sequence[Sequence[str]], there: Sequence[str]) -> str:
@@ -120,8 +120,21 @@ def with_projects(rows: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     era = pl.col("path").str.extract(r"(?i)/(cmip[0-9])/").str.to_uppercase()
     rows = rows.with_columns(project=pl.coalesce(*named, pl.lit(None, pl.String)))
     rows = rows.with_columns(era=pl.when(pl.col("project").is_null()).then(era))
-    by_era = pl.col("era").replace_strict(_values("mip_era", of.projects), default=built_in(DEFAULT).name)
-    return rows.with_columns(project=pl.coalesce("project", by_era))
+    by_era = _mapped(pl.col("era"), _values("mip_era", of.projects))
+    return rows.with_columns(project=pl.coalesce("project", by_era, pl.lit(built_in(DEFAULT).name)))
+
+
+# `is_in` and `replace` would leave polars' streaming engine: it holds all rows for them.
+
+
+def _is_one_of(column: str, values: Iterable[str]) -> pl.Expr:
+    """Return whether a column has one of a few values; null where it is null."""
+    return pl.any_horizontal(pl.lit(False), *(pl.col(column) == value for value in values))
+
+
+def _mapped(column: pl.Expr, values: Mapping[str, str]) -> pl.Expr:
+    """Return what a few values of a column stand for; null for all others."""
+    return pl.coalesce(pl.lit(None, pl.String), *(pl.when(column == key).then(pl.lit(v)) for key, v in values.items()))
 
 
 def _values(key: str, projects: Sequence[Project]) -> dict[str, str]:
@@ -130,8 +143,7 @@ def _values(key: str, projects: Sequence[Project]) -> dict[str, str]:
 
 
 def _by_value(column: str, projects: Sequence[Project]) -> pl.Expr:
-    values = pl.col(f"in:{column}").str.to_uppercase()
-    return values.replace_strict(_values(KNOWN_BY[column], projects), default=None, return_dtype=pl.String)
+    return _mapped(pl.col(f"in:{column}").str.to_uppercase(), _values(KNOWN_BY[column], projects))
 
 
 def _by_columns(project: Project, columns: Sequence[str]) -> pl.Expr:
@@ -165,8 +177,8 @@ def _reason(of: Table) -> pl.Expr:
         .then(pl.format("format {}", kind.str.replace_all("[^A-Za-z0-9_.-]", "?")))
         .when(path.str.contains(REMOTE))
         .then(pl.lit("remote file"))
-        .when(pl.col("project").is_in(list(lacking)))
-        .then(pl.format("{} without a column {}", "project", pl.col("project").replace(lacking)))
+        .when(_is_one_of("project", lacking))
+        .then(pl.format("{} without a column {}", "project", _mapped(pl.col("project"), lacking)))
     )
 
 
@@ -193,7 +205,7 @@ def choose(cases: Sequence[tuple[tuple[object, ...], Project, pl.Expr]], are_all
         groups.setdefault(key, ([], value))[0].append(project.name)
     if are_all and len(groups) == 1:
         return cases[0][2]
-    return pl.coalesce(*(pl.when(pl.col("project").is_in(names)).then(value) for names, value in groups.values()))
+    return pl.coalesce(*(pl.when(_is_one_of("project", names)).then(value) for names, value in groups.values()))
 
 
 def _value(facet: Facet, column: str | None, is_member: bool) -> pl.Expr:

@@ -12,6 +12,9 @@ from cmip6zarr.catalogue import checksums, drs, naming, templates
 from cmip6zarr.catalogue.naming import Table
 from cmip6zarr.core.files import JSON
 
+PARTS = {"stem": pl.col("path").str.head(-32), "end": pl.col("path").str.tail(32)}
+"""What a path is cut into: dates of files, and words of many ids, lie in the end."""
+
 
 class SelectError(ValueError):
     """Nothing is selected; the message says by which facet, and what there is."""
@@ -20,35 +23,50 @@ class SelectError(ValueError):
 Selection = Mapping[str, Any]
 """Facet to a value or a list of values."""
 
+Reasons = dict[str, int]
+"""Why rows are not used: {reason: number of rows}."""
+
 
 def select(
     rows: pl.LazyFrame, wanted: Selection, of: Table, unwanted: Sequence[Selection] = ()
-) -> tuple[pl.DataFrame, dict[str, int]]:
+) -> tuple[pl.DataFrame, Reasons, Reasons]:
     """Return id, path and size of the rows whose facets are among the wanted values, checked, dataset by dataset.
 
     Rows that have all facets of one of the `unwanted` selections are not among them.
 
-    Ids are categories, `place` is the number of each; the paths of one are in order. Where the table has
-    checksums there is `sum` too, as `checksums.sums` makes it.
+    A path is cut into PARTS. They and the ids are categories, and rows are in the order of their numbers: a path that
+    is listed again follows itself. `is_pattern` tells whether it may be a glob pattern. Where the table has checksums
+    there is `sum` too, as `checksums.sums` makes it.
 
-    The second value says which rows were refused: {reason: number of rows}. A dataset that has such a row is left out
-    whole: the others of its rows would be a part of it.
+    The second value says which rows are left aside, those that have a `reason`, and the third which were refused. A
+    dataset that has a refused row is left out whole: the others of its rows would be a part of it.
     """
     lists = _lists("select", wanted, of)
     matches = {facet: pl.col(facet).is_in(values) for facet, values in lists.items()}
-    selected = rows.filter(*matches.values())
+    is_aside = pl.col("reason").is_not_null()
+    selected = rows.filter(is_aside | pl.all_horizontal(pl.lit(True), *matches.values()))
     for each in unwanted:
         is_in = [pl.col(facet).is_in(values).fill_null(False) for facet, values in _lists("exclude", each, of).items()]
-        selected = selected.filter(~pl.all_horizontal(is_in))
+        selected = selected.filter(is_aside | ~pl.all_horizontal(is_in))
     size = pl.col("size").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     size = pl.when(size >= 0).then(size)
     # Ids as numbers: as text they are a third of the memory, and to sort by two texts takes twice as much again.
     number = pl.col("id").cast(pl.Categorical)
+    # And so paths: files of a dataset have one stem, and their ends are those of other datasets too.
+    parts = {name: part.cast(pl.Categorical) for name, part in PARTS.items()}
+    told = {"id": number, "size": size, "is_sound": _is_sound(of)} | parts
+    told["is_pattern"] = pl.col("path").str.contains("[*?]")
+    told["reason"] = pl.col("reason").cast(pl.Categorical)
     # Sums first, and once: a reason to refuse a row is that there is none, and polars would make them twice.
     sums = checksums.sums(of)
-    told = {"id": number, "size": size, "is_sound": _is_sound(of)}
-    chosen = selected.with_columns(**sums).select("row", "path", *sums, **told).collect(engine="streaming")
+    chosen = selected.with_columns(**sums).select("row", *sums, **told).collect(engine="streaming")
+    aside = chosen.filter(is_aside).group_by(pl.col("reason").cast(pl.String)).len().sort("reason")
+    left_aside = dict(aside.iter_rows())
+    chosen = chosen.filter(~is_aside).drop("reason")
+    rows = rows.filter(~is_aside)
     if chosen.is_empty():
+        if rows.select("row").head(1).collect().is_empty():
+            raise SelectError(f"none of its rows is a NetCDF file on this file system: {left_aside}")
         for facet, match in matches.items():
             if rows.filter(match).select("row").collect().is_empty():
                 some = rows.select(pl.col(facet).unique().sort().head(5)).collect()[facet].to_list()
@@ -59,10 +77,10 @@ def select(
     bad = chosen.filter(~pl.col("is_sound"))
     refused = {}
     if not bad.is_empty():
-        refused = _refused(selected.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
+        refused = _refused(rows.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
         chosen = chosen.join(bad.select("id"), on="id", how="anti", nulls_equal=True)
-    chosen = chosen.drop("row", "is_sound").with_columns(place=pl.col("id").to_physical())
-    return chosen.sort("path").sort("place", maintain_order=True), refused
+    numbers = [pl.col(name).to_physical() for name in ("id", *PARTS)]
+    return chosen.drop("row", "is_sound").sort(*numbers, maintain_order=True), left_aside, refused
 
 
 def _lists(key: str, selection: Selection, of: Table) -> dict[str, list[str]]:
