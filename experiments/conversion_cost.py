@@ -95,10 +95,10 @@ def cases(folder: Path, repacked: Path | None = None) -> dict[str, tuple[Path, l
         ]
         return work / "none", [*command, "--mode", mode]
 
-    def whole_job(preset, mode):
+    def whole_job(preset, mode, threads=1):
         store = work / f"job-{preset}.zarr"
         program = [python, experiments / "whole_job.py", work / "files.csv", DATASET]
-        return store, [*program, work / f"job-{preset}", store, preset, mode]
+        return store, [*program, work / f"job-{preset}", store, preset, mode, threads]
 
     note = work / "note.zarr"
     found = {
@@ -126,6 +126,7 @@ def cases(folder: Path, repacked: Path | None = None) -> dict[str, tuple[Path, l
             [python, experiments / "plain_copy.py", folder, work / "copied"],
         ),
         "whole job, balanced, verify full": whole_job("balanced", "full"),
+        "whole job, balanced, verify full in 2 threads": whole_job("balanced", "full", 2),
         "whole job, native, verify full": whole_job("native", "full"),
         "whole job, native, verify streams": whole_job("native", "streams"),
     }

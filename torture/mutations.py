@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from common import ROOT, Outcome, chain
 from mutants.datasets import DATASETS, Small
 from mutants.declared import FAULTS, Fault, put_in
@@ -67,6 +68,8 @@ class Bank:
             folder = self.folder / "sources" / name.replace(" ", "-")
             paths = DATASETS[name].make(folder)
             chain.list_files({chain.ID: paths}, folder / "catalogue.json")
+            if DATASETS[name].published:
+                publish(folder / "catalogue.csv")
             self._rows[name] = esm.read_catalogue(str(folder / "catalogue.json")).datasets[chain.ID]
         return self._rows[name]
 
@@ -89,6 +92,13 @@ class Bank:
         if process.is_alive():
             process.kill()
         return ended(out, self.folder)
+
+
+def publish(table: Path) -> None:
+    """Add the checksums of the files to the table of a catalogue."""
+    rows = pl.read_csv(table)
+    sums = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in rows["path"]]
+    rows.with_columns(checksum=pl.Series(sums)).write_csv(table)
 
 
 def configuration(small: Small, row: Dataset, folder: Path) -> dict:

@@ -116,6 +116,19 @@ def swap_blocks(store):
     change_frame(store, change)
 
 
+def one_block_for_both(store):
+    """Lay a frame out in another way, which is allowed, and have both of its blocks be the first."""
+
+    def change(data):
+        starts = struct.unpack_from("<2I", data, 16)
+        sizes = [struct.unpack_from("<I", data, start)[0] for start in starts]
+        one, other = (bytes(data[start : start + 4 + size]) for start, size in zip(starts, sizes, strict=True))
+        data[24 : 24 + len(one) + len(other)] = other + one
+        struct.pack_into("<2I", data, 16, *[24 + len(other)] * 2)
+
+    change_frame(store, change)
+
+
 def other_dataset(store):
     """Put a chunk of other files in the place of one."""
     facets = {"source_id": "MODEL-B"}
@@ -212,6 +225,7 @@ SPOILED = {
     "flipped bit of a block": (lambda store: change_frame(store, flip_stream), ("chunks", "mismatch")),
     "flipped checksum of a block": (lambda store: change_frame(store, flip_adler), ("chunks", "mismatch")),
     "blocks swapped": (swap_blocks, ("mismatch",)),
+    "blocks laid out in another way": (one_block_for_both, ("mismatch",)),
     "chunks swapped": (swap_objects, ("mismatch",)),
     "chunk of another file": (other_dataset, ("mismatch",)),
     "chunk missing": (lambda store: objects(store)[2].unlink(), ("chunks",)),
@@ -254,6 +268,18 @@ def test_what_is_wrong_in_the_store_is_found(store, tmp_path, fault):
     assert not zarr_store.is_sealed(store)
 
 
+@pytest.mark.parametrize("store", ["shards"], indirect=True)
+def test_a_chunk_that_a_shard_calls_absent_is_found(store, tmp_path):
+    """It reads as fill, and there is no frame to compare."""
+    path = objects(store)[1]
+    data = bytearray(path.read_bytes())
+    data[-36:-20] = b"\xff" * 16
+    data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[-36:-4])))
+    path.write_bytes(data)
+    confirm(store)
+    assert "'tas' at [4, 0, 0] of the store: found np.float32(1e+20)" in failed_streams(tmp_path)["message"]
+
+
 @ALL
 @pytest.mark.parametrize("byte", [0, 1, 2, 600, -2, -1])
 def test_a_source_that_changed_after_the_copy_is_found(store, tmp_path, byte):
@@ -282,6 +308,40 @@ def test_a_value_that_changed_in_the_file_is_found(store, tmp_path):
     assert "'tas' at [8, 7, 8] of the store: found" in receipts.read(tmp_path, "failed", ID)["message"]
 
 
+def take_again(store):
+    """Make the inventory of files that have changed, and the provenance of the store, say that they are its files."""
+    facts = take(sorted((store.parent / "files").rglob("*.nc")), store.parent)
+    path = store.with_name(store.name + zarr_store.PROVENANCE)
+    told = json.loads(path.read_text())
+    told["files"] = [
+        file | {"mtime_ns": f["mtime_ns"], "bytes": f["bytes"]}
+        for file, f in zip(told["files"], facts["files"], strict=True)
+    ]
+    path.write_text(json.dumps(told))
+    confirm(store)
+
+
+@ALL
+@pytest.mark.parametrize("first", [b"\0", b"x\0", b"\x18"])
+def test_what_is_no_stream_is_found_though_both_have_it(store, tmp_path, first):
+    """Bytes of a damaged file that were copied as they are do not begin as zlib does: no reader could inflate them."""
+    path = file_of(store, 1)
+    with h5py.File(path) as file:
+        place = file["tas"].id.get_chunk_info_by_coord((1, 0, 0)).byte_offset
+    data = bytearray(path.read_bytes())
+    data[place : place + len(first)] = first
+    path.write_bytes(data)
+
+    def change(frame):
+        start = struct.unpack_from("<I", frame, 16)[0] + 4
+        frame[start : start + len(first)] = first
+
+    change_frame(store, change)
+    take_again(store)
+    record = failed_streams(tmp_path)
+    assert (record["class"], path.name in record["message"]) == ("source", True)
+
+
 @ONE
 def test_a_chunk_deflated_anew_is_compared_by_its_values(store, tmp_path):
     """Equal values under another stream are no fault: they are decoded, and counted as compared so."""
@@ -292,14 +352,7 @@ def test_a_chunk_deflated_anew_is_compared_by_its_values(store, tmp_path):
         field = nc["tas"][2]
     with h5py.File(file_of(store, 1), "a") as file:
         file["tas"].id.write_direct_chunk((2, 0, 0), zlib.compress(bytes(Shuffle(4).encode(field)), 9))
-    facts = take(sorted((tmp_path / "files").rglob("*.nc")), tmp_path)
-    told = json.loads((tmp_path / "s.zarr.provenance.json").read_text())
-    told["files"] = [
-        file | {"mtime_ns": f["mtime_ns"], "bytes": f["bytes"]}
-        for file, f in zip(told["files"], facts["files"], strict=True)
-    ]
-    (tmp_path / "s.zarr.provenance.json").write_text(json.dumps(told))
-    confirm(store)
+    take_again(store)
     assert run_verify(tmp_path, "--mode", "streams") == 0
     after = receipts.read(tmp_path, "verify", ID)
     assert after["values_compared"] - before["values_compared"] == 2 * 5400
@@ -379,6 +432,41 @@ def test_blocks_beyond_the_array_must_inflate(store, tmp_path):
     change_frame(store, lambda data: data.__setitem__(struct.unpack_from("<2I", data, 16)[1] + 6, 7), 7)
     confirm(store)
     assert failed_streams(tmp_path)["class"] == "chunks"
+
+
+@ONE
+@pytest.mark.parametrize("answer", [None, (memoryview(b""), 2)], ids=["never written", "not deflated"])
+def test_a_chunk_that_the_file_has_not_is_compared_by_its_values(store, tmp_path, monkeypatch, answer):
+    """Where HDF5 hands out none, or one that has gone through other filters, a block proves nothing."""
+    swap_blocks(store)
+    confirm(store)
+    monkeypatch.setattr(raw_chunks.RawChunks, "read", lambda *_: answer)
+    assert failed_streams(tmp_path)["class"] == "mismatch"
+
+
+@ONE
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("mask", [1, 2, 3], ids=["no shuffle", "no deflate", "neither"])
+def test_equal_bytes_of_other_filters_are_not_called_equal(tmp_path, monkeypatch, mask):
+    """A chunk of the file that has skipped a filter means something else than a block with its bytes."""
+    read = raw_chunks.RawChunks.read
+    monkeypatch.setattr(raw_chunks.RawChunks, "read", lambda *args: (read(*args)[0], mask))
+    assert run_verify(tmp_path, "--mode", "streams") == 0
+    assert "blocks_compared" not in receipts.read(tmp_path, "verify", ID)
+
+
+def test_blocks_beyond_the_array_must_inflate_wherever_they_lie(tmp_path):
+    """Also in a corner of the grid, of which no chunk is decoded."""
+    take(make_dataset(tmp_path / "files", lat=60, lon=90, steps=5, chunks=(1, 30, 45)), tmp_path)
+    assert run_convert(tmp_path, tmp_path / "s.zarr", "--codec", "native", "--chunks", '{"time": 2}') == 0
+    corner = [path for path in objects(tmp_path / "s.zarr") if path.match("c/7/0/0")]
+    data = bytearray(corner[0].read_bytes())
+    data[-5] ^= 1
+    data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[:-4])))
+    corner[0].write_bytes(data)
+    confirm(tmp_path / "s.zarr")
+    record = failed_streams(tmp_path)
+    assert (record["class"], "'tas' at [(14, 15), (0, 30), (0, 45)]" in record["message"]) == ("chunks", True), record
 
 
 def test_what_was_compressed_anew_is_proven_by_its_values(tmp_path):

@@ -1,13 +1,16 @@
 """The small datasets on which faults show: each is built by the tests' own builders, and converted in one way."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import h5py
 import netCDF4
 import numpy as np
 from builders import UNITS, make_dataset
 from kinds import VARIABLES, source
+from numcodecs.shuffle import Shuffle
 from spoil import each, last, put
 
 REFERENCES = [UNITS, "hours since 1850-05-01", "days since 1852-03-01"]
@@ -16,12 +19,16 @@ REFERENCES = [UNITS, "hours since 1850-05-01", "days since 1852-03-01"]
 
 @dataclass(frozen=True)
 class Small:
-    """A dataset: how its files are made, the configuration and policy, and the class of the answer without a fault."""
+    """A dataset: how its files are made, the configuration and policy, and the class of the answer without a fault.
+
+    With `published` its catalogue has the checksums of the files.
+    """
 
     make: Callable[[Path], list[Path]]
     config: dict = field(default_factory=dict)
     policy: dict = field(default_factory=dict)
     answer: str = "verified"
+    published: bool = False
 
 
 def made(spoil: Callable[[list[Path]], object] | None = None, **options) -> Callable[[Path], list[Path]]:
@@ -97,6 +104,70 @@ def shared_and_unlike(folder: Path) -> list[Path]:
     return paths
 
 
+def rewritten(fill: Callable[[h5py.Dataset, np.ndarray], object], **settings) -> Callable[[list[Path]], None]:
+    """Return what writes `tas` of the last file anew by h5py, with settings of its dataset, by `fill`."""
+
+    def spoil(paths: list[Path]) -> None:
+        with h5py.File(paths[-1], "a") as file:
+            file.move("tas", "old")
+            old = file["old"]
+            same = {"chunks": old.chunks, "maxshape": old.maxshape, "fillvalue": old.fillvalue}
+            new = file.create_dataset("tas", old.shape, old.dtype, **same, **settings)
+            fill(new, old[...])
+            for name, value in old.attrs.items():
+                if name != "DIMENSION_LIST":
+                    new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
+            for own, dim in zip(new.dims, old.dims, strict=True):
+                own.attach_scale(dim[0])
+            del file["old"]
+
+    return spoil
+
+
+def some_skipped(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    """Write chunks, one a step, without deflate or without shuffle, and the others with both."""
+    dataset[...] = values
+    dataset.id.write_direct_chunk((1, 0, 0), bytes(Shuffle(4).encode(values[1])), filter_mask=2)
+    dataset.id.write_direct_chunk((2, 0, 0), zlib.compress(values[2].tobytes()), filter_mask=1)
+
+
+def summed() -> h5py.h5p.PropDCID:
+    """Return the settings of a dataset whose compressed bytes have a Fletcher-32."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_shuffle()
+    properties.set_deflate(4)
+    properties.set_fletcher32()
+    return properties
+
+
+def with_sums(paths: list[Path]) -> None:
+    """Give the chunks of the last file a Fletcher-32 of their compressed bytes."""
+    rewritten(lambda dataset, values: dataset.__setitem__(..., values), dcpl=summed())(paths)
+
+
+def damaged(byte: int, first: Callable[[list[Path]], object] | None = None) -> Callable[[list[Path]], None]:
+    """Return what sets a byte of the second chunk of the last file to zero, after another change."""
+
+    def spoil(paths: list[Path]) -> None:
+        if first:
+            first(paths)
+        with h5py.File(paths[-1]) as file:
+            place = file["tas"].id.get_chunk_info(1)
+        data = bytearray(paths[-1].read_bytes())
+        data[place.byte_offset + byte % place.size] = 0
+        paths[-1].write_bytes(data)
+
+    return spoil
+
+
+def native(spoil: Callable[[list[Path]], object] | None = None, steps: int = 5, **options) -> Callable:
+    """Return what makes three files of a shuffled and deflated field, large enough to be smaller so."""
+    filters = {"zlib": True, "complevel": 4, "shuffle": True}
+    return made(spoil, lat=18, lon=18, steps=steps, filters=filters, **{"chunks": (1, 18, 9)} | options)
+
+
+WHOLE = {"chunks": (1, 18, 18)}
+COPY = {"codec": "native", "verify": "streams", "chunks": {"time": 2}}
 DEFLATED = {"zlib": True, "shuffle": False}
 STEPS = {"chunks": {"time": 5}}
 DATASETS = {
@@ -129,6 +200,18 @@ DATASETS = {
     "left out": Small(made(lambda paths: paths[-1].write_bytes(b"")), STEPS, {"unreadable": "leave_out"}),
     "exact": Small(made(each(lambda nc, _: nc["tas"].setncattr_string("note", "of variable length"))), STEPS),
     "differing": Small(made(other_attribute("tas", "comment", "of the last file")), STEPS),
+    # Three files of five steps, two native chunks each: frames of two steps cross files, and the last is not full.
+    "native": Small(native(), COPY),
+    "native v2": Small(native(), COPY | {"zarr_format": 2}),
+    "native shards": Small(native(), COPY | {"shard_mib": 0.01}),
+    "native by values": Small(native(), COPY | {"verify": "full"}),
+    "native holes": Small(native(holes), COPY),
+    "native, sums": Small(native(with_sums, **WHOLE), COPY),
+    "native, filters skipped": Small(native(rewritten(some_skipped, compression=4, shuffle=True), **WHOLE), COPY),
+    "native, not whole": Small(native(chunks=(2, 18, 18)), COPY | {"chunks": {"time": 16}}),
+    "native, no stream": Small(native(damaged(0), **WHOLE), COPY, answer="source"),
+    "native, other sum": Small(native(damaged(-9, with_sums), **WHOLE), COPY, answer="source"),
+    "as published": Small(made(), STEPS, published=True),
     # What inventory refuses, so that a fault in the check itself shows.
     "other scale": Small(
         made(other_attribute("tas", "scale_factor", 2.0), field_attributes={"scale_factor": 1.0}), answer="refused"

@@ -62,7 +62,7 @@ def attribute_rounded(plain, attribute):
     return round(value) if isinstance(value, float) and abs(value) < 1 else value
 
 
-@fault("encoding", f"{ENCODING}:dtype_of", "plain", says="tas|lat")
+@fault("encoding", f"{ENCODING}:dtype_of", "v2", says="tas|lat")
 def big_endian_array(dtype_of, variable):
     """Metadata say big-endian, and the bytes are little-endian."""
     return dtype_of(variable).newbyteorder(">")

@@ -18,6 +18,7 @@ from zarr.types import AnyArray
 
 HEADER = struct.Struct("<4B3I")
 ZLIB, SHUFFLED, NOT_SPLIT = 3, 1, 16
+CHECKED_BY = 31  # RFC 1950: it divides the first two bytes of a stream
 NOWHERE = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
 
@@ -155,6 +156,11 @@ def blocks_of(frame: memoryview, form: Form) -> list[memoryview] | None:
         end = start + 4 + size
         blocks.append(frame[start + 4 : end])
     return blocks if end == len(frame) else None
+
+
+def begins_as_zlib(block: memoryview) -> bool:
+    """Tell whether a block has the two bytes with which a zlib stream begins: the method deflate, a right check."""
+    return len(block) > 1 and block[0] & 15 == zlib.DEFLATED and not (block[0] << 8 | block[1]) % CHECKED_BY
 
 
 def inflates(block: memoryview, block_bytes: int) -> bool:

@@ -19,7 +19,7 @@ from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.core.progress import Progress
 from cmip6zarr.store import zarr_store
 from cmip6zarr.verify import raw_chunks
-from cmip6zarr.verify.frames import Form, blocks_of, chunks_of, form_of, inflates
+from cmip6zarr.verify.frames import Form, begins_as_zlib, blocks_of, chunks_of, form_of, inflates
 from cmip6zarr.verify.raw_chunks import DEFLATE, FLETCHER32, SHUFFLE, Pipeline, RawChunks
 from cmip6zarr.verify.source import FETCH
 from cmip6zarr.verify.tally import Tally
@@ -184,6 +184,8 @@ def is_chunk(copy: Copy, chunks: RawChunks, start: Index, block: memoryview) -> 
         return False
     # A block of its raw size is one that is not deflated, and any other is.
     if (DEFLATE in filters) == (len(block) == copy.form.block_bytes):
+        return False
+    if DEFLATE in filters and not begins_as_zlib(block):
         return False
     return bool(np.array_equal(np.asarray(stream), np.asarray(block)))
 
