@@ -455,6 +455,17 @@ def test_equal_bytes_of_other_filters_are_not_called_equal(tmp_path, monkeypatch
     assert "blocks_compared" not in receipts.read(tmp_path, "verify", ID)
 
 
+@ONE
+def test_the_filters_that_a_chunk_has_skipped_are_told(store):
+    """HDF5 notes them for each chunk."""
+    path = file_of(store, 1)
+    with h5py.File(path, "a") as file:
+        file["tas"].id.write_direct_chunk((2, 0, 0), b"of one filter", filter_mask=1)
+    with raw_chunks.opened(str(path), "tas") as chunks:
+        stream, mask = chunks.read((2, 0, 0))
+        assert (bytes(stream), mask, chunks.read((1, 0, 0))[1]) == (b"of one filter", 1, 0)
+
+
 def test_blocks_beyond_the_array_must_inflate_wherever_they_lie(tmp_path):
     """Also in a corner of the grid, of which no chunk is decoded."""
     take(make_dataset(tmp_path / "files", lat=60, lon=90, steps=5, chunks=(1, 30, 45)), tmp_path)
