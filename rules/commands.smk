@@ -20,6 +20,7 @@ CAMPAIGN = " ".join(
     [
         *("--results", quote(config["results"])),
         *("--store-root", quote(config["store_root"]), "--publish-root", quote(config["publish_root"])),
+        *("--public-url", quote(config["public_url"])),
         *("--s3", quote(S3)),
         *(("--projects", quote(json.dumps(config["projects"]))) if config["projects"] else ()),
         *(["--stac"] if config["stac"] else []),

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from cmip6zarr.campaign import finished, listed, stac_items, tables, withdrawn
-from cmip6zarr.catalogue import build, projects
+from cmip6zarr.campaign import stores as catalogue
+from cmip6zarr.catalogue import projects
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
@@ -22,7 +23,8 @@ def parse(argv):
     parser = request.add_s3(argparse.ArgumentParser(description=__doc__))
     parser.add_argument("--results", required=True, help="folder of the receipts, and of what the last run listed")
     for root, what in (("--store-root", "the stores"), ("--publish-root", "the published stores")):
-        parser.add_argument(root, default="", help=f"where {what} lie: in a bucket it gets their catalogue too")
+        parser.add_argument(root, default="", help=f"where {what} lie: their catalogue is put there too")
+    parser.add_argument("--public-url", default="", help="under which what is published is served, else the stores")
     told = "JSON: the configuration's projects, files of those that are not built in"
     parser.add_argument("--projects", type=json.loads, default=[], help=told)
     parser.add_argument("--stac", action="store_true", help="write a STAC item of each store too")
@@ -44,19 +46,17 @@ def stores(sized: pl.DataFrame, results: Path, args) -> dict[tuple[str, str], pl
     return {key: table for key, table in rows_of.items() if table.height or table is sized}
 
 
-def put(some: pl.DataFrame, root: str, own: list[Project], args) -> None:
-    """Put a catalogue of stores below their root in a bucket, where it opens without the folder of results.
+def put(some: pl.DataFrame, root: str, public_url: str, own: list[Project], args) -> None:
+    """Put a catalogue of stores below their root, where it goes with them.
 
     `some` is a table of them as `stores` returns it.
     """
     home = backend.at(f"{root.rstrip('/')}/catalogue", args.s3)
-    rows = tables.store_table(some, own)
-    # By its URL: beside its JSON intake-esm finds a table on a file system alone.
-    described, listed = build.texts(rows, "stores", f"{home}/stores.csv", tables.assets(rows))
-    home.put("stores.csv", [listed.encode()])
-    home.put("stores.json", [described.encode()])
+    catalogue.put(catalogue.table(some, own, root, public_url), home)
     if args.stac:
-        home.put(f"stores{stac_items.END}", list(stac_items.pieces(some, own)))
+        places = (catalogue.place(store, root, public_url) for store in some["store"])
+        hrefs = pl.Series("store", [each if "://" in each else f"../{each}" for each in places], pl.String)
+        home.put(f"stores{stac_items.END}", list(stac_items.pieces(some.with_columns(hrefs), own)))
 
 
 def write(args) -> list[str]:
@@ -81,8 +81,7 @@ def write(args) -> list[str]:
     rows_of = stores(withdrawn.marked(sized, found), results, args)
     own = [projects.load(path) for path in args.projects]
     for (name, _), some in rows_of.items():
-        rows = tables.store_table(some, own)
-        build.write(rows, results / "catalogue" / f"{name}.json", tables.assets(rows))
+        catalogue.put(catalogue.table(some, own), backend.at(results / "catalogue"), name)
         if args.stac:
             files.write_pieces(results / "catalogue" / f"{name}{stac_items.END}", stac_items.pieces(some, own))
     audited = tables.audit_table(names, results)
@@ -101,9 +100,11 @@ def write(args) -> list[str]:
     for line in filter(None, (listed.told(listed.withdrawn(results), results), *failures)):
         print(f"  {line}")
     print(f"Report: {told}   Table: {results / 'sizes.tsv'}   Stores: {results / 'catalogue' / 'stores.json'}")
+    # What the public reads are the published stores, where there are some.
+    public = args.publish_root or args.store_root
     for (_, root), some in rows_of.items():
-        if root.startswith(backend.SCHEME) and some.height:
-            put(some, root, own, args)
+        if root and (some.height or args.unseal):
+            put(some, root, args.public_url if root == public else "", own, args)
     return failures
 
 

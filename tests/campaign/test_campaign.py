@@ -15,13 +15,12 @@ from inventories import make_inventory, make_proof
 
 import campaign as script
 import size_report
-from cmip6zarr.campaign import findings, finished, listed, tables
-from cmip6zarr.catalogue import build
+from cmip6zarr.campaign import findings, finished, listed, stores, tables
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts
 from cmip6zarr.model.as_json import to_json
 from cmip6zarr.model.inventory import Finding, LeftOut
-from cmip6zarr.store import zarr_store
+from cmip6zarr.store import backend, zarr_store
 
 RECEIPT = ROW | {
     "store": "s3://bucket/s.zarr",
@@ -248,18 +247,19 @@ def test_intake_esm_opens_stores_of_each_version(tmp_path, kinds):
     """The format is that of all stores, or stands in a column; by either intake-esm opens them."""
     for name, kind in zip(NAMES, kinds, strict=False):
         with zarr_store.quiet():
-            xr.Dataset({"tas": ("time", [1.0, kind])}).to_zarr(tmp_path / f"{name}.zarr", zarr_format=kind)
+            xr.Dataset({name.split(".")[7]: ("time", [1.0, kind])}).to_zarr(tmp_path / f"{name}.zarr", zarr_format=kind)
         leave(tmp_path, "size_report", name, **RECEIPT | {"store": str(tmp_path / f"{name}.zarr"), "zarr_format": kind})
     _, sized = tables.standings(NAMES[: len(kinds)], finished.table(tmp_path)[0], tmp_path)
-    rows = tables.store_table(sized.with_columns(latest=True, retracted=False))
-    build.write(rows, tmp_path / "stores.json", tables.assets(rows))
+    stores.put(stores.table(sized.with_columns(latest=True, retracted=False)), backend.at(tmp_path))
     listing = intake_esm.core.esm_datastore(str(tmp_path / "stores.json"))
     told = listing.esmcat.assets
     assert (told.format and told.format.value, told.format_column_name) == (
         (f"zarr{kinds[0]}", None) if len(kinds) == 1 else (None, "format")
     )
-    opened = listing.to_dataset_dict(progressbar=False)
-    assert {name: opened[name]["tas"].to_numpy()[1] for name in opened} == dict(zip(NAMES, kinds, strict=False))
+    [found] = listing.to_dataset_dict(progressbar=False).values()
+    assert {name: found[name].values.ravel()[1] for name in found} == {
+        name.split(".")[7]: kind for name, kind in zip(NAMES, kinds, strict=False)
+    }
 
 
 def test_summary_of_a_selection(tmp_path, halves, capsys):

@@ -107,16 +107,24 @@ def test_report_of_snakemake(campaign, tmp_path):
 
 
 def test_stores_open_by_their_catalogue(campaign, tmp_path, monkeypatch):
-    """intake-esm opens the stores of the catalogue, whatever the working folder; its keys are the ids of datasets."""
+    """intake-esm opens the stores of the catalogue, whatever the working folder, by the ids of datasets or of runs."""
     import intake  # takes seconds, and no other test needs it
 
     monkeypatch.chdir(tmp_path)
     listing = intake.open_esm_datastore(campaign.results / "catalogue" / "stores.json")
-    assert sorted(listing.keys()) == [A, B]
-    found = listing.search(source_id="MODEL-B").to_dataset_dict(progressbar=False)
-    assert list(found) == [B]
+    assert sorted(listing.keys()) == [
+        "CMIP6.CMIP.ZZZ.MODEL-A.historical.Amon.gn",
+        "CMIP6.CMIP.ZZZ.MODEL-B.historical.Amon.gn",
+    ]
+    some = listing.search(source_id="MODEL-B")
+    [joined] = some.to_dataset_dict(progressbar=False).values()
+    [found] = some.to_dataset_dict(progressbar=False, aggregate=False).values()
     with xr.open_zarr(campaign.stores / drs.store_folder(B)) as store:
-        xr.testing.assert_equal(found[B].compute(), store.compute())
+        for opened in (joined, found):
+            xr.testing.assert_equal(opened.isel(member_id=0, drop=True).compute(), store.compute())
+    monkeypatch.chdir(campaign.stores)
+    beside = intake.open_esm_datastore("catalogue/stores.json")
+    assert beside.df["zstore"].tolist() == [f"local://{drs.store_folder(name)}" for name in (A, B)]
 
 
 def test_profile_resolves_without_slurm(checkout):

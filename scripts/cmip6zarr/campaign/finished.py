@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -71,7 +71,9 @@ SIZED: Columns = COLUMNS | {
     "convert_seconds": pl.Float64,
     "verify_seconds": pl.Float64,
     "cpu_seconds": pl.Float64,
-    "units": pl.String,
+    **dict.fromkeys(("units", "standard_name", "long_name"), pl.String),
+    **dict.fromkeys(("frequency", "realm", "nominal_resolution"), pl.String),
+    "steps": pl.Int64,
     "calendar": pl.String,
     "first_file": pl.String,
     "extent": pl.List(pl.Float64),
@@ -147,18 +149,27 @@ def told(found: Mapping[str, JSON]) -> JSON:
 
 
 def _told_of_source(inventory: JSON, main: str | None) -> JSON:
-    """Return units of the main variable, calendar, and the name of the first file; `main` is None where none is known.
+    """Return what attributes say of the main variable and of the files, the calendar, steps, and the first file's name.
 
-    Then it is the largest.
+    `main` is None where none is known: then it is the largest.
     """
     variables = inventory.get("variables", {})
     name = main or max(variables, key=lambda name: variables[name]["raw_bytes"], default="")
-    units = variables.get(name, {}).get("attributes", {}).get("units", ("char", None))[1]
+    of_variable, of_files = variables.get(name, {}).get("attributes", {}), inventory.get("attributes", {})
+    time = inventory.get("time") or {}
     return {
-        "units": units if isinstance(units, str) else None,
-        "calendar": (inventory.get("time") or {}).get("calendar"),
+        **_texts(of_variable, "units", "standard_name", "long_name"),
+        **_texts(of_files, "frequency", "realm", "nominal_resolution"),
+        "calendar": time.get("calendar"),
+        "steps": time.get("steps"),
         "first_file": inventory["files"][0]["path"].rpartition("/")[2] if inventory.get("files") else None,
     }
+
+
+def _texts(attributes: Mapping[str, Sequence[Any]], *names: str) -> dict[str, str | None]:
+    """Return attributes, (type, value) each, that are texts, by name; None of those that are not."""
+    values = {name: attributes.get(name, ("char", None))[1] for name in names}
+    return {name: value if isinstance(value, str) else None for name, value in values.items()}
 
 
 def size_report(results: Results, name: str) -> JSON | None:

@@ -18,7 +18,6 @@ from cmip6zarr.catalogue import projects
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core.files import JSON
 from cmip6zarr.store import zarr_store
-from cmip6zarr.store.backend import SCHEME
 from cmip6zarr.store.interface import LEDGER
 
 END = ".stac.json"
@@ -42,7 +41,8 @@ def pieces(stores: pl.DataFrame, own: Sequence[Project] = ()) -> Iterator[bytes]
     """Yield the ItemCollection of sealed stores as JSON, an item at a time.
 
     `stores` is the table `finished.REPORTED` with the columns of `withdrawn.marked`. `own` are the projects that are
-    not built in. A store whose receipt of verify is gone has no item.
+    not built in. Column `store` has paths, URLs, or paths relative to the collection, which begin with `../`. A store
+    whose receipt of verify is gone has no item.
     """
     yield b'{"type": "FeatureCollection", "features": ['
     for number, row in enumerate(stores.drop_nulls("verify_mtime_ns").iter_rows(named=True)):
@@ -53,7 +53,8 @@ def pieces(stores: pl.DataFrame, own: Sequence[Project] = ()) -> Iterator[bytes]
 def item(row: Mapping[str, Any], own: Sequence[Project] = ()) -> JSON:
     """Return the item of a store, of a row of the table of `pieces`."""
     west_south_east_north = row["extent"]
-    place = row["store"] if row["store"].startswith(SCHEME) else str(Path(row["store"]).absolute())
+    is_href = "://" in row["store"] or row["store"].startswith("../")
+    place = row["store"] if is_href else str(Path(row["store"]).absolute())
     kind = f"application/vnd.zarr; version={row['zarr_format']}"
     found: JSON = {
         "type": "Feature",

@@ -1,4 +1,4 @@
-"""The campaign as a whole, from the receipts of its datasets: states, the size table, the catalogue of stores."""
+"""The campaign as a whole, from the receipts of its datasets: states, the size table, failures and audits."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,15 +9,13 @@ import polars as pl
 from cmip6zarr.campaign import finished
 from cmip6zarr.campaign.findings import SEALED, VERIFIED, WITH_FINDINGS
 from cmip6zarr.campaign.finished import REPORTED, Columns
-from cmip6zarr.catalogue import build, projects, row_files
-from cmip6zarr.catalogue.build import Assets
+from cmip6zarr.catalogue import projects, row_files
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.catalogue.projects import Project
 from cmip6zarr.core.errors import reason
 from cmip6zarr.core.text import human, printable
 from cmip6zarr.job import failures, receipts
 from cmip6zarr.job.receipts import Results
-from cmip6zarr.store.backend import SCHEME
 
 AUDIT: Columns = {
     "dataset": pl.String,
@@ -140,45 +138,6 @@ def audited(table: pl.DataFrame) -> str:
     objects, size = (table[column].sum() for column in ("objects", "stored_bytes"))
     found = f"{bad.height} not sound: {', '.join(words)}" if words else "all sound"
     return f"audit: read {table.height:,} stores, {objects:,} objects, {human(size)}; {found}"
-
-
-def store_table(sized: pl.DataFrame, own: Sequence[Project] = ()) -> pl.DataFrame:
-    """Return the catalogue of sealed stores: facets, where things are, sizes, chunks, proof, what became of datasets.
-
-    `sized` is the table SIZED, with the columns of `withdrawn.marked`.
-
-    `format` is the version of Zarr in the words of intake-esm, `zarr2` or `zarr3`; in a bucket plain `zarr`, since
-    intake-esm 2025.12.12 hands s3fs an option of the others that s3fs does not know, and opens none of them.
-
-    `own` are the projects that are not built in.
-    """
-    table = build.by_ids(sized["dataset"], own)
-    told = (
-        *("nc_path", "netcdf_bytes", "zarr_bytes", "chunks", "zarr_format", "verified", "values_compared"),
-        *("files_as_published", "findings", "files_left_out", "steps_missing", "store_digest", "latest", "retracted"),
-    )
-    stores = pl.Series("zstore", [_url(store) for store in sized["store"]], pl.String)
-    in_bucket = pl.col("store").str.starts_with(SCHEME)
-    version = pl.when(in_bucket).then(pl.lit("zarr")).otherwise(pl.format("zarr{}", "zarr_format"))
-    kind = sized.select(format=version)["format"]
-    return table.with_columns(sized["time_range"], stores, kind, *(sized[column] for column in told))
-
-
-def assets(table: pl.DataFrame) -> Assets:
-    """Return what intake-esm is told of a catalogue of stores: their version of Zarr, of each where they are of two."""
-    kinds = table["format"].unique().to_list()
-    told = {"format_column": "format"} if len(kinds) > 1 else {"format": kinds[0] if kinds else "zarr3"}
-    return Assets(
-        description="Zarr stores that were compared with their NetCDF files bit by bit", column="zstore", **told
-    )
-
-
-def _url(store: str) -> str:
-    """Return the URL of a store for intake-esm, which passes storage options.
-
-    zarr takes these with a URL only, and `file:` does not count as one.
-    """
-    return store if store.startswith(SCHEME) else f"local://{Path(store).absolute()}"
 
 
 def brief(dataset: str, own: Sequence[Project] = ()) -> str:

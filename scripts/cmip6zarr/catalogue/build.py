@@ -26,13 +26,15 @@ class Assets:
     """What a catalogue lists: in words, the column that says where each is, their format, and how they are joined.
 
     `format` is one of intake-esm's; where they are of several, `format_column` is the column that says which.
-    `aggregations` are those of intake-esm, for the assets of one dataset.
+    `keys` are the columns that make up the key of what is opened as one; none: the id of a dataset. `aggregations` are
+    those of intake-esm, for the assets of one key.
     """
 
     description: str
     column: str
     format: str | None = None
     format_column: str | None = None
+    keys: tuple[str, ...] = ()
     aggregations: tuple[JSON, ...] = ()
 
 
@@ -199,8 +201,7 @@ def write(rows: pl.DataFrame, path: str | Path, assets: Assets = NETCDF_FILES, k
 def texts(rows: pl.DataFrame, name: str, table: str, assets: Assets = NETCDF_FILES) -> tuple[str, str]:
     """Return an intake-esm catalogue as text: its JSON, and its CSV, which the JSON says is at `table`.
 
-    The rows begin as those of `by_ids`, of which the keys in intake-esm are made (a key is a dataset's id), and have
-    the column that says where an asset is.
+    The rows begin as those of `by_ids`, and have the column that says where an asset is.
     """
     kind = {"format": assets.format} if assets.format else {"format_column_name": assets.format_column}
     described = {
@@ -214,14 +215,14 @@ def texts(rows: pl.DataFrame, name: str, table: str, assets: Assets = NETCDF_FIL
             "variable_column_name": next(
                 (n for n in ("variable_id", "variable") if n in rows.columns), rows.columns[0]
             ),
-            "groupby_attrs": _keys(rows.columns),
+            "groupby_attrs": list(assets.keys) or keys(rows.columns),
             "aggregations": assets.aggregations,
         },
     }
     return files.text_of(described), rows.write_csv()
 
 
-def _keys(columns: Sequence[str]) -> list[str]:
+def keys(columns: Sequence[str]) -> list[str]:
     """Return the columns that make up the id of a dataset."""
     if DATASET in columns:
         return [DATASET]
