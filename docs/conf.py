@@ -20,6 +20,7 @@ PARTS = {
     "Run a campaign": [
         "config/README",
         "docs/operating",
+        "docs/choosing-settings",
         "docs/slurm",
         "docs/other-machines",
         "docs/object-stores",

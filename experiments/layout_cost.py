@@ -1,6 +1,6 @@
 """What chunks cost to write and to read, for five kinds of datasets: docs/choosing-settings.md.
 
-Fields are made up (`scripts/demo.py`), of the shape and size of the kind. Each is converted and verified in several
+Fields are synthetic (`scripts/demo.py`), of the shape and size of the kind. Each is converted and verified in several
 layouts, and read back as `reading_cost.py` does; times are CPU time, of all threads, so that a busy machine changes
 them little. Writes `layouts.md` to the work folder.
 """
