@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from cmip6zarr.campaign import changes, listed, tables
-from cmip6zarr.catalogue import esm, projects
+from cmip6zarr.catalogue import esm, naming, projects
 from cmip6zarr.catalogue.datasets import Datasets
 from cmip6zarr.core import files
 from cmip6zarr.core.errors import DatasetError
@@ -54,14 +54,18 @@ def listing(config: Config) -> Listing:
     Where `withdrawn` is `unseal`, the datasets that are to be unsealed are none of the campaign, and left aside.
     """
     catalogue, own, unnamed = (config[key] for key in ("catalogue", "projects", "project"))
+    now = None
+    # Before all else is read: then the memory that it takes is used again.
+    if config["select"] or config["exclude"] or esm.says(catalogue):
+        now = esm.read_listed(catalogue, own, unnamed)
     read = esm.read_catalogue(catalogue, config["select"], own, unnamed, config["exclude"])
     stores, sealed = (tables.names_in(Path(config["results"], rule)) for rule in ("size_report", "verify"))
     names = set(read.datasets)
-    if read.says or config["select"] or config["exclude"] or not stores <= names:
-        now = esm.read_listed(catalogue, own, unnamed)
-    else:
-        unsaid = {name: pl.lit(None, pl.Boolean) for name in esm.SAID}
+    if now is None and stores <= names:
+        unsaid = {name: pl.lit(None, pl.Boolean) for name in naming.SAID}
         now = pl.DataFrame({"id": list(names)}).with_columns(**unsaid)
+    elif now is None:
+        now = esm.read_listed(catalogue, own, unnamed)
     every = changes.standing(pl.DataFrame({"id": sorted(stores | names)}), now, [projects.load(path) for path in own])
     is_followed = pl.col("newer").is_in(list(stores & sealed)) | ~pl.col("id").is_in(list(stores))
     unseal = (pl.col("change") == "retracted") | (pl.col("newer").is_not_null() & is_followed)

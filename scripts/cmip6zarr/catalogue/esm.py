@@ -11,7 +11,7 @@ import polars as pl
 
 from cmip6zarr.catalogue import checksums, drs, lines, naming, projects, selecting
 from cmip6zarr.catalogue.datasets import Datasets
-from cmip6zarr.catalogue.naming import REMOTE
+from cmip6zarr.catalogue.naming import REMOTE, SAID
 from cmip6zarr.catalogue.projects import DEFAULT, Project, ProjectError
 from cmip6zarr.catalogue.selecting import Selection
 from cmip6zarr.core.files import JSON
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 MOST_JSON_BYTES = 256 * 2**20
 """Read at once: more rows belong into a table."""
 
-SAID = ("retracted", "latest")
-"""Columns by which a list may say what became of a dataset."""
-
 YES = ("true", "1", "1.0", "yes")
 
 
@@ -35,15 +32,11 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all.
-
-    `says` tells whether it has columns of SAID.
-    """
+    """What a catalogue holds: datasets by id, in order; rows left aside or refused, by reason; rows in all."""
 
     datasets: Datasets
     left_aside: dict[str, int]
     rows: int
-    says: bool = False
 
 
 def read_catalogue(
@@ -70,8 +63,7 @@ def read_catalogue(
         datasets, wrong = _datasets(chosen, limit, own)
         if not datasets:
             raise CatalogueError("; ".join(refused | wrong))
-        says = any(name in of.columns for name in SAID)
-        return Catalogue(datasets, left_aside | refused | wrong, count, says)
+        return Catalogue(datasets, left_aside | refused | wrong, count)
 
 
 def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
@@ -89,6 +81,12 @@ def read_rows(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> p
         return found.collect(engine="streaming")
 
 
+def says(path: str | Path) -> bool:
+    """Tell whether a catalogue has a column of SAID; raises CatalogueError."""
+    with _errors_of(path):
+        return any(name in SAID for name in _open(Path(path))[0].collect_schema().names())
+
+
 def read_listed(path: str | Path, own: Sequence[str] = (), unnamed: str = "") -> pl.DataFrame:
     """Return a row for each dataset of a catalogue, selected or not: `id`, and `retracted` and `latest` of any file.
 
@@ -101,14 +99,12 @@ def read_listed(path: str | Path, own: Sequence[str] = (), unnamed: str = "") ->
 
 def _sound(path: Path, own: Sequence[str], unnamed: str) -> tuple[pl.LazyFrame, naming.Table]:
     """Return the rows that are NetCDF files of a dataset, with the columns SAID, and what their table is."""
-    table, assets = _open(path)
-    rows, of = _named(table, assets, _known(own, unnamed), unnamed)
+    rows, of = _named(*_open(path), _known(own, unnamed), unnamed)
     rows = rows.filter(pl.col("reason").is_null() & pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$"))
-    there = [name for name in SAID if name in of.columns]
-    if there:
-        said = table.select(pl.col(there).cast(pl.String).str.to_lowercase().is_in(YES)).with_row_index("row", offset=1)
-        rows = rows.join(said, on="row", how="left")
-    return rows.with_columns(**{name: pl.lit(None, pl.Boolean) for name in SAID if name not in there}), of
+    lower = {name: pl.col(f"said:{name}").str.to_lowercase() for name in of.said}
+    # Not `is_in`, for which polars holds the column a second time.
+    said = {name: pl.any_horizontal(text == yes for yes in YES) for name, text in lower.items()}
+    return rows.with_columns(**dict.fromkeys(SAID, pl.lit(None, pl.Boolean)) | said), of
 
 
 @contextmanager

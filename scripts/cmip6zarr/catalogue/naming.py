@@ -37,6 +37,9 @@ EMPTY = ("", "nan", "NaN", "NA", "<NA>", "None")
 REMOTE = r"^[A-Za-z][A-Za-z0-9+.:-]*://"
 VERSION = "version"
 
+SAID = ("retracted", "latest")
+"""Columns by which a list may say what became of a dataset."""
+
 
 class NoColumn(ValueError):
     """A table lacks a column; the message says which, and what columns there are."""
@@ -73,6 +76,11 @@ class Table:
         return {word: name for word, name in found.items() if name} if found["checksum"] else {}
 
     @cached_property
+    def said(self) -> list[str]:
+        """The columns of SAID that there are."""
+        return [name for name in SAID if name in self.columns]
+
+    @cached_property
     def complete(self) -> list[Project]:
         """The projects whose facets all have columns."""
         return [project for project in self.projects if not self.lacking(project)]
@@ -86,7 +94,8 @@ class Table:
 def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     """Return every row's number and what is needed of it, as text; null where the catalogue says nothing.
 
-    Columns of COMMON and SUMS have our names, others theirs behind `in:`. Raises NoColumn where there is no path.
+    Columns of COMMON and SUMS have our names, those of SAID theirs behind `said:`, others theirs behind `in:`. Raises
+    NoColumn where there is no path.
     """
     known: dict[str, Sequence[str]] = dict(COMMON)
     known["path"] = tuple(dict.fromkeys((str(of.assets.get("column_name", "path")), *COMMON["path"])))
@@ -104,6 +113,7 @@ def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     values |= {w: pl.col(n).list.join(" ") if kinds[n] == pl.List else pl.col(n) for w, n in of.sums.items()}
     asked = {name for p in of.projects for facet in p.facets.values() for name in facet.columns} | KNOWN_BY.keys()
     values |= {f"in:{name}": pl.col(name) for name in of.columns if name in asked}
+    values |= {f"said:{name}": pl.col(name) for name in of.said}
     rows = table.select(**values).cast(pl.String).with_row_index("row", offset=1)
     return rows.with_columns(pl.when(~_is_one_of(word, EMPTY)).then(word).alias(word) for word in values)
 
@@ -161,7 +171,8 @@ def named(rows: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     relative = pl.lit(f"{Path.cwd()}/") + path.str.strip_prefix("./")
     rows = rows.with_columns(reason=_reason(of), path=pl.when(path.str.starts_with("/")).then(path).otherwise(relative))
     facets = {name: _facet(name, of) for name in of.facets}
-    rows = rows.select("row", "path", "size", *of.sums, "project", "reason", **facets)
+    said = [f"said:{name}" for name in of.said]
+    rows = rows.select("row", "path", "size", *of.sums, *said, "project", "reason", **facets)
     ids = {project.name: pl.concat_str(list(project.facets), separator=".") for project in of.complete}
     return rows.with_columns(id=choose([(tuple(p.facets), p, ids[p.name]) for p in of.complete], True))
 
