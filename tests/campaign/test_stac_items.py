@@ -28,6 +28,9 @@ ROW = dict.fromkeys(finished.REPORTED) | {
     "zarr_bytes": 4,
     "calendar": "360_day",
     "units": "K",
+    "standard_name": "air_temperature",
+    "frequency": "mon",
+    "realm": "atmos land",
     "extent": [-180.0, -88.0, 180.0, 88.0],
     "verify_mtime_ns": 1_600_000_000 * 10**9,
     "latest": True,
@@ -59,6 +62,7 @@ CHANGES = {
     "bucket": {"store": "s3://bucket/CMIP6/tas.zarr", "zarr_format": 2},
     "hostile units": {"units": HOSTILE},
     "CMIP7": {"dataset": CMIP7},
+    "no attributes": dict.fromkeys(("units", "standard_name", "frequency", "realm")),
 }
 
 
@@ -97,6 +101,9 @@ def test_properties_are_those_of_esgf():
     assert six["cmip6:activity_id"] == ["CMIP"]
     assert (six["cmip6:variant_label"], six["cmip6:sub_experiment_id"]) == ("r1i1p1f1", "none")
     assert (six["version"], six["size"], six["project"]) == ("20200101", 4, "CMIP6")
+    assert (six["cmip6:frequency"], six["cmip6:realm"]) == ("mon", ["atmos", "land"])
+    assert six["cmip6:variable_cf_standard_name"] == "air_temperature"
+    assert "cmip6:nominal_resolution" not in six
     assert (six["latest"], six["retracted"]) == (True, False)
     assert (six["start_datetime"], six["end_datetime"]) == ("1850-01-16T12:00:00Z", "1850-12-16T12:00:00Z")
     assert seven["cmip7:variable_branding_suffix"] == "tavg-h2m-hxy-u"

@@ -33,6 +33,15 @@ OTHER_NAMES = {("CMIP7", "branding_suffix"): "variable_branding_suffix"}
 LISTS = {("CMIP6", "activity_id")}
 """Facets that ESGF's items have as lists."""
 
+OF_VARIABLE = {
+    "units": "variable_units",
+    "standard_name": "variable_cf_standard_name",
+    "long_name": "variable_long_name",
+    "frequency": "frequency",
+    "nominal_resolution": "nominal_resolution",
+}
+"""Columns of the table SIZED, which attributes of the files fill, and their names in ESGF's items."""
+
 OURS = ("calendar", "time_range", "verified", "findings", "files_left_out", "steps_missing")
 """Columns of the table SIZED that are properties as they are."""
 
@@ -116,6 +125,9 @@ def properties(row: Mapping[str, Any], project: Project) -> JSON:
     if project.name == "CMIP6":
         start, _, variant = words["member_id"].rpartition("-")
         facets |= {"cmip6:variant_label": variant, "cmip6:sub_experiment_id": start or "none"}
+    told = {f"{prefix}:{name}": row[column] for column, name in OF_VARIABLE.items()}
+    told[f"{prefix}:realm"] = (row["realm"] or "").split() or None
+    facets = {name: value for name, value in told.items() if value is not None} | facets
     if version := facets.pop(f"{prefix}:version", None):
         facets["version"] = version.removeprefix("v")
     return {
@@ -127,7 +139,6 @@ def properties(row: Mapping[str, Any], project: Project) -> JSON:
         "latest": row["latest"],
         "retracted": row["retracted"],
         **facets,
-        f"{prefix}:variable_units": row["units"],
         **{f"cmip6zarr:{name}": row[name] for name in OURS},
     }
 
