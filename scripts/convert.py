@@ -4,8 +4,10 @@ import json
 import math
 import os
 import sys
+from datetime import UTC, datetime
 
-from cmip6zarr.convert import writer
+from cmip6zarr.campaign import last_run
+from cmip6zarr.convert import origin_attribute, writer
 from cmip6zarr.core import chunks
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, receipts
@@ -49,7 +51,9 @@ def convert(args) -> dict:
         flush=True,
     )
     compute = writer.scheduler(threads)
-    store_format = writer.StoreFormat(args.zarr_format, args.codec)
+    version = last_run.read(args.results).get("version", "unknown")
+    more = origin_attribute.made(inventory, version, datetime.now(UTC)) if args.origin else {}
+    store_format = writer.StoreFormat(args.zarr_format, args.codec, more)
     owner = Owner(args.results, args.take_over)
     written = writer.write_store(inventory, home, plan, store_format, compute, owner)
     objects = home.list()
@@ -65,6 +69,7 @@ def convert(args) -> dict:
         planned_mib=plan.planned_bytes // chunks.MIB,
         read_amplification=round(plan.read_amplification, 3),
         codec=args.codec,
+        origin=args.origin,
         chunks={cut.array.name: cut.chunks for cut in plan.cuts},
         shards={cut.array.name: cut.shards for cut in plan.cuts},
         slabs={cut.array.name: cut.slab for cut in plan.cuts},

@@ -49,8 +49,10 @@ def verify(args, files: list[dict]) -> dict:
     with LedgerWriter(home) as book, zarr_store.quiet():
         zarr_store.unseal(home)
         left_out = row.check_files(listed, inventory)
-        by = prove_by_checksums if args.mode == "checksums" else prove
-        proven = by(args, home, inventory, listed, left_out, book)
+        if args.mode == "checksums":
+            proven = prove_by_checksums(args, home, inventory, listed, left_out, book)
+        else:
+            proven = prove(args, home, inventory, listed, left_out, book, converted.origin)
         for file in inventory.files:
             row.check_unchanged(file)
         zarr_store.seal(home, converted.zarr_format)
@@ -85,9 +87,12 @@ def prove_by_checksums(
     )
 
 
-def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str], book: LedgerWriter) -> Proof:
+def prove(
+    args, home, inventory: Inventory, listed: Dataset, left_out: list[str], book: LedgerWriter, origin: bool
+) -> Proof:
     """Return the proof of a store by its values or streams; a ledger that calls right what is proven wrong is given up.
 
+    With `origin` it must say what it was made of.
     An object is read for its checksum and its values at once, again for each further file whose values it holds too,
     and again for its checksum alone if it is a shard that was only read in parts. What another policy than that of the
     inventory does not allow is a failure of kind `source`: the inventory is taken again.
@@ -103,7 +108,7 @@ def prove(args, home, inventory: Inventory, listed: Dataset, left_out: list[str]
     audit.check(home, "chunks", book, unread=chunks_of, dataset=inventory.dataset)
     group = zarr_store.open_unsealed(home, checksums)
     try:
-        store = proof.Unproven(home, group, raw, listed.project.identity, args.mode, sums)
+        store = proof.Unproven(home, group, raw, listed.project.identity, args.mode, sums, origin)
         proven = proof.prove(store, inventory, left_out, policy, memory_bytes, threads)
     except DatasetError as error:
         if error.kind in ("chunks", "mismatch"):

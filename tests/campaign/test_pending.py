@@ -328,3 +328,12 @@ def test_refused_for_a_mode_that_was_corrected(config, tmp_path):
     assert left(config, rows) == ("", 0)
     file.chmod(0o644)
     assert left(config, rows) == ("A", 0)
+
+
+def test_fingerprints_last():
+    """That of what was asked before an option came is the same as then, and another where the option is used."""
+    convert = {"recipe": 1, "store": "s", "zarr_format": 3, "chunks": "auto", "chunk_mib": 32, "shard_mib": 0}
+    asked = {"inventory": {"digest": "d"}, "convert": convert | {"codec": "fast"}, "verify": {"mode": "full"}}
+    assert finished.fingerprint(asked) == "773fc4018d5adc25"
+    asked["convert"]["origin"] = True
+    assert finished.fingerprint(asked) != "773fc4018d5adc25"

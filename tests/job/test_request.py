@@ -22,6 +22,7 @@ CONFIG = {
     "chunk_mib": 1.5,
     "shard_mib": 8,
     "codec": "small",
+    "origin": True,
     "verify": "checksums",
     "memory_mib": 512,
     "policy": {"gap": "allow"},
@@ -58,3 +59,10 @@ def test_every_option_of_a_rule_decides_or_does_not():
     """No option is in both lists."""
     for rule in request.RULES:
         assert not set(request.ASKED.get(rule, ())) & set(request.HOW.get(rule, ()))
+
+
+def test_option_that_came_later_is_left_out_at_its_default():
+    """Receipts and command lines are as they were before the option came, and say so where it is used."""
+    assert "origin" not in request.asked(configuration(), ROW)["convert"]
+    assert request.asked(configuration(origin=True), ROW)["convert"]["origin"] is True
+    assert set(request.LATER) <= {option for options in request.ASKED.values() for option in options}

@@ -12,7 +12,7 @@ from pathlib import Path
 import clones
 import pytest
 from builders import make_dataset
-from clones import A
+from clones import RULES, A, chain
 from same_files import assert_same
 
 import restore
@@ -46,3 +46,13 @@ def test_store_of_an_earlier_version(clone, tmp_path):
         found = tmp_path / "back" / path.name
         os.utime(path, ns=(0, found.stat().st_mtime_ns))
         assert_same(found, path)
+
+
+def test_option_that_is_newer_than_the_store(clone):
+    """An option that its receipts do not know counts as its default: to ask for more must be allowed."""
+    said = clone.snakemake("--config", "origin=True", expect=1)
+    assert "1 sealed stores would be written again: origin is True, and was False when they were made" in said
+    assert "--config 'replace={origin: True}'" in said
+    for allowed in ("true", "True"):
+        config = ("--config", "origin=True", f"replace={{origin: {allowed}}}")
+        assert clone.plan(*config) == chain(A, rules=RULES[1:])

@@ -5,11 +5,13 @@ import os
 
 import clones
 import pytest
+import xarray as xr
 import zarr
 from builders import dataset_id, make_catalogue, make_dataset
 from clones import HERE, RULES, TABLES, A, B, assert_converted, chain, changed, read_rows, sources, write_rows
 
 from cmip6zarr.catalogue import drs
+from cmip6zarr.job import receipts
 
 pytestmark = pytest.mark.workflow
 
@@ -195,6 +197,19 @@ def test_what_a_store_is_like(clone):
     )
     for plan in clone.plans(*commands):
         assert plan == chain(A, B, rules=RULES[1:])
+
+
+def test_stores_that_say_what_they_were_made_of(clone):
+    """Where it is allowed all stores say it, with their chunks as they were; to take it back must be allowed too."""
+    origin = ("--config", "origin=True")
+    clone.snakemake(*origin, "replace={origin: true}")
+    for name in (A, B):
+        with xr.open_zarr(clone.stores / drs.store_folder(name)) as store:
+            said = json.loads(store.attrs["cmip6_zarr"])
+        assert (said["dataset"], said["version"]) == (name, receipts.find(clone.results, "", "campaign")["version"])
+        assert receipts.find(clone.results, "convert", name)["resumed_shards"] > 0
+    assert clone.plan(*origin) == NOTHING
+    assert "2 sealed stores would be written again: origin is False, and was True" in clone.snakemake(expect=1)
 
 
 def test_sealed_stores_are_not_written_again_unasked(clone):

@@ -27,7 +27,7 @@ from cmip6zarr.core import files
 from cmip6zarr.core.files import JSON
 from cmip6zarr.job import receipts
 from cmip6zarr.job.receipts import Results
-from cmip6zarr.job.request import ASKED, RULES, Options
+from cmip6zarr.job.request import ASKED, LATER, RULES, Options
 from cmip6zarr.model.as_json import to_json
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
@@ -100,7 +100,12 @@ READERS = 4
 
 def fingerprint(asked: Mapping[str, Options]) -> str:
     """Return sixteen hex digits that change when what was asked of a rule does: {rule: {option: value}}."""
-    values = [asked[rule].get(option) for rule, options in ASKED.items() for option in options]
+    values = [
+        asked[rule].get(option)
+        for rule, options in ASKED.items()
+        for option in options
+        if option not in LATER or option in asked[rule]
+    ]
     # 32 and 32.0 are the same number of MiB.
     values = [float(value) if isinstance(value, int) else value for value in values]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import receipts, request, settings
 from cmip6zarr.job.settings import Config
 
-SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec")
+SETTINGS = ("zarr_format", "chunks", "chunk_mib", "shard_mib", "codec", "origin")
 """Keys of the configuration that decide what a store is like, as receipts of convert have them."""
 
 Change = tuple[str, str, str]
@@ -30,9 +30,10 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Confi
     sealed = {path.stem for path in (results / "verify").glob("*.json")}
     found: Counter[Change] = Counter()
     for name in sealed.intersection(left):
-        before = (receipts.find(results, "convert", name) or {}).get("asked", {})
+        receipt = receipts.find(results, "convert", name)
+        before = request.LATER | receipt.get("asked", {}) if receipt else {}
         own = settings.of(config, listed[name])
-        now = request.asked(config, listed[name])["convert"]
+        now = request.LATER | request.asked(config, listed[name])["convert"]
         found.update(
             (setting, str(before[setting]), str(now[setting]))
             for setting in SETTINGS
@@ -44,19 +45,21 @@ def replaced(left: Collection[str], listed: Mapping[str, Dataset], config: Confi
 def allowed(setting: str, config: Config) -> bool:
     """Tell whether the configuration of a dataset allows that its store is written again for the value of a setting.
 
-    Within braces on its command line Snakemake takes numbers for texts.
+    Within braces on its command line Snakemake takes numbers and `true` for texts.
     """
     values = config["replace"].get(setting, [])
     return as_text(config[setting]) in map(as_text, values if isinstance(values, list) else [values])
 
 
 def as_text(value: object) -> str:
-    """Return the value of a setting, a scalar or a mapping of scalars, as text.
+    """Return the value of a setting, a scalar or a mapping of scalars, as text; true is a word like others.
 
-    >>> as_text({"time": 4}) == as_text({"time": "4"}), as_text(4)
-    (True, '4')
+    >>> as_text({"time": 4}) == as_text({"time": "4"}), as_text(4), as_text(True) == as_text("true")
+    (True, '4', True)
     """
-    return str({key: str(each) for key, each in value.items()}) if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return str({key: str(each) for key, each in value.items()})
+    return str(value).lower()
 
 
 def refusal(found: Mapping[Change, int]) -> str | None:

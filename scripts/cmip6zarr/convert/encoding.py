@@ -66,10 +66,10 @@ def dtype_of(name: str) -> np.dtype:
     return TEXT if name == "str" else np.dtype(name).newbyteorder("<")
 
 
-def create_group(store: Store, attributes: Attributes, zarr_format: Literal[2, 3]) -> zarr.Group:
-    """Create the group of a dataset with these attributes at the root of a store."""
+def create_group(store: Store, attributes: Attributes, zarr_format: Literal[2, 3], more: JSON) -> zarr.Group:
+    """Create the group of a dataset with these attributes, and `more`, at the root of a store."""
     plains = {name: plain(value) for name, value in attributes.items()}
-    return zarr.create_group(store, zarr_format=zarr_format, attributes=plains)
+    return zarr.create_group(store, zarr_format=zarr_format, attributes=plains | more)
 
 
 def create_array(

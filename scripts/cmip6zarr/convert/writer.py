@@ -1,6 +1,6 @@
 """Write the variables of a dataset into an unsealed store, as planned; what an earlier run has written is kept."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Literal
 
@@ -70,10 +70,11 @@ def scheduler(threads: int) -> Compute:
 
 @dataclass(frozen=True)
 class StoreFormat:
-    """What a store is written as: the version of Zarr, and the preset of codecs."""
+    """What a store is written as: the version of Zarr, the preset of codecs, and attributes beside the source's."""
 
     zarr_format: Literal[2, 3]
     preset: str
+    more: JSON = field(default_factory=dict)
 
     def made_of(self, cuts: list[list[Any]]) -> JSON:
         """Return what decides, beside the sources, which objects a store has."""
@@ -113,7 +114,7 @@ def write_store(
         disk_space.check(home, inventory, plan.objects + store_format.folders(plan), kept)
         home.write_beside(zarr_store.PROVENANCE, files.text_of(provenance(inventory)))
         root = zarr_store.UnsealedStore(zarr_store.open_store(home, read_only=False), home.fence)
-        group = encoding.create_group(root, inventory.attributes, store_format.zarr_format)
+        group = encoding.create_group(root, inventory.attributes, store_format.zarr_format, store_format.more)
         whole = sum(cut.array.bytes for cut in plan.cuts)
         with Progress("convert", whole) as progress, home.writing(plan.uploads) as put:
             objects = shards.Objects(put, ledger, frozenset(kept), progress)

@@ -15,7 +15,7 @@ from cmip6zarr.core import open_timeout
 from cmip6zarr.core.errors import FULL, ROOM, DatasetError, Refused
 from cmip6zarr.core.files import JSON
 from cmip6zarr.job import due, failures, in_progress, receipts
-from cmip6zarr.job.request import ASKED, RULES, add_options
+from cmip6zarr.job.request import RULES, add_options, asked_of_rule
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 """Exit codes of the scripts; only 0 comes with a receipt."""
@@ -67,8 +67,7 @@ def peak_rss_mib() -> int:
 
 def asked(rule: str, args: argparse.Namespace) -> JSON:
     """Return what a rule was asked to make of a dataset."""
-    told = vars(args) | {"recipe": RECIPE}
-    return {name: told[name] for name in ASKED.get(rule, ())}
+    return asked_of_rule(rule, vars(args) | {"recipe": RECIPE})
 
 
 def fault(error: BaseException) -> tuple[str, str]:

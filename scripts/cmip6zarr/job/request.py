@@ -28,12 +28,15 @@ RULES = ("inventory", "convert", "verify", "size_report")
 
 ASKED = {
     "inventory": ("digest",),
-    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec"),
+    "convert": ("recipe", "store", "zarr_format", "chunks", "chunk_mib", "shard_mib", "codec", "origin"),
     "verify": ("mode",),
 }
 """What decides what a rule makes of a dataset. Receipts have it as `asked`; another value is a reason to do it again.
 
 The recipe is that of the code, and no option."""
+
+LATER: Options = {"origin": False}
+"""Options that came when there were stores, which are valid still: with this value they are not in `asked`."""
 
 HOW = {
     "inventory": ("policy",),
@@ -76,9 +79,14 @@ def asker(config: Config) -> Callable[[Dataset], dict[str, Options]]:
 
     def asked_of(row: Dataset) -> dict[str, Options]:
         values = same(settings.entry(config, row)) | {name: value(config, row) for name, value in OF_DATASET.items()}
-        return {rule: {name: values[name] for name in of_rule} for rule, of_rule in ASKED.items()}
+        return {rule: asked_of_rule(rule, values) for rule in ASKED}
 
     return asked_of
+
+
+def asked_of_rule(rule: str, values: Mapping[str, Any]) -> Options:
+    """Return what is asked of a rule, given the values of all options."""
+    return {name: values[name] for name in ASKED.get(rule, ()) if name not in LATER or values[name] != LATER[name]}
 
 
 def how(rule: str, config: Config, row: Dataset) -> Options:
@@ -103,13 +111,15 @@ def setting(name: str, config: Config) -> Any:
 
 
 def words(options: Mapping[str, Any]) -> list[str]:
-    """Return options as words of a command line.
+    """Return options as words of a command line; one that is switched on has no value.
 
     >>> words({"zarr_format": 3, "take_over": "", "recipe": 1})
     ['--zarr-format', '3', '--take-over', '']
+    >>> words({"origin": True})
+    ['--origin']
     """
-    told = {f"--{name.replace('_', '-')}": str(value) for name, value in options.items() if name != "recipe"}
-    return [word for option in told.items() for word in option]
+    told = {f"--{name.replace('_', '-')}": value for name, value in options.items() if name != "recipe"}
+    return [word for option, value in told.items() for word in ((option,) if value is True else (option, str(value)))]
 
 
 def command(rule: str, config: Config, row: Dataset, results: Results) -> list[str]:
@@ -133,6 +143,9 @@ def add_options(arguments: argparse.ArgumentParser, rule: str) -> None:
 def add_key(arguments: argparse.ArgumentParser, name: str) -> None:
     """Add the option of a key of the configuration, as the schema describes it."""
     said = schema()[KEYS.get(name, name)]
+    if said.get("type") == "boolean":
+        arguments.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=said["description"])
+        return
     kind = {"integer": int, "number": float}.get(said.get("type", ""), str)
     default = said["default"] if name not in JSON else json.dumps(said["default"]).strip('"')
     choices, told = said.get("enum"), said["description"].replace("%", "%%")

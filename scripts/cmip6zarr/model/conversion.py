@@ -29,7 +29,8 @@ class Conversion(Written):
     `source_bytes` are the sizes of the files, `raw_bytes` the values before compression, `stored_bytes` the sizes of
     all `objects` of the store. `planned_mib` of memory were planned, and the process had `peak_rss_mib` at most.
     `read_amplification` are bytes read for each that is needed. `codec` is the preset. `chunks`, `shards` and `slabs`,
-    what is read at once, are steps along each axis of each variable.
+    what is read at once, are steps along each axis of each variable. `origin` tells whether the store was to say what
+    it was made of.
     """
 
     RULE: ClassVar[str] = "convert"
@@ -49,6 +50,7 @@ class Conversion(Written):
     shards: dict[str, tuple[int, ...]]
     slabs: dict[str, tuple[int, ...]]
     threads: int
+    origin: bool = False
     peak_rss_mib: int = 0
 
     def __post_init__(self) -> None:

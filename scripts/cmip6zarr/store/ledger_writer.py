@@ -48,6 +48,8 @@ class LedgerWriter:
         self._lock = Lock()
         self._claim_seen = -inf
         self._proven: JSON | None = None
+        # Keys of objects that are what the last line with their key says.
+        self._current: set[str] = set()
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +123,7 @@ class LedgerWriter:
             self._check_owner(found.get("owner"))
             os.ftruncate(self._file, 0)
             self._write(first)
+            self._current = set()
             return {}
         os.ftruncate(self._file, good)  # the rest is a line that was cut off
         strangers = self.store.strangers()
@@ -134,7 +137,9 @@ class LedgerWriter:
 
         with ThreadPoolExecutor(self.store.threads) as pool:
             kept = pool.map(sound, entries.values())
-            return {entry.key: entry for entry, held in zip(entries.values(), kept, strict=True) if held}
+            held = {entry.key: entry for entry, is_held in zip(entries.values(), kept, strict=True) if is_held}
+        self._current = set(held)
+        return held
 
     def _check_owner(self, found: JSON | None) -> None:
         # One that was copied or moved with its results still names those of before.
@@ -154,13 +159,14 @@ class LedgerWriter:
     def add(self, entry: Entry) -> None:
         """Write down an object that has been written, and wait until the line is on disk."""
         self._write(line_of(entry))
+        self._current.add(entry.key)
 
     def forget(self) -> None:
         """Give up all that is written down: what it says of the store has been proven wrong."""
         os.ftruncate(self._file, 0)
 
     def complete(self, proven: bool = True) -> None:
-        """Write down all objects that are in the store and not yet here: metadata, and what zarr has written.
+        """Write down all objects in the store that neither were kept nor added: metadata, and what zarr has written.
 
         From now on the ledger lies beside the store, and says which store that is. If the provenance is not `proven`,
         because it comes from a store whose ledger does not know it, neither does this one.
@@ -168,7 +174,7 @@ class LedgerWriter:
         first, entries, _ = parse(self.path.read_bytes())
         for key in sorted(self.store.list()):
             name = zarr_store.sealed_name(key)
-            if name not in entries:
+            if name not in self._current:
                 entries[name] = Entry(name, zarr_store.array_of(name), *zarr_store.digest(self.store, key))
                 self.add(entries[name])
         kept = digest_of(self.store.read_beside(zarr_store.PROVENANCE) or b"") if proven else None

@@ -1,5 +1,6 @@
 """Prove that a store holds what its source files hold, bit by bit."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from cmip6zarr.verify.metadata import compare_metadata
 from cmip6zarr.verify.opens import check_opens
 from cmip6zarr.verify.order import check_order
 from cmip6zarr.verify.origin import check_provenance
+from cmip6zarr.verify.origin_attribute import check_origin
 from cmip6zarr.verify.published import as_published
 from cmip6zarr.verify.readers import Readers
 from cmip6zarr.verify.source import Files
@@ -48,7 +50,8 @@ class Unproven:
 
     `raw` has what the ledger says of the values of each object, {key: raw_xxh3}; `identity` are the attributes that
     name a dataset of its project. `mode` is how it is to be proven: by all values (`full`), or by `streams` where
-    chunks were copied. `published` has the checksums that were published of source files, by path.
+    chunks were copied. `published` has the checksums that were published of source files, by path. With
+    `origin` it must say what it was made of.
     """
 
     home: Home
@@ -57,6 +60,7 @@ class Unproven:
     identity: tuple[str, ...]
     mode: str = "full"
     published: Mapping[str, Published] = field(default_factory=dict)
+    origin: bool = False
 
     @cached_property
     def arrays(self) -> dict[str, AnyArray]:
@@ -89,14 +93,17 @@ def prove(
     chunks_expected = prove_objects(store.home, store.arrays)
     tally = Tally()
     files = read_files(inventory, policy, memory_bytes, store.identity, tally)
-    compare_metadata(dict(store.group.attrs), store.arrays, files, policy, tally)
+    attributes = dict(store.group.attrs)
+    if store.origin:
+        attributes = check_origin(attributes, inventory.dataset, files, tally)
+    compare_metadata(attributes, store.arrays, files, policy, tally)
     if files.time_name and not tally.mismatches:
         check_order(files, files.time_name, tally)
     for path in left_out:
         check_left_out(path, files, policy, tally)
     sums = compare_values(store, files, policy, threads, tally)
     default_fill.note(tally)
-    compare_consolidated(store.home, store.arrays, tally)
+    compare_consolidated(store, tally)
     if not tally.mismatches:
         compare_sums(sums, store.raw, tally)
         check_provenance(store.home, inventory, store.arrays, files, tally)
@@ -200,9 +207,12 @@ def prove_objects(home: Home, arrays: dict[str, AnyArray]) -> int:
     return len(expected)
 
 
-def compare_consolidated(home: Home, arrays: dict[str, AnyArray], tally: Tally) -> None:
-    """Note a mismatch where the consolidated metadata are not each array's own."""
-    consolidated = dict(zarr_store.open_unsealed(home, consolidated=True).arrays())
+def compare_consolidated(store: Unproven, tally: Tally) -> None:
+    """Note a mismatch where the consolidated metadata are not those of the group and each array."""
+    arrays, consolidated = store.arrays, dict(zarr_store.open_unsealed(store.home, consolidated=True).arrays())
+    if store.group.metadata.zarr_format == 2:  # zarr takes the group's own, other readers do not
+        held = json.loads(store.home.read(zarr_store.held(".zmetadata")))["metadata"]
+        tally.same("consolidated attributes", held.get(".zattrs"), dict(store.group.attrs))
     tally.same("consolidated arrays", sorted(consolidated), sorted(arrays))
     for name in arrays.keys() & consolidated.keys():
         ours, theirs = (each[name].metadata.to_dict() for each in (arrays, consolidated))
