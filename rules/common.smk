@@ -65,6 +65,7 @@ if workflow.is_main_process:
         replaced.refusal(LEFT.replaced),
         outdated.told(LEFT.changed),
         settings.unused(config, LISTED.values()),
+        pending.told(LEFT, len(LISTED), config["results"]) if is_dry_run() else None,
     ):
         if told:
             print(told, file=sys.stderr)

@@ -30,6 +30,11 @@ def output_handler():
     return handler, Quietness.ALL in (settings.quiet or ())
 
 
+def is_dry_run():
+    """Tell whether Snakemake only says what it would do: the command line tells it before it is asked for jobs."""
+    return workflow.output_settings.dryrun
+
+
 def replace_handler(old, new):
     """Have what a handler of Snakemake's output would show shown by another."""
     logger.removeHandler(old)

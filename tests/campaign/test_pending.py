@@ -337,3 +337,22 @@ def test_fingerprints_last():
     assert finished.fingerprint(asked) == "773fc4018d5adc25"
     asked["convert"]["origin"] = True
     assert finished.fingerprint(asked) != "773fc4018d5adc25"
+
+
+def test_what_is_to_do_is_told_with_its_reasons(config):
+    """New datasets, those that failed, those whose receipts do not hold, later ones and refused ones are counted."""
+    assert pending.told(pending.remaining(ROWS, config), 5, config["results"]) == "To do: 0 of 5 datasets."
+    for rule in RULES:
+        path(config, rule, NAMES[0]).unlink()
+    path(config, "verify", NAMES[1]).unlink()
+    leave(config, "failed", NAMES[2], **{"class": "bug"})
+    path(config, "convert", NAMES[2]).unlink()
+    said = pending.told(pending.remaining(ROWS, config | {"batch": 2}), 5, config["results"])
+    assert said == (
+        "To do: 3 of 5 datasets (1 new, 1 failed before, 1 again, for a row, a setting or a receipt has changed)"
+        "; 1 of them in later runs."
+    )
+    left = pending.Remaining(names=(NAMES[0],), unasked=(NAMES[3],))
+    assert pending.told(left, 5, config["results"]).endswith(
+        "; 1 were refused, or failed otherwise, and are not tried."
+    )

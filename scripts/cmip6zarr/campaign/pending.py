@@ -11,6 +11,7 @@ from cmip6zarr.campaign.bundles import Bundle
 from cmip6zarr.campaign.replaced import Change
 from cmip6zarr.catalogue.dataset import Dataset
 from cmip6zarr.job import due, receipts, request
+from cmip6zarr.job.receipts import Results
 from cmip6zarr.job.settings import Config
 
 MARK = "datasets.done"
@@ -87,6 +88,22 @@ def remaining(listed: Mapping[str, Dataset], config: Config) -> Remaining:
         changed=outdated.changed((row for row in listed.values() if row.id not in unfinished), results, table),
         table=None if holds else table,
     )
+
+
+def told(left: Remaining, datasets: int, results: Results) -> str:
+    """Return in a line what a campaign of so many datasets has to do, and why."""
+    names, failed = set(left.names), tables.names_in(Path(results, "failed"))
+    begun = tables.names_in(Path(results, "inventory")) | failed
+    counts = {
+        "new": len(names - begun),
+        "failed before": len(names & failed),
+        "again, for a row, a setting or a receipt has changed": len(names & begun - failed),
+    }
+    reasons = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    line = f"To do: {len(names):,} of {datasets:,} datasets" + (f" ({reasons})" if reasons else "")
+    later = f"; {left.later:,} of them in later runs" if left.later else ""
+    unasked = f"; {len(left.unasked):,} were refused, or failed otherwise, and are not tried" if left.unasked else ""
+    return f"{line}{later}{unasked}."
 
 
 def _done(listed: Mapping[str, Dataset], table: pl.DataFrame, config: Config) -> list[str]:
