@@ -99,6 +99,14 @@ def test_unseal_leaves_them_out_of_the_campaign(look, tmp_path):
     assert look(OLD, NEW, how="unseal")[0] == {OLD: ("superseded", NEW, False)}
 
 
+def test_row_with_too_many_fields_withdraws_nothing(tmp_path):
+    """What stands behind a comma too many would be taken for another column: the list is refused."""
+    path = write(tmp_path / "ragged.csv", OLD, latest=pl.lit("true"), retracted=pl.lit("false"))
+    path.write_text(path.read_text().replace(".nc", ",b.nc", 1))
+    with pytest.raises(esm.CatalogueError, match="found more fields than defined"):
+        esm.read_listed(path)
+
+
 def test_orphans_and_what_no_version_follows_stay_sealed(look, tmp_path):
     """A list that was cut short must not close an archive."""
     finish(tmp_path, OLD, OTHER)

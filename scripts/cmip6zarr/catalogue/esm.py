@@ -99,7 +99,10 @@ def read_listed(path: str | Path, own: Sequence[str] = (), unnamed: str = "") ->
 
 def _sound(path: Path, own: Sequence[str], unnamed: str) -> tuple[pl.LazyFrame, naming.Table]:
     """Return the rows that are NetCDF files of a dataset, with the columns SAID, and what their table is."""
-    rows, of = _named(*_open(path), _known(own, unnamed), unnamed)
+    table, assets = _open(path)
+    # A row with too many fields has its values in other columns. Polars tells only where it reads all of them.
+    table = table.filter(pl.all_horizontal(pl.all().is_null() | pl.lit(value=True)))
+    rows, of = _named(table, assets, _known(own, unnamed), unnamed)
     rows = rows.filter(pl.col("reason").is_null() & pl.col("id").str.contains(f"^{drs.DATASET_PATTERN}$"))
     lower = {name: pl.col(f"said:{name}").str.to_lowercase() for name in of.said}
     # Not `is_in`, for which polars holds the column a second time.
