@@ -24,6 +24,7 @@ FILL = np.float32(1e20)
 
 def make_group(variables, chunks=None):
     """Return an open store and its inventory of {name: (dims, values, typed attributes)}; `chunks` of the last one."""
+    variables = {"time": (("time",), np.arange(100.0), {"units": DAYS})} | variables
     group, told = zarr.create_group(zarr.storage.MemoryStore()), {}
     for name, (dims, values, attributes) in variables.items():
         last = name == list(variables)[-1]
@@ -61,8 +62,18 @@ def test_first_middle_and_last_step_are_drawn():
     """Three maps, of the first, the middle and the last step; the mean of all steps where they are few."""
     found = seen(STEPS + np.zeros((9, 3, 4), "f4"))
     assert {step: set(m.ravel()) for step, m in found.maps.items()} == {0: {0.0}, 4: {4.0}, 8: {8.0}}
+    assert found.middle == "1850-01-05"
     assert [list(run) for run in found.means] == [list(range(9))]
     assert list(found.means[0].values()) == pytest.approx(range(9))
+
+
+@pytest.mark.parametrize("day", [1e30, np.nan])
+def test_middle_step_without_a_date_is_a_number(day):
+    """A time that is no date has no place in a caption: it says which step it is."""
+    days = {"time": (("time",), [0.0, day, 2.0], {"units": DAYS})}
+    found = seen(STEPS[:3] + np.zeros((3, 3, 4), "f4"), coordinates=north() | days)
+    assert found.middle == ""
+    assert "step 2 of 3" in picture.svg(found, "2000-01-01 12:00", "2001-01-01 00:00")
 
 
 @pytest.mark.parametrize("latitudes", [(-60.0, 0.0, 60.0), (60.0, 0.0, -60.0)], ids=["ascending", "descending"])
@@ -222,10 +233,11 @@ def counted(tmp_path, monkeypatch):
 
 
 def test_few_chunks_are_read(counted):
-    """Of a store with a chunk for each step five are read, and two coordinates: as many as the look says."""
+    """Of a store with a chunk for each step five are read, and three coordinates: as many as the look says."""
     inventory, group, keys = counted
     found = quicklook.take(group, inventory, "tas")
-    assert sorted(keys) == ["lat/c/0", "lon/c/0", *(f"tas/c/{n}/0/0" for n in (0, 15, 30, 45, 59))]
+    fields = [f"tas/c/{n}/0/0" for n in (0, 15, 30, 45, 59)]
+    assert sorted(keys) == ["lat/c/0", "lon/c/0", *fields, "time/c/0"]
     assert found.chunks_read == len(keys)
     assert list(found.maps) == [0, 30, 59]
 

@@ -90,7 +90,8 @@ def put(rows: pl.DataFrame, home: Home, name: str = "stores") -> None:
     described, listed = build.texts(rows, name, f"{beside}.csv", assets(rows))
     home.put(f"{name}.csv", [listed.encode()])
     if rows.height >= MANY:
-        rows.write_parquet(held := io.BytesIO())
+        # As texts: intake-esm reads those of CSV as such, and a search must not depend on how many stores there are.
+        rows.cast(pl.String).write_parquet(held := io.BytesIO())
         home.put(f"{name}.parquet", [held.getvalue()])
         described, _ = build.texts(rows, name, f"{beside}.parquet", assets(rows))
     home.put(f"{name}.json", [described.encode()])

@@ -38,7 +38,7 @@ def svg(look: Look, start: str, end: str) -> str:
         for place, (step, values) in enumerate(look.maps.items()):
             x = place * (width + GAP)
             parts += [
-                text(x, 11, caption(step, look.steps, start, end)),
+                text(x, 11, caption(step, look.steps, (start, look.middle, end))),
                 image(x, 18, painted(values, low, high, table), width, width // 2),
             ]
         height = width // 2 + LINE + 8
@@ -99,13 +99,16 @@ def text(x: float, y: float, words: str, anchor: str = "start") -> str:
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(printable)}</text>'
 
 
-def caption(step: int, steps: int, start: str, end: str) -> str:
-    """Return which step a map shows.
+def caption(step: int, steps: int, dates: tuple[str, str, str]) -> str:
+    """Return which step a map shows; `dates` are those of the first, the middle and the last one.
 
-    >>> [caption(step, 9, "1850-01-16 12:00", "1850-09-16 00:00") for step in (0, 4, 8)]
-    ['1850-01-16', 'step 5 of 9', '1850-09-16']
+    >>> [caption(step, 9, ("1850-01-16 12:00", "1850-05-16", "1850-09-16 00:00")) for step in (0, 4, 8)]
+    ['1850-01-16', '1850-05-16', '1850-09-16']
+    >>> caption(4, 9, ("1850-01-16 12:00", "", "1850-09-16 00:00"))
+    'step 5 of 9'
     """
-    return {0: start.split(" ")[0], steps - 1: end.split(" ")[0]}.get(step, f"step {step + 1} of {steps}")
+    start, middle, end = (date.split(" ")[0] for date in dates)
+    return {steps // 2: middle, steps - 1: end, 0: start}.get(step) or f"step {step + 1} of {steps}"
 
 
 def legend(y: float, low: float, high: float, look: Look, table: np.ndarray) -> list[str]:

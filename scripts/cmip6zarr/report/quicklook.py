@@ -9,7 +9,7 @@ from math import ceil, prod
 import numpy as np
 import zarr
 
-from cmip6zarr.model.inventory import Inventory
+from cmip6zarr.model.inventory import Inventory, TimeAxis
 from cmip6zarr.report.decoded import array_in, decode, read_chunks
 from cmip6zarr.report.grid import TEXTS, grid_of
 from cmip6zarr.source.attributes import untyped
@@ -28,7 +28,8 @@ class Look:
 
     `maps` {step: (rows, columns) float64}, north or up in the first row, NaN where there is no value; `means` for each
     run of steps that was read {step: mean of all cells, weighted by cos(latitude) if `weighted`}. `steps` are all that
-    the variable has, 0 without time; `firsts` {dimension: its length} are those of which only the first is shown.
+    the variable has, 0 without time; `middle` is the date of the middle one, empty where none is known; `firsts`
+    {dimension: its length} are those of which only the first is shown.
     """
 
     variable: str
@@ -39,6 +40,7 @@ class Look:
     weighted: bool
     firsts: dict[str, int]
     chunks_read: int
+    middle: str = ""
 
 
 def take(group: zarr.Group, inventory: Inventory, main: str) -> Look | str:
@@ -75,6 +77,7 @@ def take(group: zarr.Group, inventory: Inventory, main: str) -> Look | str:
                 means[-1][step] = grid.mean(field)
             if step in drawn and (drawing := grid.draw(field)) is not None:
                 maps[step] = drawing
+    dated = time if axis is not None and steps > 2 else None
     return Look(
         variable=name,
         units=str(untyped(variable.attributes.get("units", ["char", ""]))),
@@ -83,8 +86,21 @@ def take(group: zarr.Group, inventory: Inventory, main: str) -> Look | str:
         means=means,
         weighted=grid.latitudes is not None,
         firsts={d: array.shape[n] for n, d in enumerate(variable.dims) if n not in shown and array.shape[n] > 1},
-        chunks_read=len(reads) * per_step + grid.chunks_read,
+        chunks_read=len(reads) * per_step + grid.chunks_read + bool(dated),
+        middle=date(group, dated, steps // 2) if dated else "",
     )
+
+
+def date(group: zarr.Group, axis: TimeAxis, step: int) -> str:
+    """Return the date of a step; empty where cftime knows none. Raises DatasetError as `take` does."""
+    import cftime  # only what has time needs it
+
+    number = read_chunks(array_in(group, axis.variable), (slice(step, step + 1),))
+    try:
+        [found] = cftime.num2date(number, axis.units, axis.calendar)
+    except (ValueError, OverflowError):
+        return ""
+    return "" if found is np.ma.masked else f"{found.year:04d}-{found.month:02d}-{found.day:02d}"
 
 
 def variable_of(inventory: Inventory, main: str) -> str | None:
