@@ -62,7 +62,8 @@ def check_replaced():
 def begin():
     """Keep in the results what was read when the rules were: the datasets, and which of them are finished."""
     global LEFT
-    if not workflow.is_main_process:  # a job has read neither
+    # A job has read neither, and a plan must not change of what status and tables speak.
+    if not workflow.is_main_process or rules_run() == {"plan"}:
         return
     results = Path(config["results"])
     planned = {job.wildcards_dict.get("dataset") for job in planned_jobs()}
