@@ -69,6 +69,17 @@ def jobs_of_datasets():
     return {job.jobid: course_of(job) for job in jobs if {"bundle", "dataset"} & job.wildcards_dict.keys()}
 
 
+def submit_nothing(wildcards):
+    """Have the executor look for its jobs each second, and return no file: a rule that submits none is asked for alone.
+
+    It waits for the next look before it ends, which would be half a minute. As for `name_in_queue`.
+    """
+    if on_slurm():
+        for settings in (workflow.executor_plugin.common_settings, workflow.executor_settings):
+            settings.init_seconds_before_status_checks = 1
+    return []
+
+
 def jobs_to_submit():
     """Return the jobs that will be submitted, with what each asks for: SLURM refuses some only when it is too late."""
     return [job for job in workflow.dag.needrun_jobs() if not job.is_local]

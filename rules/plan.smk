@@ -2,6 +2,8 @@
 
 
 rule plan:
+    input:
+        submit_nothing,
     log:
         "<results>/logs/plan.log",
     conda:

@@ -6,7 +6,7 @@ import sys
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import cli, request
 from cmip6zarr.restore import source_files as back
-from cmip6zarr.store import backend, provenance
+from cmip6zarr.store import backend, ledger, provenance
 
 
 def parse(argv):
@@ -24,6 +24,7 @@ def main(argv=None) -> int:
     try:
         home = backend.at(args.store, args.s3)
         home.reach()
+        ledger.expect_store(home)
         known = provenance.read(home)
         if not provenance.is_proven(home):
             print(f"restore: {home}: its provenance is not proven: the ledger has no checksum of it.", file=sys.stderr)

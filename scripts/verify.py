@@ -30,7 +30,9 @@ LEAST_BYTES = 16 * chunks.MIB
 
 
 def parse(argv):
-    return cli.parser(__doc__, "verify").parse_args(argv)
+    parser = cli.parser(__doc__, "verify")
+    parser.add_argument("--audit", metavar="STORE", help="with --s3 alone: audit this store, and prove no dataset")
+    return parser.parse_args(argv)
 
 
 def verify(args, files: list[dict]) -> dict:
@@ -132,6 +134,7 @@ def audit_store(argv) -> int:
     try:
         home = backend.at(store, args.s3)
         home.reach()
+        ledger.expect_store(home)
         found = audit.problems(home)
         first, entries = ledger.load(home)
     except DatasetError as error:

@@ -150,9 +150,17 @@ def test_relative_paths_are_relative_to_where_one_is(real_data, tmp_path, monkey
 @pytest.mark.parametrize("column", ["location", "nc_path"])
 def test_ceda_has_a_row_and_a_glob_per_dataset(real_data, tmp_path, column):
     published = json.loads((real_data / "catalogs/ceda-intake/cmip6/ceda-intake-cmip6-posix-nc.json").read_text())
+    published["assets"]["column_name"] = column  # older tables of CEDA have `location`
     (tmp_path / "ceda.csv").write_text(table(FACETS | {"dsid": ID, column: f"{FOLDER}/*.nc"}))
     path = described(tmp_path, **published | {"catalog_file": "ceda.csv"})
     assert read_catalogue(path).datasets == {ID: Dataset(ID, (f"{FOLDER}/*.nc",))}
+
+
+def test_column_that_the_json_names_must_be_there(tmp_path):
+    """Another column is not taken for it, though it would serve: what the catalogue calls its files is not there."""
+    (tmp_path / "t.csv").write_text(table(row()))
+    path = described(tmp_path, assets={"column_name": "paht", "format": "netcdf"}, catalog_file="t.csv")
+    assert "it has no column paht; its columns are " in refused(path)
 
 
 def test_ncar_has_a_row_per_file_in_a_compressed_table(real_data, tmp_path):
@@ -545,6 +553,18 @@ def test_dataset_with_a_bad_row_is_left_out_whole(tmp_path):
     """The files of its other rows would be a part of it that nobody would see to be one."""
     catalogue = read(tmp_path, row(), row(path="/data/a\nb.nc"), row(table_id="day"))
     assert ids(catalogue) == [ID.replace("Amon", "day")]
+
+
+@pytest.mark.parametrize("wrong", [{"member_id": ""}, {"member_id": "r1 i1"}, {"version": "v/1"}])
+def test_dataset_that_lacks_the_file_of_a_bad_row_is_left_out(tmp_path, wrong):
+    """Where a row does not say of which dataset it is, those that have its folder and a name like it are left out."""
+    other = row(table_id="day", path=f"{FOLDER}/tas_day_UKESM1-0-LL_historical_r1i1p1f2_gn_18500101-18501231.nc")
+    catalogue = read(tmp_path, row(), row(**wrong, path=SECOND), other, row(variable_id="pr", path="/data/pr.nc"))
+    assert ids(catalogue) == [ID.replace("Amon.tas", "Amon.pr"), ID.replace("Amon", "day")]
+    assert [*catalogue.left_aside.values()] == [1, 1]
+    assert f"other rows of {ID}, which may lack the file of such a row" in catalogue.left_aside
+    listed_again = read(tmp_path, row(), row(path=SECOND), row(**wrong, path=SECOND))
+    assert ids(listed_again) == [ID]
 
 
 @pytest.mark.parametrize("characters", [drs.MOST_ID_BYTES, drs.MOST_ID_BYTES + 1, 254, 255, 256, 300, 5000])

@@ -581,6 +581,8 @@ def test_provenance_of_another_store_is_refused(tmp_path, spoil, kind, said):
 @pytest.mark.parametrize("text", ["", "[]", '{"files": []}', None])
 def test_provenance_that_is_not_whole_is_an_error(tmp_path, text, capsys):
     """Without provenance, or with that of an earlier release, nothing is restored."""
+    (tmp_path / "s.zarr").mkdir()
+    (tmp_path / "s.zarr" / "zarr.json").touch()
     if text is not None:
         backend.at(tmp_path / "s.zarr").beside(zarr_store.PROVENANCE).write_text(text)
     assert restore.main([str(tmp_path / "s.zarr"), "--all", "--to", str(tmp_path / "back")]) == 1

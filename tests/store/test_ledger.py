@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs.shuffle import Shuffle
 
+import restore
+import verify
 from cmip6zarr import RECIPE
 from cmip6zarr.core.errors import DatasetError
 from cmip6zarr.job import receipts
 from cmip6zarr.store import backend, ledger, zarr_store
+from cmip6zarr.store.interface import LEDGER
 from cmip6zarr.store.ledger import Entry
 from cmip6zarr.store.ledger_writer import LedgerWriter
 from cmip6zarr.store.raw_sum import RawSum
@@ -204,3 +207,16 @@ def test_another_plan_starts_anew(tmp_path, options):
     assert run_convert(tmp_path, tmp_path / "s.zarr", "--chunks", '{"time": 4}', *options) == 0
     (receipt,) = tmp_path.glob("convert/*.json")
     assert receipts.read(tmp_path, "convert", receipt.stem)["resumed_shards"] == 0
+
+
+def test_path_where_nothing_ever_was_is_told(tmp_path, store, capsys):
+    """It is no store that has lost its ledger: only the path can be wrong, for an audit as for a restoration."""
+    with pytest.raises(DatasetError) as caught:
+        ledger.expect_store(backend.at(tmp_path / "nix.zarr"))
+    assert (caught.value.kind, "found no store" in caught.value.message) == ("store", True)
+    ledger.expect_store(backend.at(store))
+    (tmp_path / f"s.zarr{LEDGER}").unlink()
+    ledger.expect_store(backend.at(store))
+    assert verify.main(["--audit", str(tmp_path / "nix.zarr")]) == 1
+    assert restore.main([str(tmp_path / "nix.zarr"), "--all", "--to", str(tmp_path / "to")]) == 1
+    assert capsys.readouterr().err.count("found no store (") == 2

@@ -98,7 +98,8 @@ def texts(table: pl.LazyFrame, of: Table) -> pl.LazyFrame:
     NoColumn where there is no path.
     """
     known: dict[str, Sequence[str]] = dict(COMMON)
-    known["path"] = tuple(dict.fromkeys((str(of.assets.get("column_name", "path")), *COMMON["path"])))
+    if "column_name" in of.assets:
+        known["path"] = (str(of.assets["column_name"]),)
     implied = {}
     if of.assets.get("format"):
         known["format"], implied["format"] = (), str(of.assets["format"])

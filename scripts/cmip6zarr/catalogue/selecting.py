@@ -39,7 +39,8 @@ def select(
     there is `sum` too, as `checksums.sums` makes it.
 
     The second value says which rows are left aside, those that have a `reason`, and the third which were refused. A
-    dataset that has a refused row is left out whole: the others of its rows would be a part of it.
+    dataset that has a refused row, or may have by its file's folder and name, is left out whole: the others of its rows
+    would be a part of it.
     """
     lists = _lists("select", wanted, of)
     matches = {facet: pl.col(facet).is_in(values) for facet, values in lists.items()}
@@ -77,8 +78,13 @@ def select(
     bad = chosen.filter(~pl.col("is_sound"))
     refused = {}
     if not bad.is_empty():
-        refused = _refused(rows.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming"), of)
+        wrong = rows.filter(pl.col("row").is_in(bad["row"].implode())).collect(engine="streaming")
+        refused = _refused(wrong, of)
         chosen = chosen.join(bad.select("id"), on="id", how="anti", nulls_equal=True)
+        beside = pl.col("id").cast(pl.String).is_in(list(_beside(rows, wrong, of)))
+        if (near := chosen.filter(beside)).height:
+            refused[f"other rows of {near['id'][0]}, which may lack the file of such a row"] = near.height
+            chosen = chosen.filter(~beside)
     numbers = [pl.col(name).to_physical() for name in ("id", *PARTS)]
     return chosen.drop("row", "is_sound").sort(*numbers, maintain_order=True), left_aside, refused
 
@@ -103,6 +109,31 @@ def _is_sound(of: Table) -> pl.Expr:
     is_short = pl.col("id").str.len_bytes() <= drs.MOST_ID_BYTES
     is_id_sound = (naming.choose(is_id, True) & is_short).fill_null(False)
     return is_id_sound & ~pl.col("path").str.contains(r"\p{Cc}") & ~checksums.unsound(of)
+
+
+def _beside(rows: pl.LazyFrame, wrong: pl.DataFrame, of: Table) -> set[str]:
+    """Return the ids of which rows without a sound id may be: they have files in their folders, and names that fit.
+
+    A file that another row has too is missed by none.
+    """
+    known = {project.name: project for project in of.complete}
+    is_known = [
+        bool(re.fullmatch(known[p].id_pattern, name or "")) for name, p in wrong.select("id", "project").iter_rows()
+    ]
+    wrong = wrong.filter(~pl.Series(is_known, dtype=pl.Boolean))
+    names: dict[str, set[str]] = {}
+    again = rows.join(wrong.lazy().select("path"), on="path", how="semi").join(wrong.lazy(), on="row", how="anti")
+    for path in set(wrong["path"]).difference(again.select("path").collect(engine="streaming")["path"]):
+        folder, _, name = path.rpartition("/")
+        names.setdefault(folder, set()).add(name)
+    there = rows.select("id", "project", folder=pl.col("path").str.extract("^(.*)/")).drop_nulls()
+    there = there.join(pl.LazyFrame({"folder": list(names)}, {"folder": pl.String}), on="folder", how="semi").unique()
+    return {
+        name
+        for name, project, folder in there.collect(engine="streaming").iter_rows()
+        if re.fullmatch(known[project].id_pattern, name)
+        and any(known[project].is_of(file, known[project].words(name)) for file in names[folder])
+    }
 
 
 def _refused(rows: pl.DataFrame, of: Table) -> dict[str, int]:

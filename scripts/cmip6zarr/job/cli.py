@@ -42,7 +42,7 @@ def parser(description: str, rule: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("dataset", type=dataset_id, help="id of the dataset")
     arguments.add_argument("--results", required=True, help="folder of the receipts, one folder in it for each rule")
-    arguments.add_argument("--attempt", type=int, default=1, help="which try this is; not after an answer for good")
+    arguments.add_argument("--attempt", type=int, default=1, help="number of this attempt, from Snakemake")
     arguments.add_argument("--bundle", help="id of the bundle whose job this is")
     add_options(arguments, rule)
     return arguments

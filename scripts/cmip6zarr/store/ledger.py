@@ -166,6 +166,12 @@ def read(store: Place) -> dict[str, Entry]:
     return load(store)[1]
 
 
+def expect_store(home: Home) -> None:
+    """Raise DatasetError (`store`) where there is neither a ledger nor an object of a store: nothing was ever there."""
+    if home.read_beside(LEDGER) is None and not home.list():
+        raise DatasetError("store", f"{home}: found no store.", "Correct the path: it ends in .zarr.")
+
+
 def load(store: Place) -> tuple[JSON, dict[str, Entry]]:
     """Return what a ledger says of its store (as `parse`), and its entries; raises DatasetError as `read` does."""
     home, remedy = backend.at(store), "Remove the dataset's convert receipt and run again: its store is written anew."
