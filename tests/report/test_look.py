@@ -299,6 +299,15 @@ def test_colours_meet_at_zero_where_signs_differ():
     assert picture.span(np.full(9, np.nan)) == (0, 1)
 
 
+@pytest.mark.parametrize(("field", "stops"), [(ROWS * 0, picture.RISING), (ROWS - 1, picture.SIGNED)])
+def test_field_that_is_the_same_everywhere_has_no_signs(monkeypatch, field, stops):
+    """Its scale is about its value, and may have both signs; its colours are those of a field of one."""
+    taken, colours = [], picture.colours
+    monkeypatch.setattr(picture, "colours", lambda stops: taken.append(stops) or colours(stops))
+    drawn(seen(np.broadcast_to(field, (9, 3, 4))))
+    assert taken == [stops]
+
+
 def test_no_value_is_transparent():
     """Pixels without a value have no colour; the others have those of the ends."""
     table = picture.colours(picture.RISING)

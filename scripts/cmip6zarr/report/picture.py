@@ -32,8 +32,11 @@ def svg(look: Look, start: str, end: str) -> str:
     """Return the picture of a look; `start` and `end` say when its first and last step are."""
     parts, height = [], 0
     if look.maps:
-        low, high = span(np.concatenate([m.ravel() for m in look.maps.values()]))
-        table = colours(SIGNED if low < 0 < high else RISING)
+        values = np.concatenate([m.ravel() for m in look.maps.values()])
+        low, high = span(values)
+        # A field that is the same everywhere has one sign, though its scale may have both.
+        has_both = low < 0 < high and (values < 0).any() and (values > 0).any()
+        table = colours(SIGNED if has_both else RISING)
         width = min(MAP_WIDTH, (WIDTH - GAP * (len(look.maps) - 1)) // len(look.maps))
         for place, (step, values) in enumerate(look.maps.items()):
             x = place * (width + GAP)
@@ -111,13 +114,28 @@ def caption(step: int, steps: int, dates: tuple[str, str, str]) -> str:
     return {steps // 2: middle, steps - 1: end, 0: start}.get(step) or f"step {step + 1} of {steps}"
 
 
+def short(number: float) -> str:
+    """Return a number in at most eight characters, for which there is room beside a scale.
+
+    >>> short(243.8), short(-384800.0), short(-9.235e36), short(3.8e-5)
+    ('243.8', '-3.85e5', '-9.24e36', '3.80e-5')
+    >>> short(-9.235e-36), short(-9.235e-306), short(-0.00012345), short(-0.0)
+    ('-9.2e-36', '-9e-306', '-1.23e-4', '0')
+    """
+    text = f"{number + 0.0:.4g}"
+    if "e" not in text and len(text) <= 8:
+        return text
+    texts = (f"{number:.{digits}e}".split("e") for digits in (2, 1, 0))
+    return next(text for mantissa, power in texts if len(text := f"{mantissa}e{int(power)}") <= 8)
+
+
 def legend(y: float, low: float, high: float, look: Look, table: np.ndarray) -> list[str]:
     """Return the scale of colours with its units, and what is shown of axes that a map has not."""
     units = look.units[:40]
     return [
-        text(LEFT - 6, y + 9, f"{low:.4g}", "end"),
+        text(LEFT - 6, y + 9, short(low), "end"),
         image(LEFT, y, table[np.arange(LEVELS)[None]], SCALE_WIDTH, 10),
-        text(LEFT + SCALE_WIDTH + 6, y + 9, f"{high:.4g} {units}"),
+        text(LEFT + SCALE_WIDTH + 6, y + 9, f"{short(high)} {units}"),
         text(WIDTH, y + 9, ", ".join(firsts(look)), "end"),
     ]
 
@@ -128,8 +146,8 @@ def legend_beside(low: float, high: float, look: Look, table: np.ndarray) -> lis
     return [
         *(text(x, 70 + LINE * place, word) for place, word in enumerate(words)),
         image(x, 28, table[np.arange(LEVELS)[None]], WIDTH - x, 10),
-        text(x, 52, f"{low:.4g}"),
-        text(WIDTH, 52, f"{high:.4g}", "end"),
+        text(x, 52, short(low)),
+        text(WIDTH, 52, short(high), "end"),
     ]
 
 
@@ -160,8 +178,8 @@ def curve(y: float, look: Look, start: str, end: str) -> list[str]:
     return [
         text(LEFT, y + 13, title),
         f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT}" height="{CURVE_HEIGHT}" class="frame"/>',
-        text(LEFT - 6, top + 12, f"{high:.4g}", "end"),
-        text(LEFT - 6, top + CURVE_HEIGHT - 2, f"{low:.4g}", "end"),
+        text(LEFT - 6, top + 12, short(high), "end"),
+        text(LEFT - 6, top + CURVE_HEIGHT - 2, short(low), "end"),
         drawn("gap", points),
         *(drawn("line", run) for run in runs if run),
         text(LEFT, top + CURVE_HEIGHT + 16, start.split(" ")[0]),
