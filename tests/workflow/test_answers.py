@@ -241,3 +241,18 @@ def test_benchmark_runs(tmp_path):
     rows = conversion_cost.cases(conversion_cost.make_data(args), conversion_cost.make_data(args, "repacked"))
     for written, command in rows.values():
         assert run(Case(command, written))["exit"] == 0
+
+
+@pytest.mark.experiments
+def test_benchmark_of_the_workflow_runs(tmp_path):
+    """Each case of the benchmark of the workflow itself runs, on a few datasets, and says what it should."""
+    program = REPOSITORY / "experiments" / "workflow_cost.py"
+    command = [sys.executable, program, "--work", tmp_path / "scale", "--datasets", 30, "--new", 3]
+    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
+    rows = (tmp_path / "scale" / "scale.md").read_text().splitlines()
+    assert [row.split("|")[1].strip() for row in rows[2:]] == [
+        "first look at all receipts, and the tables, 30 datasets",
+        "nothing to do, 30 datasets",
+        "status, 30 datasets",
+        "dry run of 3 new, 30 datasets",
+    ]
