@@ -6,7 +6,7 @@ def asked(wildcards, threads, attempt, rulename):
     # Snakemake asks again when it submits a job: convert and verify then find the inventory of this run.
     dataset, raw_bytes, rows = wildcards.get("dataset"), None, []
     if dataset:
-        rows = [row_of(wildcards)] if config["settings"] else []
+        rows = map(row_of, [wildcards])
         raw_bytes = slurm.raw_bytes(receipts.path_of(config["results"], "inventory", dataset))
     elif bundle := next((b for b in LEFT.bundles if b.id == wildcards.get("bundle")), None):
         rows = (LISTED[name] for name in bundle.datasets)

@@ -31,7 +31,9 @@ LEAST_BYTES = 16 * chunks.MIB
 
 def parse(argv):
     parser = cli.parser(__doc__, "verify")
-    parser.add_argument("--audit", metavar="STORE", help="with --s3 alone: audit this store, and prove no dataset")
+    parser.add_argument(
+        "--audit", metavar="STORE", help="audit this sealed store, and no dataset; only --s3 may be given too"
+    )
     return parser.parse_args(argv)
 
 

@@ -56,6 +56,14 @@ def test_memory_is_that_of_the_dataset_and_of_a_bundle_the_most():
     assert settings.memory_mib(config, []) == 1024
 
 
+def test_without_settings_no_dataset_is_looked_at():
+    """To make all datasets of a catalogue takes seconds at each start, and those of a bundle for each of its jobs."""
+    some = iter([DAILY, MONTHLY])
+    assert settings.memory_mib(configuration(), some) == 1024
+    assert settings.unused(configuration(), some) is None
+    assert list(some) == [DAILY, MONTHLY]
+
+
 def test_entries_of_no_dataset_are_told():
     """A facet that no project has is a fault; a selection that nothing matches is told by its number."""
     config = entries(({"tabel_id": "day"}, {"codec": "fast"}))

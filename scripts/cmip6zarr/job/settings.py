@@ -50,7 +50,12 @@ def merged(config: Config, number: int) -> Config:
 
 
 def memory_mib(config: Config, rows: Iterable[Dataset]) -> int:
-    """Return the most memory of a job that takes these datasets one after the other, in MiB."""
+    """Return the most memory of a job that takes these datasets one after the other, in MiB.
+
+    Without `settings` no dataset is looked at: each is made when it is asked for.
+    """
+    if not config["settings"]:
+        return int(config["memory_mib"])
     return max((int(of(config, row)["memory_mib"]) for row in rows), default=int(config["memory_mib"]))
 
 
@@ -64,7 +69,9 @@ def fault(config: Config) -> str | None:
 
 
 def unused(config: Config, rows: Iterable[Dataset]) -> str | None:
-    """Return which entries of `settings` no dataset has, None where each is of one."""
+    """Return which entries of `settings` no dataset has, None where each is of one. As `memory_mib`."""
+    if not config["settings"]:
+        return None
     none = [str(number) for number, count in numbers(config, rows).items() if number is not None and not count]
     told = "no dataset of this run matches them and no entry before"
     return f"settings: {told}: {', '.join(none)} (the first entry is 0)." if none else None
